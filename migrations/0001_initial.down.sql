@@ -1,0 +1,10 @@
+DROP TABLE audit_events;
+DROP TABLE tickets;
+DROP TABLE sessions;
+DROP TABLE relay_streams;
+DROP TABLE relays;
+DROP TABLE join_tokens;
+DROP TABLE consoles;
+DROP TABLE sources;
+DROP TABLE logins;
+DROP TABLE users;

@@ -1,0 +1,226 @@
+/**
+ * The contract between the hub (one Durable Object a relay) and the relay: every message on their
+ * WebSocket, as JSON text, checked by these schemas on both ends. The texts `ping` and `pong` are
+ * heartbeats and no messages.
+ *
+ *     relay                                   hub
+ *       │  GET /api/v1/relays/link, Authorization: Bearer <JWT signed by the relay's key>
+ *       ├─ hello ──────────────────────────────►│   versions, what it serves, last push applied
+ *       │◄────────────────────────── welcome ───┤   keys, last event stored; or `refuse` and close
+ *       │◄───────────────────────── push (seq) ─┤   grants and terminations, resent until acked
+ *       ├─ ack (seq, outcome) ─────────────────►│
+ *       ├─ events (stream, seq…) ──────────────►│   resent until acked, stored exactly once
+ *       │◄───────────────────────── events-ack ─┤
+ *       ├─ lookup (requestId, ticketHash) ─────►│   a ticket that came before its grant
+ *       │◄────────────────────── lookup-answer ─┤
+ *
+ * Pushes carry numbers 1, 2, 3… within a hub's `epoch` (the life of its storage), events within a
+ * relay's `stream` (the life of its spool). Whoever receives drops what it has already seen.
+ */
+import { z } from "zod";
+import { SESSION_END_REASONS, TICKET_REFUSAL_REASONS } from "#shared/audit/events.ts";
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
+import {
+  CONTROL_MESSAGE_BYTES_MAX,
+  EVENTS_PER_MESSAGE_MAX,
+  SNAPSHOT_SESSIONS_MAX,
+} from "./limits.ts";
+
+/** What this build speaks. A connection uses the highest version that both ranges hold. */
+export const CONTROL_VERSIONS = { min: 1, max: 1 } as const;
+
+/** Named in Sec-WebSocket-Protocol, so that a stray client is refused before any message. */
+export const CONTROL_SUBPROTOCOL = "kerbside-relay";
+
+export const HEARTBEAT_PING = "ping";
+export const HEARTBEAT_PONG = "pong";
+
+const id = z.string().min(1).max(64);
+const sequence = z.int().nonnegative();
+const shortText = z.string().max(1024);
+const bytes = z.int().nonnegative();
+
+/** What happened at a relay. Facts only; the control plane decides what they mean. */
+export const relayEventSchema = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("ticket.refused"),
+    reason: z.enum(TICKET_REFUSAL_REASONS),
+    channel: shortText,
+    clientAddress: shortText,
+    /** When the relay knows which session the ticket was for. */
+    sessionId: id.nullable(),
+  }),
+  /** A channel that was admitted but not linked: by policy, or because the server failed. */
+  z.object({
+    type: z.literal("channel.refused"),
+    sessionId: id,
+    channel: shortText,
+    channelId: z.int(),
+    clientAddress: shortText,
+    code: shortText,
+    detail: shortText,
+  }),
+  /** The main channel is linked on both legs. */
+  z.object({ type: z.literal("session.opened"), sessionId: id, clientAddress: shortText }),
+  z.object({
+    type: z.literal("channel.opened"),
+    sessionId: id,
+    channel: z.enum(CHANNEL_NAMES),
+    channelId: z.int(),
+    clientAddress: shortText,
+  }),
+  z.object({
+    type: z.literal("channel.closed"),
+    sessionId: id,
+    channel: z.enum(CHANNEL_NAMES),
+    channelId: z.int(),
+    reason: shortText,
+    /** Bytes from the client, and from the server, headers included. */
+    clientBytes: bytes,
+    serverBytes: bytes,
+  }),
+  /** The last channel is gone, or the session was refused before its first one. */
+  z.object({
+    type: z.literal("session.ended"),
+    sessionId: id,
+    reason: z.enum(SESSION_END_REASONS),
+    detail: shortText,
+    clientBytes: bytes,
+    serverBytes: bytes,
+  }),
+  /** Sent after each welcome: the sessions that live here now, and no others. */
+  z.object({
+    type: z.literal("relay.snapshot"),
+    sessionIds: z.array(id).max(SNAPSHOT_SESSIONS_MAX),
+  }),
+]);
+
+export type RelayEvent = z.infer<typeof relayEventSchema>;
+
+export const numberedEventSchema = z.object({
+  seq: z.int().positive(),
+  /** Milliseconds since 1970 by the relay's clock. */
+  atMs: z.int().nonnegative(),
+  event: relayEventSchema,
+});
+
+export type NumberedEvent = z.infer<typeof numberedEventSchema>;
+
+/** What the control plane tells a relay to do. */
+export const commandSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("grant"), grant: z.string().max(CONTROL_MESSAGE_BYTES_MAX) }),
+  /** The grant is void: its ticket must not open a session any more. A living one goes on. */
+  z.object({ kind: z.literal("withdraw"), sessionId: id }),
+  z.object({ kind: z.literal("terminate"), sessionId: id, reason: shortText }),
+]);
+
+export type Command = z.infer<typeof commandSchema>;
+
+export const helloSchema = z.object({
+  type: z.literal("hello"),
+  versions: z.object({ min: z.int().positive(), max: z.int().positive() }),
+  build: shortText,
+  /** Random for each process of the relay. */
+  instanceId: id,
+  /** The hub epoch whose pushes it knows, and the last push it applied in it. */
+  epoch: id.nullable(),
+  appliedSeq: sequence,
+  /** Channels that it can carry at once. */
+  channelsMax: z.int().positive(),
+});
+
+export const relayMessageSchema = z.discriminatedUnion("type", [
+  helloSchema,
+  z.object({
+    type: z.literal("ack"),
+    seq: z.int().positive(),
+    /** Null: applied. Else why it can never be applied (an error code). */
+    refusal: shortText.nullable(),
+  }),
+  z.object({
+    type: z.literal("events"),
+    stream: id,
+    events: z.array(numberedEventSchema).min(1).max(EVENTS_PER_MESSAGE_MAX),
+  }),
+  z.object({ type: z.literal("lookup"), requestId: id, ticketHash: z.string().length(43) }),
+]);
+
+export type RelayMessage = z.infer<typeof relayMessageSchema>;
+export type Hello = z.infer<typeof helloSchema>;
+
+const jwkSchema = z.object({
+  kty: z.literal("OKP"),
+  crv: z.literal("Ed25519"),
+  x: z.string(),
+  kid: z.string(),
+});
+
+export const welcomeSchema = z.object({
+  type: z.literal("welcome"),
+  version: z.int().positive(),
+  epoch: id,
+  /** Secrets of this relay alone, base64url; the newest epoch first. */
+  ticketKeys: z
+    .array(z.object({ keyId: z.string(), key: z.string(), sealKey: z.string() }))
+    .min(1)
+    .max(4),
+  /** Public keys that grants may be signed with. */
+  grantKeys: z.array(jwkSchema).min(1).max(8),
+  grantIssuer: z.string(),
+  /** The relay's event stream that the hub knows, and the last event it stored of it. */
+  stream: id.nullable(),
+  storedSeq: sequence,
+  nowMs: z.int(),
+});
+
+export const hubMessageSchema = z.discriminatedUnion("type", [
+  welcomeSchema,
+  z.object({ type: z.literal("refuse"), code: shortText, detail: shortText }),
+  z.object({ type: z.literal("push"), seq: z.int().positive(), command: commandSchema }),
+  z.object({ type: z.literal("events-ack"), stream: id, seq: sequence }),
+  z.object({
+    type: z.literal("lookup-answer"),
+    requestId: id,
+    /** Null: the control plane knows no usable grant for that ticket. */
+    grant: z.string().nullable(),
+    /** Why there is none, when there is none. */
+    reason: z.enum(TICKET_REFUSAL_REASONS).nullable(),
+  }),
+]);
+
+export type HubMessage = z.infer<typeof hubMessageSchema>;
+export type Welcome = z.infer<typeof welcomeSchema>;
+
+/** Reads a relay's message; the failure says what is wrong without repeating the message. */
+export function parseRelayMessage(text: string): Result<RelayMessage, string> {
+  return parse(relayMessageSchema, text);
+}
+
+/** Reads a hub's message. */
+export function parseHubMessage(text: string): Result<HubMessage, string> {
+  return parse(hubMessageSchema, text);
+}
+
+/** The highest version in both ranges, or null when they do not meet. */
+export function agreeVersion(
+  ours: { readonly min: number; readonly max: number },
+  theirs: { readonly min: number; readonly max: number },
+): number | null {
+  const version = Math.min(ours.max, theirs.max);
+  return version >= Math.max(ours.min, theirs.min) ? version : null;
+}
+
+function parse<Message>(schema: z.ZodType<Message>, text: string): Result<Message, string> {
+  if (text.length > CONTROL_MESSAGE_BYTES_MAX) {
+    return fail(`message of ${text.length} characters exceeds ${CONTROL_MESSAGE_BYTES_MAX}`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return fail("message is not JSON");
+  }
+  const parsed = schema.safeParse(json);
+  return parsed.success ? ok(parsed.data) : fail(z.prettifyError(parsed.error).slice(0, 500));
+}

@@ -1,0 +1,260 @@
+/**
+ * Every failure that Kerbside reports, once: its stable code, whose fault it is, whether trying
+ * again can help, how it looks in HTTP and in a SPICE link reply, and what to do about it. What a
+ * stranger sees is this row; what exactly happened goes to the audit trail and the log.
+ */
+
+/** Whose fault: the caller, the hypervisor's side, the control plane or network to it, or ours. */
+export type Fault = "client" | "backend" | "control" | "internal";
+
+/** SPICE_LINK_ERR_* that the relay answers with (spice-protocol enums.h). */
+export type SpiceErrorName =
+  | "ERROR"
+  | "INVALID_MAGIC"
+  | "INVALID_DATA"
+  | "VERSION_MISMATCH"
+  | "PERMISSION_DENIED"
+  | "BAD_CONNECTION_ID"
+  | "CHANNEL_NOT_AVAILABLE";
+
+export interface ErrorRow {
+  readonly fault: Fault;
+  readonly retryable: boolean;
+  /** Null: never an HTTP answer. */
+  readonly httpStatus: number | null;
+  /** Null: never a SPICE answer. */
+  readonly spiceError: SpiceErrorName | null;
+  /** One sentence that says what to do. */
+  readonly hint: string;
+}
+
+const http = (
+  fault: Fault,
+  httpStatus: number,
+  hint: string,
+  retryable = httpStatus === 503,
+): ErrorRow => ({ fault, retryable, httpStatus, spiceError: null, hint });
+
+const spice = (
+  fault: Fault,
+  spiceError: SpiceErrorName | null,
+  hint: string,
+  retryable = false,
+): ErrorRow => ({ fault, retryable, httpStatus: null, spiceError, hint });
+
+const NEW_TICKET = "Ask for a new ticket and open the console with it.";
+const CHECK_SERVER = "Check the console's address and that its virtual machine runs.";
+
+export const ERRORS = {
+  // Asked over HTTP.
+  "request.invalid": http("client", 422, "Correct the fields that the answer names."),
+  "request.not-json": http("client", 400, "Send a JSON body with Content-Type application/json."),
+  "request.too-large": http("client", 413, "Send a smaller body."),
+  "request.cross-origin": http(
+    "client",
+    403,
+    "Use the API from its own origin, or with a bearer token.",
+  ),
+  "auth.required": http("client", 401, "Log in and send the token as Authorization: Bearer."),
+  "auth.invalid-credentials": http("client", 401, "Check the user name and the password."),
+  "auth.forbidden": http("client", 403, "Ask an administrator for the right to do this."),
+  "resource.not-found": http("client", 404, "Check the id; it may have been deleted."),
+  "resource.conflict": http(
+    "client",
+    409,
+    "Something with that name exists already; choose another.",
+  ),
+  "console.no-relay": http(
+    "control",
+    503,
+    "No relay can carry this console now; the detail says why. Try again shortly.",
+  ),
+  "vv.gone": http(
+    "client",
+    410,
+    "A console file can be fetched once, before it expires. Ask for a new ticket.",
+  ),
+  "join-token.invalid": http(
+    "client",
+    401,
+    "The join token is unknown, used or expired. Make a new one.",
+  ),
+  "relay.csr-invalid": http(
+    "client",
+    422,
+    "Send a PEM certificate request that is signed by its own key.",
+  ),
+  "relay.unauthorized": http(
+    "client",
+    401,
+    "The relay's key is unknown or its clock is off. Check the time, else enrol again.",
+  ),
+  "relay.version-unsupported": http("client", 426, "Upgrade the older of relay and control plane."),
+  "database.unavailable": http(
+    "control",
+    503,
+    "The database cannot be reached. Try again shortly.",
+  ),
+  "internal.error": http("internal", 500, "This is a bug. Report it with the request id."),
+
+  // The client's side of a SPICE link.
+  "link.magic-invalid": spice("client", "INVALID_MAGIC", "Connect with a SPICE client."),
+  "link.version-mismatch": spice(
+    "client",
+    "VERSION_MISMATCH",
+    "Use a client that speaks SPICE 2.2.",
+  ),
+  "link.malformed": spice(
+    "client",
+    "INVALID_DATA",
+    "Use a client that follows the SPICE protocol.",
+  ),
+  "link.capability-missing": spice(
+    "client",
+    "VERSION_MISMATCH",
+    "Use a client with SPICE's mini headers and authentication selection.",
+  ),
+  "link.mechanism-unsupported": spice(
+    "client",
+    "PERMISSION_DENIED",
+    "Use SPICE ticket authentication.",
+  ),
+  "link.channel-unknown": spice(
+    "client",
+    "CHANNEL_NOT_AVAILABLE",
+    "Use a client that opens only channels that SPICE defines.",
+  ),
+  "link.deadline": spice("client", null, "The client took too long to link. Try again.", true),
+  "link.closed": spice("client", null, "The client left before it was linked.", true),
+  "tls.failed": spice(
+    "client",
+    null,
+    "Connect with TLS 1.2 or newer, to the port that the console file names.",
+  ),
+
+  // Tickets, as the relay judges them.
+  "ticket.malformed": spice("client", "PERMISSION_DENIED", NEW_TICKET),
+  "ticket.foreign": spice("client", "PERMISSION_DENIED", NEW_TICKET),
+  "ticket.forged": spice("client", "PERMISSION_DENIED", NEW_TICKET),
+  "ticket.expired": spice("client", "PERMISSION_DENIED", NEW_TICKET),
+  "ticket.used": spice("client", "PERMISSION_DENIED", NEW_TICKET),
+  "ticket.unknown": spice("client", "PERMISSION_DENIED", NEW_TICKET),
+  "ticket.no-session": spice(
+    "client",
+    "PERMISSION_DENIED",
+    "Open the main channel first; other channels belong to its session.",
+  ),
+  "ticket.unverifiable": spice(
+    "control",
+    "ERROR",
+    "The control plane could not be asked. Try again shortly.",
+    true,
+  ),
+  "channel.not-permitted": spice(
+    "client",
+    "PERMISSION_DENIED",
+    "The session's policy does not permit this channel.",
+  ),
+  "relay.full": spice(
+    "internal",
+    "ERROR",
+    "The relay has no room for more channels. Try again shortly.",
+    true,
+  ),
+  "relay.stopping": spice(
+    "internal",
+    "ERROR",
+    "The relay is stopping. Open the console again.",
+    true,
+  ),
+
+  // The hypervisor's side.
+  "server.unreachable": spice("backend", "ERROR", CHECK_SERVER, true),
+  "server.deadline": spice("backend", "ERROR", CHECK_SERVER, true),
+  "server.tls-failed": spice(
+    "backend",
+    "ERROR",
+    "Check the certificate authority that the console's source names.",
+  ),
+  "server.subject-mismatch": spice(
+    "backend",
+    "ERROR",
+    "The server's certificate has another subject than the console's hostSubject.",
+  ),
+  "server.needs-secured": spice(
+    "backend",
+    "ERROR",
+    "The server wants TLS: give the console a tlsPort.",
+  ),
+  "server.ticket-refused": spice(
+    "backend",
+    "ERROR",
+    "The server refused its password: correct the console's ticket.",
+  ),
+  "server.sasl-required": spice(
+    "backend",
+    "ERROR",
+    "The server wants SASL, which is not supported: configure a SPICE ticket.",
+  ),
+  "server.link-refused": spice(
+    "backend",
+    "ERROR",
+    "The server refused the channel; the detail has its error.",
+  ),
+  "server.malformed": spice("backend", "ERROR", "The address does not answer as a SPICE server."),
+  "server.capability-missing": spice(
+    "backend",
+    "VERSION_MISMATCH",
+    "The SPICE server is too old for this client.",
+  ),
+  "target.unreadable": spice(
+    "control",
+    "ERROR",
+    "The console's password could not be unsealed. Ask for a new ticket.",
+  ),
+
+  // Messages of a linked channel.
+  "message.type-unknown": spice(
+    "client",
+    null,
+    "The peer sent a message that its channel does not have.",
+  ),
+  "message.size-unlawful": spice(
+    "client",
+    null,
+    "The peer sent a message whose size is unlawful for its type.",
+  ),
+
+  // Between control plane and relay.
+  "control.offline": spice("control", null, "The relay has no link to the control plane.", true),
+  "control.ack-timeout": spice("control", null, "The relay did not acknowledge in time.", true),
+  "control.queue-full": spice("control", null, "Too much is waiting for this relay.", true),
+  "control.malformed": spice(
+    "control",
+    null,
+    "Relay and control plane disagree about the contract: compare their versions.",
+  ),
+  "control.grant-invalid": spice(
+    "control",
+    null,
+    "The grant's signature or content is invalid for this relay.",
+  ),
+  "control.replaced": spice(
+    "control",
+    null,
+    "Another process uses this relay's identity: stop one of them.",
+  ),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** The catalogue's row for a code. */
+export function errorRow(code: ErrorCode): ErrorRow {
+  return ERRORS[code];
+}
+
+/** A failure with its code; `detail` is for operators and holds no secret. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}

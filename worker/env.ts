@@ -1,0 +1,86 @@
+/**
+ * The Worker's environment: the only place that reads it. Secrets come from the platform's secret
+ * store and never from the database.
+ */
+import { z } from "zod";
+import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
+import type { RelayHub } from "./hub/relay-hub.ts";
+
+/** The bindings as the platform hands them over. */
+export interface Env {
+  readonly HUB: DurableObjectNamespace<RelayHub>;
+  readonly LIBSQL_URL: string;
+  readonly LIBSQL_AUTH_TOKEN: string;
+  /** How users and relays reach this control plane, without a trailing slash. */
+  readonly PUBLIC_URL: string;
+  /** base64url of 32 random bytes: the root of every ticket key. */
+  readonly TICKET_ROOT: string;
+  /** A private Ed25519 JWK with its kid: signs grants. */
+  readonly GRANT_SIGNING_KEY: string;
+  /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
+  readonly SECRETS_KEY: string;
+  /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
+  readonly CA_CERTIFICATE: string;
+  readonly CA_KEY: string;
+}
+
+/** What the services need of the environment, checked. */
+export interface Config {
+  readonly databaseUrl: string;
+  readonly databaseAuthToken: string;
+  readonly publicUrl: string;
+  readonly ticketRoot: Bytes;
+  readonly grantSigningKey: GrantSigningKey;
+  readonly secretsKey: Bytes;
+  readonly caCertificate: string;
+  readonly caKey: string;
+}
+
+const signingKeySchema = z.object({
+  kty: z.literal("OKP"),
+  crv: z.literal("Ed25519"),
+  x: z.string(),
+  d: z.string(),
+  kid: z.string(),
+});
+
+export type GrantSigningKey = z.infer<typeof signingKeySchema>;
+
+/** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
+export function readConfig(env: Env): Config {
+  return {
+    databaseUrl: required("LIBSQL_URL", env.LIBSQL_URL),
+    databaseAuthToken: env.LIBSQL_AUTH_TOKEN,
+    publicUrl: required("PUBLIC_URL", env.PUBLIC_URL).replace(/\/+$/, ""),
+    ticketRoot: key("TICKET_ROOT", env.TICKET_ROOT),
+    grantSigningKey: signingKey(required("GRANT_SIGNING_KEY", env.GRANT_SIGNING_KEY)),
+    secretsKey: key("SECRETS_KEY", env.SECRETS_KEY),
+    caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
+    caKey: required("CA_KEY", env.CA_KEY),
+  };
+}
+
+function required(name: string, value: string | undefined): string {
+  if (value === undefined || value === "") {
+    throw new Error(`The setting ${name} is missing: set it as docs/operate/configure.md tells.`);
+  }
+  return value;
+}
+
+function key(name: string, value: string): Bytes {
+  const bytes = fromBase64Url(required(name, value));
+  if (bytes === null || bytes.length !== KEY_BYTES) {
+    throw new Error(`The setting ${name} must be base64url of ${KEY_BYTES} random bytes.`);
+  }
+  return bytes;
+}
+
+function signingKey(text: string): GrantSigningKey {
+  try {
+    return signingKeySchema.parse(JSON.parse(text));
+  } catch {
+    throw new Error("The setting GRANT_SIGNING_KEY must be a private Ed25519 JWK with a kid.");
+  }
+}
+
+const KEY_BYTES = 32;

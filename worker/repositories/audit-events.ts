@@ -1,0 +1,72 @@
+/** The audit trail's table. Rows are inserted in the transaction of the change they tell of. */
+import { and, desc, eq, lt, or } from "drizzle-orm";
+import { auditEventSchema, type AuditRecord } from "#shared/audit/events.ts";
+import { assert } from "#shared/base/assert.ts";
+import type { Database, Transaction } from "./database.ts";
+import { auditEvents } from "./schema.ts";
+
+export interface AuditFilter {
+  readonly consoleId?: string | undefined;
+  readonly sessionId?: string | undefined;
+  readonly relayId?: string | undefined;
+  readonly type?: string | undefined;
+}
+
+/** Position in the list, newest first. */
+export interface AuditCursor {
+  readonly atMs: number;
+  readonly id: string;
+}
+
+/** The insert as a statement: to await inside a transaction, or to put into a batch. */
+export function insertAuditEvent(database: Database | Transaction, record: AuditRecord) {
+  return database.insert(auditEvents).values(toRow(record));
+}
+
+/** A page of the trail, newest first. */
+export async function listAuditEvents(
+  database: Database,
+  page: {
+    readonly filter: AuditFilter;
+    readonly after: AuditCursor | null;
+    readonly limit: number;
+  },
+): Promise<AuditRecord[]> {
+  const { filter, after } = page;
+  const rows = await database
+    .select()
+    .from(auditEvents)
+    .where(
+      and(
+        filter.consoleId === undefined ? undefined : eq(auditEvents.consoleId, filter.consoleId),
+        filter.sessionId === undefined ? undefined : eq(auditEvents.sessionId, filter.sessionId),
+        filter.relayId === undefined ? undefined : eq(auditEvents.relayId, filter.relayId),
+        filter.type === undefined ? undefined : eq(auditEvents.type, filter.type),
+        after === null
+          ? undefined
+          : or(
+              lt(auditEvents.atMs, after.atMs),
+              and(eq(auditEvents.atMs, after.atMs), lt(auditEvents.id, after.id)),
+            ),
+      ),
+    )
+    .orderBy(desc(auditEvents.atMs), desc(auditEvents.id))
+    .limit(page.limit);
+  return rows.map(fromRow);
+}
+
+function toRow(record: AuditRecord): typeof auditEvents.$inferInsert {
+  const { event, ...circumstances } = record;
+  return { ...circumstances, type: event.type, data: JSON.stringify(event.data) };
+}
+
+function fromRow(row: typeof auditEvents.$inferSelect): AuditRecord {
+  const { type, data, actorKind, ...circumstances } = row;
+  const event = auditEventSchema.safeParse({ type, data: JSON.parse(data) });
+  assert(event.success, `audit event ${row.id} does not match its schema`);
+  return {
+    ...circumstances,
+    actorKind: actorKind as AuditRecord["actorKind"],
+    event: event.data,
+  };
+}

@@ -1,0 +1,55 @@
+/** What every service is given: its ports to the world, and who is asking. */
+import type { ActorKind } from "#shared/audit/events.ts";
+import type { RandomBytes } from "#shared/base/ids.ts";
+import type { Result } from "#shared/base/result.ts";
+import type { Command } from "#shared/control/contract.ts";
+import type { ErrorCode } from "#shared/errors/catalogue.ts";
+import type { Database } from "../repositories/database.ts";
+
+export interface ServiceContext {
+  readonly database: Database;
+  readonly settings: ServiceSettings;
+  readonly hubs: Hubs;
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number;
+  readonly randomBytes: RandomBytes;
+}
+
+/** The part of the configuration that services use (see Config in env.ts). */
+export interface ServiceSettings {
+  readonly publicUrl: string;
+  readonly ticketRoot: Uint8Array<ArrayBuffer>;
+  readonly grantSigningKey: {
+    readonly kty: "OKP";
+    readonly crv: "Ed25519";
+    readonly x: string;
+    readonly d: string;
+    readonly kid: string;
+  };
+  readonly secretsKey: Uint8Array<ArrayBuffer>;
+  readonly caCertificate: string;
+  readonly caKey: string;
+}
+
+/** The relays' hubs, as services see them. */
+export interface Hubs {
+  /**
+   * Puts a command into the relay's outbox and waits for its acknowledgement, at most
+   * PUSH_ACK_DEADLINE_MS. A command that was not acknowledged is withdrawn from the outbox.
+   */
+  push(relayId: string, command: Command): Promise<Result<null, PushFailure>>;
+}
+
+export interface PushFailure {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+/** Who asks, for rights and for the audit trail. */
+export interface Caller {
+  readonly actorKind: ActorKind;
+  readonly actorId: string | null;
+  readonly role: "admin" | "user" | null;
+  readonly address: string | null;
+  readonly requestId: string | null;
+}
