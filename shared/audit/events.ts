@@ -47,6 +47,8 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("user.logged-out", {}),
   event("source.created", { name: text, kind: text }),
   event("console.created", { name: text, source: text }),
+  /** Names the fields that were changed, not what they hold. */
+  event("console.updated", { name: text, fields: text }),
   event("console.deleted", { name: text }),
   event("ticket.issued", { grantId: text, expiresAt: text }),
   event("ticket.withdrawn", { grantId: text, code: text }),

@@ -17,6 +17,7 @@ export const ID_PREFIX = {
   audit: "aud",
   channel: "chn",
   stream: "str",
+  request: "req",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIX;

@@ -42,6 +42,15 @@ const spice = (
   retryable = false,
 ): ErrorRow => ({ fault, retryable, httpStatus: null, spiceError, hint });
 
+/** Between control plane and relay; answered over HTTP where a caller waits for the relay. */
+const link = (hint: string): ErrorRow => ({
+  fault: "control",
+  retryable: true,
+  httpStatus: 503,
+  spiceError: null,
+  hint,
+});
+
 const NEW_TICKET = "Ask for a new ticket and open the console with it.";
 const CHECK_SERVER = "Check the console's address and that its virtual machine runs.";
 
@@ -49,6 +58,11 @@ export const ERRORS = {
   // Asked over HTTP.
   "request.invalid": http("client", 422, "Correct the fields that the answer names."),
   "request.not-json": http("client", 400, "Send a JSON body with Content-Type application/json."),
+  "request.method-not-allowed": http(
+    "client",
+    405,
+    "Use one of the methods that the Allow header names.",
+  ),
   "request.too-large": http("client", 413, "Send a smaller body."),
   "request.cross-origin": http(
     "client",
@@ -226,13 +240,19 @@ export const ERRORS = {
   ),
 
   // Between control plane and relay.
-  "control.offline": spice("control", null, "The relay has no link to the control plane.", true),
-  "control.ack-timeout": spice("control", null, "The relay did not acknowledge in time.", true),
-  "control.queue-full": spice("control", null, "Too much is waiting for this relay.", true),
+  "control.offline": link("The relay has no link to the control plane. Try again shortly."),
+  "control.ack-timeout": link("The relay did not acknowledge in time. Try again shortly."),
+  "control.queue-full": link("Too much is waiting for this relay. Try again shortly."),
   "control.malformed": spice(
     "control",
     null,
     "Relay and control plane disagree about the contract: compare their versions.",
+  ),
+  "control.silent": spice(
+    "control",
+    null,
+    "Nothing was heard within the lease: check the network between relay and control plane.",
+    true,
   ),
   "control.grant-invalid": spice(
     "control",

@@ -1,0 +1,89 @@
+/** The repository's own rules, as tests. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { COMPATIBILITY_DATE } from "../../worker/dev/local-worker.ts";
+import { renderErrorsPage } from "../runner/errors-page.ts";
+
+const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
+  cwd: PROJECT_ROOT,
+  encoding: "utf8",
+})
+  .split("\n")
+  .filter((file) => file !== "" && existsSync(join(PROJECT_ROOT, file)));
+
+const sources = files.filter(
+  (file) => /^(shared|relay|worker)\/.*\.(ts|mjs)$/.test(file) && !file.endsWith(".d.ts"),
+);
+
+const pages = files.filter((file) => file.endsWith(".md"));
+
+const read = (file: string): string => readFileSync(join(PROJECT_ROOT, file), "utf8");
+
+describe("source files", () => {
+  it("are there to be judged", () => {
+    expect(sources.length).toBeGreaterThan(80);
+  });
+
+  it.each(sources)("%s says first what it is", (file) => {
+    expect(read(file)).toMatch(/^(#!.*\n)?\/\*\*/);
+  });
+
+  it.each(sources)("%s leaves no work for later in a comment", (file) => {
+    expect(read(file)).not.toMatch(/\b(TODO|FIXME|XXX|HACK)\b/);
+  });
+
+  it("names nothing of one machine", () => {
+    const strays = files
+      .filter((file) => /\.(ts|mjs|md|json|toml|sql|sh|py)$/.test(file))
+      .filter((file) => file !== "test/tidy/repository.test.ts")
+      .filter((file) => /\/work\/|\/root\/|registry\.npmjs\.org/.test(read(file)));
+    expect(strays).toEqual([]);
+  });
+});
+
+describe("the top level", () => {
+  it("holds only what was agreed", () => {
+    const names = new Set(files.map((file) => file.split("/")[0] ?? ""));
+    const agreed = new Set([
+      ...["package.json", "package-lock.json", "wrangler.toml", "README.md", "LICENSE"],
+      ...["worker", "relay", "shared", "migrations", "test", "docs"],
+      ...["tsconfig.base.json", "vitest.config.ts", "knip.json"],
+    ]);
+    const strays = [...names].filter((name) => !name.startsWith(".") && !agreed.has(name));
+    expect(strays).toEqual([]);
+  });
+});
+
+describe("settings that stand in two places", () => {
+  it("the Worker's compatibility date is the same here and deployed", () => {
+    expect(read("wrangler.toml")).toContain(`compatibility_date = "${COMPATIBILITY_DATE}"`);
+  });
+
+  it("every secret of the Worker is named in docs/operate/configure.md", () => {
+    const names = [...read("worker/env.ts").matchAll(/readonly ([A-Z_]{4,}): string/g)];
+    expect(names.length).toBeGreaterThan(5);
+    const page = read("docs/operate/configure.md");
+    expect(names.map((match) => match[1]).filter((name) => !page.includes(`\`${name}\``))).toEqual(
+      [],
+    );
+  });
+});
+
+describe("documentation", () => {
+  it("has the errors page as the catalogue makes it", () => {
+    expect(read("docs/errors.md")).toBe(renderErrorsPage());
+  });
+
+  it.each(pages)("%s links to files that exist", (page) => {
+    const targets = [...read(page).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+      .map((match) => match[1] ?? "")
+      .filter((target) => !/^[a-z]+:/.test(target));
+    const dead = targets.filter((target) => !existsSync(join(PROJECT_ROOT, dirname(page), target)));
+    expect(dead).toEqual([]);
+  });
+});
