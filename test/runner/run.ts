@@ -17,8 +17,6 @@ interface Counts {
   readonly skipped: number;
 }
 
-process.exitCode = await main(process.argv.slice(2));
-
 async function main(args: readonly string[]): Promise<number> {
   const lacks = await installTools();
   const parts: Counts[] = [];
@@ -145,3 +143,6 @@ const summarySchema = z.object({
   skipped: z.int(),
   skips: z.array(z.string()),
 });
+
+// Last, when every constant above has its value.
+process.exitCode = await main(process.argv.slice(2));

@@ -23,25 +23,6 @@ import { runAsChild } from "./child.ts";
 import { StartError, StateFolder } from "./state-folder.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 
-await runAsChild(async () => {
-  const { values } = parseArgs({
-    options: { "state-dir": { type: "string" }, port: { type: "string" } },
-  });
-  const state = new StateFolder(values["state-dir"] ?? ".kerbside");
-  const port = Number(values.port);
-  await assertPortFree({ port, flag: "--port" });
-  const { database, worker } = await startControl(state, port).catch((error: unknown) => {
-    throw asStartError(error, state);
-  });
-  return {
-    ready: { url: worker.url },
-    stop: async () => {
-      await worker.stop();
-      await database.close();
-    },
-  };
-});
-
 async function startControl(
   state: StateFolder,
   port: number,
@@ -101,3 +82,23 @@ async function createAdmin(state: StateFolder, database: LibsqlServer, authToken
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const HOST = "127.0.0.1";
+
+// Last, when every constant above has its value.
+await runAsChild(async () => {
+  const { values } = parseArgs({
+    options: { "state-dir": { type: "string" }, port: { type: "string" } },
+  });
+  const state = new StateFolder(values["state-dir"] ?? ".kerbside");
+  const port = Number(values.port);
+  await assertPortFree({ port, flag: "--port" });
+  const { database, worker } = await startControl(state, port).catch((error: unknown) => {
+    throw asStartError(error, state);
+  });
+  return {
+    ready: { url: worker.url },
+    stop: async () => {
+      await worker.stop();
+      await database.close();
+    },
+  };
+});

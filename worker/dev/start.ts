@@ -13,8 +13,6 @@ import { assertPortFree } from "./ports.ts";
 import { StartError, StateFolder, writePrivateFile } from "./state-folder.ts";
 import { Supervisor } from "./supervisor.ts";
 
-process.exitCode = await main(process.argv.slice(2));
-
 async function main(args: readonly string[]): Promise<number> {
   const options = parseStartOptions(args);
   if (!options.ok) {
@@ -243,3 +241,6 @@ const ADMIN = "admin";
 /** A start takes about two seconds; on a busy machine ten times that is still a start. */
 const READY_DEADLINE_MS = 30_000;
 const SAID_CHARACTERS_MAX = 4_000;
+
+// Last, when every constant above has its value.
+process.exitCode = await main(process.argv.slice(2));

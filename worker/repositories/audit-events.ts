@@ -20,7 +20,13 @@ export interface AuditCursor {
 
 /** The insert as a statement: to await inside a transaction, or to put into a batch. */
 export function insertAuditEvent(database: Database | Transaction, record: AuditRecord) {
-  return database.insert(auditEvents).values(toRow(record));
+  return database.insert(auditEvents).values(auditRow(record));
+}
+
+/** The record as a row. */
+export function auditRow(record: AuditRecord): typeof auditEvents.$inferInsert {
+  const { event, ...circumstances } = record;
+  return { ...circumstances, type: event.type, data: JSON.stringify(event.data) };
 }
 
 /** A page of the trail, newest first. */
@@ -53,11 +59,6 @@ export async function listAuditEvents(
     .orderBy(desc(auditEvents.atMs), desc(auditEvents.id))
     .limit(page.limit);
   return rows.map(fromRow);
-}
-
-function toRow(record: AuditRecord): typeof auditEvents.$inferInsert {
-  const { event, ...circumstances } = record;
-  return { ...circumstances, type: event.type, data: JSON.stringify(event.data) };
 }
 
 function fromRow(row: typeof auditEvents.$inferSelect): AuditRecord {

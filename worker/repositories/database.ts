@@ -3,6 +3,7 @@
 import { createClient } from "@libsql/client/web";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { drizzle } from "drizzle-orm/libsql/web";
+import { DatabaseUnavailableError } from "./database-errors.ts";
 import * as schema from "./schema.ts";
 
 export type Database = LibSQLDatabase<typeof schema>;
@@ -15,5 +16,30 @@ export function openDatabase(options: {
   readonly url: string;
   readonly authToken: string;
 }): Database {
-  return drizzle({ client: createClient(options), schema });
+  return drizzle({ client: createClient({ ...options, fetch: fetchAnswer }), schema });
 }
+
+/** @throws {DatabaseUnavailableError} when there is no answer in time, or a server's error. */
+async function fetchAnswer(request: Request): Promise<Response> {
+  const abort = new AbortController();
+  // Why: AbortSignal.timeout would stay armed after the answer and keep a hub from hibernating.
+  const timer = setTimeout(() => {
+    abort.abort();
+  }, ANSWER_DEADLINE_MS);
+  let response: Response;
+  try {
+    response = await fetch(request, { signal: abort.signal });
+  } catch (error) {
+    throw new DatabaseUnavailableError("the database did not answer", { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+  if (response.status >= 500) {
+    await response.body?.cancel();
+    throw new DatabaseUnavailableError(`the database answered ${response.status}`);
+  }
+  return response;
+}
+
+/** A statement that takes longer than this holds up its caller beyond any use. */
+const ANSWER_DEADLINE_MS = 10_000;

@@ -13,6 +13,8 @@ export interface ServiceContext {
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;
+  /** Where work may go on after the answer: how the runtime is told to wait for it. */
+  readonly defer?: (work: Promise<unknown>) => void;
 }
 
 /** The part of the configuration that services use (see Config in env.ts). */
@@ -35,7 +37,8 @@ export interface ServiceSettings {
 export interface Hubs {
   /**
    * Puts a command into the relay's outbox and waits for its acknowledgement, at most
-   * PUSH_ACK_DEADLINE_MS. A command that was not acknowledged is withdrawn from the outbox.
+   * PUSH_ACK_DEADLINE_MS. A grant that was not acknowledged is withdrawn from the outbox and never
+   * delivered; `withdraw` and `terminate` stay in it, also for a relay that is away.
    */
   push(relayId: string, command: Command): Promise<Result<null, PushFailure>>;
 }

@@ -5,6 +5,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { unreachable } from "#shared/base/assert.ts";
 import type { HubMessage, RelayMessage } from "#shared/control/contract.ts";
 import { OUTBOX_ROWS_MAX, PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import {
@@ -216,8 +217,17 @@ class World {
           this.#drop();
         }
         break;
-      default:
+      case "delete-push":
+      case "renumber-outbox":
+      case "store-events":
+      case "look-up":
+      case "mark-offline":
+      case "end-sessions":
+      case "expire-sessions":
+      case "audit-refusal":
         break;
+      default:
+        unreachable(effect);
     }
   }
 }
@@ -234,7 +244,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     ),
   },
   { weight: 2, arbitrary: fc.constantFrom<Action>({ do: "drop" }, { do: "restart-hub" }) },
-  { weight: 1, arbitrary: fc.integer({ min: 1, max: 3_000 }).map((ms) => ({ do: "pass", ms })) },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 1, max: 3_000 }).map((ms): Action => ({ do: "pass", ms })),
+  },
 );
 
 function pushOf(): fc.Arbitrary<Action> {

@@ -1,0 +1,229 @@
+/**
+ * The control plane's API as the commands use it: each call's answer is checked by a schema, each
+ * failure is a sentence with what to do.
+ */
+import { z } from "zod";
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import { parseControlUrl } from "../control/control-url.ts";
+import { type ApiFailure, type ApiRequest, requestApi, requestJson } from "../control/http-json.ts";
+import {
+  type CliFailure,
+  type CliTools,
+  failed,
+  misused,
+  type OptionValues,
+  textOption,
+} from "./command.ts";
+import { readLogin } from "./login-file.ts";
+import { readPassword, readUsername } from "./password.ts";
+
+/** Options of every command that talks to the control plane. */
+export const API_OPTIONS = {
+  url: { type: "string" },
+  username: { type: "string" },
+  "password-file": { type: "string" },
+} as const;
+
+export const API_OPTIONS_HELP = `  --url URL            the control plane; default: where you logged in (KERBSIDE_URL)
+  --username NAME      log in for this call alone; the password comes from
+  --password-file F    this file, else KERBSIDE_PASSWORD, the terminal or standard input
+`;
+
+export interface Login {
+  readonly token: string;
+  readonly expiresAt: string;
+}
+
+/** One logged-in use of the API. */
+export interface ApiClient {
+  readonly url: string;
+  /** One call; the path begins with /api/v1. */
+  call<Value>(
+    method: ApiRequest["method"],
+    path: string,
+    schema: z.ZodType<Value>,
+    body?: object,
+  ): Promise<Result<Value, CliFailure>>;
+  /** Every item of a paged list, page after page. */
+  pages<Item>(
+    path: string,
+    item: z.ZodType<Item>,
+  ): AsyncGenerator<Result<readonly Item[], CliFailure>>;
+  /** A console file from the address that a ticket names. */
+  fetchFile(url: string): Promise<Result<string, CliFailure>>;
+}
+
+/** Asks for a token. */
+export async function logIn(
+  url: string,
+  username: string,
+  password: string,
+): Promise<Result<Login, CliFailure>> {
+  const body = { username, password };
+  const path = "/api/v1/auth/login";
+  return toCli(await requestJson({ controlUrl: url, path, method: "POST", body }, loginSchema));
+}
+
+/** Ends a login at the control plane. */
+export async function logOut(url: string, token: string): Promise<Result<null, CliFailure>> {
+  const path = "/api/v1/auth/logout";
+  const answer = toCli(await requestApi({ controlUrl: url, path, method: "POST", token }));
+  return answer.ok ? ok(null) : answer;
+}
+
+/** The control plane's address: --url, else KERBSIDE_URL, else where the user logged in. */
+export async function chooseUrl(
+  options: OptionValues,
+  tools: CliTools,
+): Promise<Result<string, CliFailure>> {
+  const given = textOption(options, "url") ?? tools.environment.url;
+  if (given !== null) {
+    const url = parseControlUrl(given);
+    return url.ok ? url : fail(misused(url.error));
+  }
+  const stored = await readLogin(tools.environment.loginFile);
+  if (!stored.ok || stored.value === null) {
+    return fail(misused("Say where the control plane is: --url URL."));
+  }
+  return ok(stored.value.url);
+}
+
+/**
+ * Runs `use` with a client that is logged in: by the options for this call alone (and logged out
+ * afterwards), else by the stored login.
+ */
+export async function withApi<Value>(
+  options: OptionValues,
+  tools: CliTools,
+  use: (client: ApiClient) => Promise<Result<Value, CliFailure>>,
+): Promise<Result<Value, CliFailure>> {
+  const username = textOption(options, "username");
+  const passwordFile = textOption(options, "password-file");
+  if (username === null && passwordFile === null) {
+    return withStoredLogin(options, tools, use);
+  }
+  const url = await chooseUrl(options, tools);
+  if (!url.ok) {
+    return url;
+  }
+  const login = await logInOnce(url.value, { username, passwordFile }, tools);
+  if (!login.ok) {
+    return login;
+  }
+  const result = await use(makeClient(url.value, login.value.token));
+  // Best effort: a token that stays ends by itself, and what was asked for is done.
+  await logOut(url.value, login.value.token);
+  return result;
+}
+
+/** Reads name and password and logs in. */
+export async function logInOnce(
+  url: string,
+  given: { readonly username: string | null; readonly passwordFile: string | null },
+  tools: CliTools,
+): Promise<Result<Login, CliFailure>> {
+  if (isReadableOnTheWay(url)) {
+    tools.note(`Warning: ${url} is not encrypted; others on the network can read the password.\n`);
+  }
+  const username = await readUsername(given.username);
+  if (!username.ok) {
+    return username;
+  }
+  const password = await readPassword(given.passwordFile, tools);
+  return password.ok ? logIn(url, username.value, password.value) : password;
+}
+
+async function withStoredLogin<Value>(
+  options: OptionValues,
+  tools: CliTools,
+  use: (client: ApiClient) => Promise<Result<Value, CliFailure>>,
+): Promise<Result<Value, CliFailure>> {
+  const stored = await readLogin(tools.environment.loginFile);
+  if (!stored.ok) {
+    return fail(failed(stored.error));
+  }
+  if (stored.value === null) {
+    return fail(failed("You are not logged in. Log in first: kerbside login --url URL."));
+  }
+  const url = await chooseUrl(options, tools);
+  if (!url.ok) {
+    return url;
+  }
+  if (url.value !== stored.value.url) {
+    // A token must never be shown to another server than the one that gave it.
+    const sentence = `You are logged in at ${stored.value.url}, not at ${url.value}. Log in there first.`;
+    return fail(failed(sentence));
+  }
+  return use(makeClient(url.value, stored.value.token));
+}
+
+function makeClient(url: string, token: string): ApiClient {
+  const call: ApiClient["call"] = async (method, path, schema, body) =>
+    toCli(
+      await requestJson(
+        { controlUrl: url, path, method, token, ...(body === undefined ? {} : { body }) },
+        schema,
+      ),
+    );
+  return {
+    url,
+    call,
+    pages: (path, item) => readPages(call, path, item),
+    fetchFile: async (fileUrl) => {
+      const whole = URL.canParse(fileUrl, `${url}/`) ? new URL(fileUrl, `${url}/`) : null;
+      if (whole === null || !/^https?:$/.test(whole.protocol)) {
+        return fail(failed("The control plane answered with an address that is none."));
+      }
+      // The address is itself the credential, so the login's token stays at home.
+      const asked = { controlUrl: url, path: whole.href, method: "GET" } as const;
+      const answer = toCli(await requestApi(asked));
+      return answer.ok ? ok(answer.value.text) : answer;
+    },
+  };
+}
+
+async function* readPages<Item>(
+  call: ApiClient["call"],
+  path: string,
+  item: z.ZodType<Item>,
+): AsyncGenerator<Result<readonly Item[], CliFailure>> {
+  const page = z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+  let cursor: string | null = null;
+  for (let count = 0; count < PAGES_MAX; count += 1) {
+    const mark: string = cursor === null ? "" : `cursor=${encodeURIComponent(cursor)}`;
+    const joint = path.includes("?") ? "&" : "?";
+    const answer: Result<z.infer<typeof page>, CliFailure> = await call(
+      "GET",
+      mark === "" ? path : path + joint + mark,
+      page,
+    );
+    if (!answer.ok) {
+      yield answer;
+      return;
+    }
+    yield ok(answer.value.items);
+    cursor = answer.value.nextCursor;
+    if (cursor === null) {
+      return;
+    }
+  }
+  yield fail(failed(`The list has more than ${PAGES_MAX} pages: something is wrong with it.`));
+}
+
+function toCli<Value>(result: Result<Value, ApiFailure>): Result<Value, CliFailure> {
+  if (result.ok) {
+    return result;
+  }
+  const { code, sentence } = result.error;
+  const advice = code === "auth.required" ? `${sentence} Log in again: kerbside login.` : sentence;
+  return fail(failed(advice));
+}
+
+function isReadableOnTheWay(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !/^(localhost|127\.[0-9.]+|\[::1\])$/.test(hostname);
+}
+
+const loginSchema = z.object({ token: z.string().min(1), expiresAt: z.string() });
+/** 100,000 consoles at 50 a page. */
+const PAGES_MAX = 2_000;

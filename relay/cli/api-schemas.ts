@@ -1,0 +1,32 @@
+/** The parts of the API's answers that the commands use; other fields pass through unread. */
+import { z } from "zod";
+
+const named = z.looseObject({ id: z.string(), name: z.string() });
+
+export const consoleSchema = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  source: z.string(),
+});
+
+export type ConsoleItem = z.infer<typeof consoleSchema>;
+
+export const ticketSchema = z.object({
+  sessionId: z.string(),
+  vvUrl: z.string(),
+  expiresAt: z.string(),
+});
+
+export const sessionSchema = z.looseObject({
+  id: z.string(),
+  state: z.string(),
+  console: named,
+  user: z.looseObject({ username: z.string() }),
+  relay: named.nullable(),
+  createdAt: z.string(),
+  endReason: z.string().nullable(),
+});
+
+export const terminationSchema = z.object({ state: z.string() });
+
+export const joinTokenSchema = z.object({ token: z.string(), expiresAt: z.string() });

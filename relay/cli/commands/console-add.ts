@@ -1,0 +1,112 @@
+/** `kerbside console add`: makes a console known to the control plane. */
+import { readFile } from "node:fs/promises";
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import { reasonOf } from "../../control/state-folder.ts";
+import { withApi } from "../api-client.ts";
+import { consoleSchema } from "../api-schemas.ts";
+import {
+  type CliFailure,
+  type Command,
+  EXIT,
+  failed,
+  misused,
+  type OptionValues,
+  parseCommand,
+  portOption,
+  requireText,
+  textOption,
+} from "../command.ts";
+import { readSecretFile } from "../password.ts";
+import { printable } from "../printable.ts";
+
+export const consoleAddCommand: Command = {
+  name: "console add",
+  summary: "add a console (admins)",
+  help: `Usage: kerbside console add --name N --host H [--port P] [--tls-port P] [options]
+
+  --name N             how people call it
+  --host H             where the hypervisor serves SPICE
+  --port P             its plain port; used when there is no --tls-port
+  --tls-port P         its TLS port
+  --ca-file F          PEM certificates that may sign the hypervisor's
+  --host-subject S     the subject that its certificate must have
+  --password-file F    the hypervisor's own SPICE password
+  --source S           the source that it belongs to; default static
+  --uuid U             the virtual machine's id; made up by default
+  --url URL            the control plane; default: where you logged in
+`,
+  run: async (args, tools) => {
+    const parsed = parseCommand(args, OPTIONS);
+    if (!parsed.ok) {
+      return parsed;
+    }
+    const body = await readBody(parsed.value.options);
+    if (!body.ok) {
+      return body;
+    }
+    const url = textOption(parsed.value.options, "url");
+    return withApi(url === null ? {} : { url }, tools, async (client) => {
+      const created = await client.call("POST", "/api/v1/consoles", consoleSchema, body.value);
+      if (!created.ok) {
+        return created;
+      }
+      tools.note(`Added ${printable(created.value.name)}.\n`);
+      tools.print(`${created.value.id}\n`);
+      return ok(EXIT.done);
+    });
+  },
+};
+
+async function readBody(options: OptionValues): Promise<Result<object, CliFailure>> {
+  const name = requireText(options, "name");
+  const host = requireText(options, "host");
+  const port = portOption(options, "port");
+  const tlsPort = portOption(options, "tls-port");
+  if (!name.ok || !host.ok || !port.ok || !tlsPort.ok) {
+    return [name, host, port, tlsPort].find((part) => !part.ok) as Result<never, CliFailure>;
+  }
+  if (port.value === null && tlsPort.value === null) {
+    return fail(misused("Give --port, --tls-port, or both."));
+  }
+  const caFile = textOption(options, "ca-file");
+  const ca = caFile === null ? ok(null) : await readText(caFile);
+  const passwordFile = textOption(options, "password-file");
+  const password = passwordFile === null ? ok(null) : await readSecretFile(passwordFile);
+  if (!ca.ok || !password.ok) {
+    return ca.ok ? (password as Result<never, CliFailure>) : ca;
+  }
+  const fields = {
+    name: name.value,
+    host: host.value,
+    port: port.value,
+    tlsPort: tlsPort.value,
+    ca: ca.value,
+    password: password.value,
+    hostSubject: textOption(options, "host-subject"),
+    source: textOption(options, "source"),
+    uuid: textOption(options, "uuid"),
+  };
+  return ok(Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)));
+}
+
+async function readText(path: string): Promise<Result<string, CliFailure>> {
+  try {
+    return ok(await readFile(path, "utf8"));
+  } catch (error) {
+    return fail(failed(`${path} cannot be read: ${reasonOf(error)}.`));
+  }
+}
+
+const text = { type: "string" } as const;
+const OPTIONS = {
+  name: text,
+  host: text,
+  port: text,
+  "tls-port": text,
+  "ca-file": text,
+  "host-subject": text,
+  "password-file": text,
+  source: text,
+  uuid: text,
+  url: text,
+};

@@ -1,0 +1,166 @@
+/**
+ * `kerbside open`: a ticket, its console file, and the viewer. The file holds a credential: it is
+ * readable by the user alone, and never overwrites anything unless that was asked for.
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isId } from "#shared/base/ids.ts";
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import { reasonOf } from "../../control/state-folder.ts";
+import { API_OPTIONS, API_OPTIONS_HELP, type ApiClient, withApi } from "../api-client.ts";
+import { type ConsoleItem, consoleSchema, ticketSchema } from "../api-schemas.ts";
+import { collectPages } from "../collect-pages.ts";
+import {
+  type CliFailure,
+  type CliOutcome,
+  type CliTools,
+  type Command,
+  EXIT,
+  failed,
+  misused,
+  type OptionValues,
+  parseCommand,
+  textOption,
+} from "../command.ts";
+import { formatTable, printable, toFileName } from "../printable.ts";
+import { findViewer, runViewer, VIEWER } from "../viewer.ts";
+
+export const openCommand: Command = {
+  name: "open",
+  summary: "open a console",
+  help: `Usage: kerbside open NAME|ID [--output FILE] [--viewer PATH]
+
+Opens the console in ${VIEWER}, or writes its console file when there is none.
+
+  --output FILE        only write the console file
+  --force              overwrite a file that is there already
+  --viewer PATH        this viewer instead of ${VIEWER}
+${API_OPTIONS_HELP}`,
+  run: async (args, tools) => {
+    const parsed = parseCommand(args, OPTIONS, ["NAME|ID"]);
+    if (!parsed.ok) {
+      return parsed;
+    }
+    const { options, positionals } = parsed.value;
+    if (textOption(options, "output") !== null && textOption(options, "viewer") !== null) {
+      return fail(misused("Give --output or --viewer, not both."));
+    }
+    const fetched = await withApi(options, tools, (client) =>
+      fetchFile(client, positionals[0] ?? ""),
+    );
+    return fetched.ok ? show(fetched.value, options, tools) : fetched;
+  },
+};
+
+interface ConsoleFile {
+  readonly name: string;
+  readonly text: string;
+  readonly expiresAt: string;
+}
+
+async function fetchFile(
+  client: ApiClient,
+  wanted: string,
+): Promise<Result<ConsoleFile, CliFailure>> {
+  const found = await findConsole(client, wanted);
+  if (!found.ok) {
+    return found;
+  }
+  const path = `/api/v1/consoles/${encodeURIComponent(found.value.id)}/tickets`;
+  const ticket = await client.call("POST", path, ticketSchema);
+  if (!ticket.ok) {
+    return ticket;
+  }
+  const text = await client.fetchFile(ticket.value.vvUrl);
+  const { expiresAt } = ticket.value;
+  return text.ok ? ok({ name: found.value.name, text: text.value, expiresAt }) : text;
+}
+
+/** By id when it looks like one, else by name; a name that several consoles have is refused. */
+async function findConsole(
+  client: ApiClient,
+  wanted: string,
+): Promise<Result<ConsoleItem, CliFailure>> {
+  if (isId("console", wanted)) {
+    return client.call("GET", `/api/v1/consoles/${wanted}`, consoleSchema);
+  }
+  const path = `/api/v1/consoles?name=${encodeURIComponent(wanted)}`;
+  const listed = await collectPages(client.pages(path, consoleSchema));
+  if (!listed.ok) {
+    return listed;
+  }
+  const matches = listed.value.filter((candidate) => candidate.name === wanted);
+  const [only] = matches;
+  if (only === undefined) {
+    const sentence = `No console is called ${printable(wanted)}. See them: kerbside consoles.`;
+    return fail(failed(sentence));
+  }
+  if (matches.length > 1) {
+    const rows = matches.map(({ id, name, source }) => [id, name, source]);
+    const table = formatTable(["ID", "NAME", "SOURCE"], rows).trimEnd();
+    const sentence = `${matches.length} consoles are called ${printable(wanted)}; open one by its id:`;
+    return fail(failed(`${sentence}\n${table}`));
+  }
+  return ok(only);
+}
+
+async function show(
+  file: ConsoleFile,
+  options: OptionValues,
+  tools: CliTools,
+): Promise<CliOutcome> {
+  const output = textOption(options, "output");
+  if (output !== null) {
+    return keep(file, output, options, tools);
+  }
+  const viewer = textOption(options, "viewer") ?? (await findViewer(tools.environment.searchPath));
+  return viewer === null
+    ? keep(file, `${toFileName(file.name)}.vv`, options, tools)
+    : view(file, viewer);
+}
+
+async function view(file: ConsoleFile, viewer: string): Promise<CliOutcome> {
+  const folder = await mkdtemp(join(tmpdir(), "kerbside-"));
+  try {
+    const path = join(folder, `${toFileName(file.name)}.vv`);
+    await writeFile(path, file.text, { mode: FILE_MODE, flag: "wx" });
+    const ended = await runViewer(viewer, path);
+    return ended.ok ? ended : fail(failed(ended.error));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function keep(
+  file: ConsoleFile,
+  path: string,
+  options: OptionValues,
+  tools: CliTools,
+): Promise<CliOutcome> {
+  try {
+    if (options["force"] === true) {
+      // A new file, so that an old one's mode does not show the ticket to others.
+      await rm(path, { force: true });
+    }
+    await writeFile(path, file.text, { mode: FILE_MODE, flag: "wx" });
+  } catch (error) {
+    const isThere = (error as NodeJS.ErrnoException).code === "EEXIST";
+    const why = isThere ? "it exists; say --force to overwrite it" : reasonOf(error);
+    return fail(failed(`${path} cannot be written: ${why}.`));
+  }
+  tools.print(`${path}\n`);
+  tools.note(
+    `Open it before ${printable(file.expiresAt)}: ${VIEWER} ${path}\n` +
+      "(Debian and Ubuntu have it in the package virt-viewer.)\n",
+  );
+  return ok(EXIT.done);
+}
+
+const OPTIONS = {
+  ...API_OPTIONS,
+  output: { type: "string" },
+  viewer: { type: "string" },
+  force: { type: "boolean" },
+} as const;
+const FILE_MODE = 0o600;

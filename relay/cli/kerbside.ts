@@ -1,0 +1,90 @@
+/** The `kerbside` command: finds the command that was asked for, runs it, says what went wrong. */
+import { type CliTools, type Command, EXIT } from "./command.ts";
+import { consoleAddCommand } from "./commands/console-add.ts";
+import { consolesCommand } from "./commands/consoles.ts";
+import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
+import { loginCommand } from "./commands/login.ts";
+import { logoutCommand } from "./commands/logout.ts";
+import { openCommand } from "./commands/open.ts";
+import { relayEnrolCommand } from "./commands/relay-enrol.ts";
+import { relayRunCommand } from "./commands/relay-run.ts";
+import { sessionsCommand } from "./commands/sessions.ts";
+import { terminateCommand } from "./commands/terminate.ts";
+import { readEnvironment } from "./environment.ts";
+import { printable } from "./printable.ts";
+
+/** Runs one command line (without the program's name); resolves with the exit code. */
+export async function runKerbside(args: readonly string[], tools: CliTools): Promise<number> {
+  const [first] = args;
+  if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+    (first === undefined ? tools.note : tools.print)(overview());
+    return first === undefined ? EXIT.usage : EXIT.done;
+  }
+  const command = COMMANDS.find(({ name }) => isPrefix(name.split(" "), args));
+  if (command === undefined) {
+    tools.note(`${sayUnknown(args)} See kerbside --help.\n`);
+    return EXIT.usage;
+  }
+  const rest = args.slice(command.name.split(" ").length);
+  if (rest.includes("--help") || rest.includes("-h")) {
+    tools.print(command.help);
+    return EXIT.done;
+  }
+  const outcome = await command.run(rest, tools);
+  if (outcome.ok) {
+    return outcome.value;
+  }
+  const { exitCode, sentence } = outcome.error;
+  const pointer = exitCode === EXIT.usage ? ` See kerbside ${command.name} --help.` : "";
+  tools.note(`${sentence}${pointer}\n`);
+  return exitCode;
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+  return [
+    "Usage: kerbside COMMAND [options]\n",
+    ...lines,
+    "\nkerbside COMMAND --help tells more. Exit codes: 0 done, 1 failed, 2 asked for wrongly.\n",
+  ].join("\n");
+}
+
+function sayUnknown(args: readonly string[]): string {
+  const [first = "", second] = args.map(printable);
+  const family = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+  if (family.length === 0) {
+    return `"${first}" is no command.`;
+  }
+  const choices = family.map(({ name }) => name.slice(first.length + 1)).join(" or ");
+  return second === undefined
+    ? `Say what to do: kerbside ${first} ${choices}.`
+    : `"${first} ${second}" is no command; try ${first} ${choices}.`;
+}
+
+function isPrefix(words: readonly string[], args: readonly string[]): boolean {
+  return words.every((word, index) => args[index] === word);
+}
+
+const COMMANDS: readonly Command[] = [
+  loginCommand,
+  logoutCommand,
+  consolesCommand,
+  openCommand,
+  sessionsCommand,
+  terminateCommand,
+  consoleAddCommand,
+  joinTokenCreateCommand,
+  relayEnrolCommand,
+  relayRunCommand,
+];
+
+if (import.meta.main) {
+  const code = await runKerbside(process.argv.slice(2), {
+    environment: readEnvironment(process.env),
+    print: (text) => process.stdout.write(text),
+    note: (text) => process.stderr.write(text),
+  });
+  // Idle connections to the control plane would otherwise keep the process for seconds.
+  process.exit(code);
+}

@@ -1,0 +1,39 @@
+/** Texts from elsewhere, made safe for a terminal and for a file name. */
+
+/** Without control characters, which could move the cursor or hide text. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "\u{FFFD}");
+}
+
+/** Rows in aligned columns under a head. */
+export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows.map((row) => row.map(printable))];
+  const widths = head.map((_title, column) =>
+    Math.max(...all.map((row) => widthOf(row[column] ?? ""))),
+  );
+  const lines = all.map((row) =>
+    row
+      .map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell)))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+/** A name that is a plain file name everywhere: no path, no hidden file, no odd character. */
+export function toFileName(name: string): string {
+  const safe = name
+    .normalize("NFKD")
+    .replace(/[^A-Za-z0-9._-]+/g, "_")
+    .replace(/^[._-]+/, "")
+    .slice(0, FILE_NAME_LENGTH_MAX);
+  return safe === "" ? "console" : safe;
+}
+
+/** Characters as people count them. */
+function widthOf(text: string): number {
+  return Array.from(new Intl.Segmenter().segment(text)).length;
+}
+
+/** Leaves room for an extension within the 255 bytes of common file systems. */
+const FILE_NAME_LENGTH_MAX = 128;

@@ -1,0 +1,329 @@
+/**
+ * The link to the hub: performs what link-state.ts decides, with a real socket, real timers and the
+ * spool. It promises that no failure of the control plane reaches its callers: look-ups settle in
+ * time, commands come in order, and it connects again for as long as it is not closed.
+ */
+import { performance } from "node:perf_hooks";
+import type { TicketRefusalReason } from "#shared/audit/events.ts";
+import type { Result } from "#shared/base/result.ts";
+import {
+  type Command,
+  HEARTBEAT_PING,
+  type Hello,
+  parseHubMessage,
+  type RelayMessage,
+  type Welcome,
+} from "#shared/control/contract.ts";
+import { RELAY_CLOCK_SKEW_SECONDS, SNAPSHOT_SESSIONS_MAX } from "#shared/control/limits.ts";
+import type { CommandHandler, GrantLookup } from "../sessions/ports.ts";
+import { CONTROL_LOG, type ControlLog } from "./control-log.ts";
+import { type LinkSocket, openLinkSocket } from "./link-socket.ts";
+import { initialLinkState, nextDeadlineMs, stepLink } from "./link-state.ts";
+import type { LinkEffect, LinkInput, LinkState } from "./link-types.ts";
+import type { Spool } from "./spool.ts";
+
+export interface LinkOptions {
+  readonly linkUrl: string;
+  readonly about: Pick<Hello, "build" | "instanceId" | "channelsMax">;
+  /** A fresh credential for one connection. */
+  readonly signToken: () => Promise<string>;
+  /** Puts a welcome's keys into use; a failure is what is wrong with them. */
+  readonly adopt: (welcome: Welcome) => Promise<Result<null, string>>;
+  readonly spool: Spool;
+  readonly log: ControlLog;
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number;
+  /** A random number in [0, 1). */
+  readonly chance: () => number;
+  /** Milliseconds of a clock that never jumps; the process's own by default. */
+  readonly monotonicMs?: () => number;
+}
+
+/** What the link needs of the data plane, which in turn needs the link's look-ups. */
+export interface LinkPorts {
+  readonly commands: CommandHandler;
+  /** Sessions that live here now. */
+  readonly snapshot: () => readonly string[];
+}
+
+/** One process's link. Started once, closed once. */
+export class ControlLink implements GrantLookup {
+  readonly #options: LinkOptions;
+  readonly #monotonicMs: () => number;
+  readonly #inputs: LinkInput[] = [];
+  readonly #waiting = new Map<string, (answer: LookupResult) => void>();
+  readonly #linkedListeners = new Set<() => void>();
+  readonly #drainListeners = new Set<() => void>();
+  #state: LinkState = initialLinkState();
+  #ports: LinkPorts | null = null;
+  #socket: LinkSocket | null = null;
+  /** Which connection is the present one: what an older one still says is nobody's. */
+  #generation = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #isStepping = false;
+  #lookupCount = 0;
+  #lastClose: Promise<void> = Promise.resolve();
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+  }
+
+  /** Begins to connect, and goes on until `close`. */
+  start(ports: LinkPorts): void {
+    this.#ports = ports;
+    this.#options.spool.onRecord(() => this.#dispatch({ kind: "spooled" }));
+    this.#dispatch({ kind: "start" });
+  }
+
+  get isLinked(): boolean {
+    return this.#state.phase.name === "linked";
+  }
+
+  /** Resolves at the next welcome whose keys are in use, or at once when linked. */
+  whenLinked(): Promise<void> {
+    return this.isLinked
+      ? Promise.resolve()
+      : new Promise((resolve) => {
+          this.#linkedListeners.add(resolve);
+        });
+  }
+
+  lookup(ticketHash: string): Promise<LookupResult> {
+    this.#lookupCount += 1;
+    const requestId = `lookup-${this.#lookupCount}`;
+    return new Promise((resolve) => {
+      this.#waiting.set(requestId, resolve);
+      this.#dispatch({ kind: "lookup", requestId, ticketHash });
+    });
+  }
+
+  /** Waits until the control plane has stored every event; false when it could not in time. */
+  async flush(deadlineMs: number): Promise<boolean> {
+    const { spool } = this.#options;
+    if (spool.pendingCount === 0 || !this.isLinked) {
+      return spool.pendingCount === 0;
+    }
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#drainListeners.add(resolve);
+      timer = setTimeout(resolve, deadlineMs);
+    });
+    clearTimeout(timer);
+    this.#drainListeners.clear();
+    return spool.pendingCount === 0;
+  }
+
+  /** Lets the link go; resolves when its socket is gone. */
+  async close(): Promise<void> {
+    this.#dispatch({ kind: "stop" });
+    await this.#lastClose;
+  }
+
+  /** Takes inputs one after the other, also those that effects cause. */
+  #dispatch(input: LinkInput): void {
+    this.#inputs.push(input);
+    if (this.#isStepping) {
+      return;
+    }
+    this.#isStepping = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+        this.#step(next);
+      }
+    } finally {
+      this.#isStepping = false;
+    }
+    this.#schedule();
+  }
+
+  #step(input: LinkInput): void {
+    const wasLinked = this.isLinked;
+    const context = { nowMs: this.#monotonicMs(), chance: this.#options.chance() };
+    const { state, effects } = stepLink(this.#state, input, context);
+    this.#state = state;
+    for (const effect of effects) {
+      this.#perform(effect);
+    }
+    if (this.isLinked && !wasLinked) {
+      this.#linkedListeners.forEach((listener) => listener());
+      this.#linkedListeners.clear();
+    }
+  }
+
+  #perform(effect: LinkEffect): void {
+    const { spool, log } = this.#options;
+    switch (effect.kind) {
+      case "connect":
+        void this.#connect();
+        break;
+      case "hello":
+        this.#send({ type: "hello", ...effect.hello, ...this.#options.about });
+        break;
+      case "send":
+        this.#send(effect.message);
+        break;
+      case "ping":
+        this.#socket?.send(HEARTBEAT_PING);
+        break;
+      case "close":
+        this.#close(effect.reason);
+        break;
+      case "adopt":
+        void this.#adopt(effect.welcome);
+        break;
+      case "apply":
+        void this.#apply(effect);
+        break;
+      case "reconcile":
+        spool.reconcile(effect.stream, effect.storedSeq);
+        this.#tellDrained();
+        break;
+      case "record-snapshot":
+        this.#recordSnapshot();
+        break;
+      case "acknowledged":
+        spool.acknowledge(effect.stream, effect.seq);
+        this.#tellDrained();
+        break;
+      case "deliver":
+        this.#deliver(effect.afterSeq);
+        break;
+      case "settle":
+        this.#waiting.get(effect.requestId)?.(effect.result);
+        this.#waiting.delete(effect.requestId);
+        break;
+      case "log":
+        log[effect.level](effect.fields, effect.name);
+        break;
+    }
+  }
+
+  async #connect(): Promise<void> {
+    this.#generation += 1;
+    const generation = this.#generation;
+    const isPresent = (): boolean => generation === this.#generation;
+    const tell = (input: LinkInput): void => {
+      if (isPresent()) {
+        this.#dispatch(input);
+      }
+    };
+    const url = this.#options.linkUrl;
+    this.#options.log.debug({ url }, CONTROL_LOG.connecting);
+    try {
+      const token = await this.#options.signToken();
+      if (!isPresent()) {
+        return;
+      }
+      this.#socket = openLinkSocket(
+        { url, token },
+        {
+          opened: () => tell({ kind: "opened" }),
+          text: (text) => tell(readMessage(text)),
+          pong: () => tell({ kind: "pong" }),
+          malformed: (detail) => tell({ kind: "malformed", detail }),
+          refused: (code, detail) => tell({ kind: "refused", code, detail }),
+          closed: (detail) => tell({ kind: "closed", detail }),
+        },
+      );
+    } catch (error) {
+      tell({ kind: "closed", detail: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  #close(reason: string): void {
+    this.#generation += 1;
+    this.#lastClose = this.#socket?.close(reason) ?? Promise.resolve();
+    this.#socket = null;
+  }
+
+  #send(message: RelayMessage): void {
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  async #adopt(welcome: Welcome): Promise<void> {
+    const generation = this.#generation;
+    const skewMs = welcome.nowMs - this.#options.nowMs();
+    if (Math.abs(skewMs) > RELAY_CLOCK_SKEW_SECONDS * 1000) {
+      this.#options.log.warn({ skewMs }, CONTROL_LOG.clockSkew);
+    }
+    const adopted = await this.#options.adopt(welcome);
+    if (generation === this.#generation) {
+      this.#dispatch({ kind: "adopted", failure: adopted.ok ? null : adopted.error });
+    }
+  }
+
+  async #apply(effect: LinkEffect & { readonly kind: "apply" }): Promise<void> {
+    const { epoch, seq, command } = effect;
+    const refusal = await this.#applyInTime(command);
+    const name = refusal === null ? CONTROL_LOG.pushApplied : CONTROL_LOG.pushRefused;
+    this.#options.log.info({ seq, command: command.kind, refusal }, name);
+    this.#dispatch({ kind: "applied", epoch, seq, refusal });
+  }
+
+  /** The refusal's code; a command that fails or hangs is our bug and must not stop the others. */
+  async #applyInTime(command: Command): Promise<string | null> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error("not applied in time")), APPLY_DEADLINE_MS);
+    });
+    try {
+      const failure = await Promise.race([this.#ports?.commands.apply(command), late]);
+      return failure?.code ?? null;
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      this.#options.log.error({ command: command.kind, detail }, CONTROL_LOG.pushRefused);
+      return "internal.error";
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #recordSnapshot(): void {
+    const sessionIds = [...(this.#ports?.snapshot() ?? [])];
+    if (sessionIds.length > SNAPSHOT_SESSIONS_MAX) {
+      // A part would tell the control plane that the rest has ended.
+      this.#options.log.error({ count: sessionIds.length }, CONTROL_LOG.snapshotTooLarge);
+      return;
+    }
+    this.#options.spool.record({ type: "relay.snapshot", sessionIds });
+  }
+
+  #deliver(afterSeq: number): void {
+    const { stream, events } = this.#options.spool.batch(afterSeq);
+    if (events.length > 0) {
+      this.#dispatch({ kind: "batch", stream, events });
+    }
+  }
+
+  #tellDrained(): void {
+    if (this.#options.spool.pendingCount === 0) {
+      this.#drainListeners.forEach((listener) => listener());
+    }
+  }
+
+  #schedule(): void {
+    if (this.#timer !== null) {
+      clearTimeout(this.#timer);
+      this.#timer = null;
+    }
+    const deadlineMs = nextDeadlineMs(this.#state);
+    if (deadlineMs !== null) {
+      // Rounded up: a timer that fires a fraction early would find nothing to do.
+      const waitMs = Math.max(0, Math.ceil(deadlineMs - this.#monotonicMs()));
+      this.#timer = setTimeout(() => this.#dispatch({ kind: "tick" }), waitMs);
+    }
+  }
+}
+
+type LookupResult = Result<string, TicketRefusalReason>;
+
+function readMessage(text: string): LinkInput {
+  const message = parseHubMessage(text);
+  return message.ok
+    ? { kind: "message", message: message.value }
+    : { kind: "malformed", detail: message.error };
+}
+
+/** Verifying a signature and asking channels to end take milliseconds. */
+const APPLY_DEADLINE_MS = 5_000;

@@ -1,0 +1,85 @@
+/**
+ * The data plane's bounds and waits, with unit and reason; each is on by default. A deployment may
+ * lower or raise some of them through its configuration; tests shorten the waits.
+ */
+import { LOOKUP_DEADLINE_MS, LOOKUPS_OPEN_MAX } from "#shared/control/limits.ts";
+
+export interface DataPlaneLimits {
+  /** TCP connections from clients at once, linked or not; a further one is closed unheard. */
+  readonly connectionsMax: number;
+  /** From a TCP connection to its finished TLS handshake. */
+  readonly tlsHandshakeDeadlineMs: number;
+  /** Each phase of the client's link: its link message, then its mechanism and ticket. */
+  readonly clientPhaseDeadlineMs: number;
+  /** Resolving, connecting to and securing the connection to the hypervisor. */
+  readonly serverConnectDeadlineMs: number;
+  /** The whole SPICE link with the hypervisor. */
+  readonly serverLinkDeadlineMs: number;
+  /** How long a refused client may take to fetch its refusal. */
+  readonly refusalLingerMs: number;
+  /** How long the rest of a channel may take to flow off after one side ended. */
+  readonly endLingerMs: number;
+  /** Silence on a TCP connection before the kernel asks whether the peer lives. */
+  readonly keepAliveIdleMs: number;
+  /** RSA keys held ready. */
+  readonly keyPoolSize: number;
+  /** Handshakes that one RSA key serves. */
+  readonly keyUsesMax: number;
+  /** How long one RSA key serves. */
+  readonly keyLifeMs: number;
+  /** Handshakes that may wait for a key at once; further ones are told that the relay is full. */
+  readonly keyWaitersMax: number;
+  /** Unused grants held; the oldest is dropped, because it can be looked up again. */
+  readonly grantsMax: number;
+  /** Used tickets remembered; a further session is refused rather than one forgotten. */
+  readonly usedTicketsMax: number;
+  /** How long a used ticket is remembered beyond its expiry, against clocks set back. */
+  readonly usedTicketMarginMs: number;
+  /** Withdrawn sessions remembered; the oldest is forgotten. */
+  readonly withdrawnMax: number;
+  /** Channels that the relay carries at once. */
+  readonly channelsMax: number;
+  /** Channels of one session: ten types, and room for several displays and USB ports. */
+  readonly channelsPerSessionMax: number;
+  /** How long a session's other channels may end by themselves after its main channel. */
+  readonly mainGraceMs: number;
+  /** Different tickets that may be looked up at once. */
+  readonly lookupsOpenMax: number;
+  /** A look-up that has not settled by then counts as unverifiable. */
+  readonly lookupDeadlineMs: number;
+}
+
+export const DATA_PLANE_LIMITS: DataPlaneLimits = {
+  // Channels that live, and a fifth more that are being linked.
+  connectionsMax: 6_000,
+  // A TLS handshake takes two or three round trips; ten seconds forgive any real link.
+  tlsHandshakeDeadlineMs: 10_000,
+  clientPhaseDeadlineMs: 10_000,
+  // Three TCP SYN retransmissions (1 + 2 + 4 s) fit.
+  serverConnectDeadlineMs: 10_000,
+  serverLinkDeadlineMs: 10_000,
+  refusalLingerMs: 1_000,
+  endLingerMs: 2_000,
+  // Below the 60 s at which common firewalls forget an idle connection.
+  keepAliveIdleMs: 30_000,
+  // A console opens about ten channels at once and a key takes 7 ms of CPU to make.
+  keyPoolSize: 4,
+  keyUsesMax: 64,
+  keyLifeMs: 10 * 60_000,
+  keyWaitersMax: 256,
+  grantsMax: 10_000,
+  usedTicketsMax: 100_000,
+  usedTicketMarginMs: 5 * 60_000,
+  withdrawnMax: 10_000,
+  channelsMax: 5_000,
+  channelsPerSessionMax: 64,
+  mainGraceMs: 500,
+  lookupsOpenMax: LOOKUPS_OPEN_MAX,
+  // The port promises LOOKUP_DEADLINE_MS; the margin keeps its own answer first.
+  lookupDeadlineMs: LOOKUP_DEADLINE_MS + 500,
+};
+
+/** The defaults with some of them replaced. */
+export function withLimits(overrides: Partial<DataPlaneLimits> = {}): DataPlaneLimits {
+  return { ...DATA_PLANE_LIMITS, ...overrides };
+}

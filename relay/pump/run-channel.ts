@@ -1,0 +1,183 @@
+/**
+ * Both directions of one channel, from linked to gone. Promises that it resolves once, that both
+ * streams are destroyed then, and that nothing hangs: when one side ends, what is under way to the
+ * other may flow off for a bounded time; when the session ends, both end at once.
+ */
+import type { Duplex } from "node:stream";
+import type { ChannelName } from "#shared/spice/channel-names.ts";
+import type { ChannelEnd } from "../sessions/ports.ts";
+import { MessageJudge } from "./message-judge.ts";
+import { Pump } from "./pump.ts";
+
+/** Bytes forwarded by all channels together, for metrics. */
+export interface TrafficTotals {
+  clientBytes: number;
+  serverBytes: number;
+}
+
+export interface RunChannelOptions {
+  readonly client: Duplex;
+  readonly server: Duplex;
+  readonly channel: ChannelName;
+  /** Aborting ends both sides at once; the reason is a ChannelEnd. */
+  readonly signal: AbortSignal;
+  readonly endLingerMs: number;
+  readonly onConnectionId: (connectionId: number) => void;
+  readonly traffic: TrafficTotals;
+}
+
+/** Carries the channel until it ends, and says how it ended. Never rejects. */
+export async function runChannel(options: RunChannelOptions): Promise<ChannelEnd> {
+  return new Promise((resolve) => {
+    new ChannelRun(options, resolve).start();
+  });
+}
+
+type SideName = "client" | "server";
+type Cause = Pick<ChannelEnd, "by" | "code" | "detail">;
+
+interface Side {
+  readonly name: SideName;
+  readonly stream: Duplex;
+  /** Forwards what this side sends. */
+  readonly pump: Pump;
+  /** Nothing more comes from it. */
+  hasEnded: boolean;
+  /** All that was written to it has left, and it knows that no more follows. */
+  hasFinished: boolean;
+  isClosed: boolean;
+  error: Error | null;
+}
+
+class ChannelRun {
+  readonly #options: RunChannelOptions;
+  readonly #resolve: (end: ChannelEnd) => void;
+  readonly #client: Side;
+  readonly #server: Side;
+  #cause: Cause | null = null;
+  #linger: NodeJS.Timeout | null = null;
+  #isDone = false;
+
+  constructor(options: RunChannelOptions, resolve: (end: ChannelEnd) => void) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#client = this.#makeSide("client");
+    this.#server = this.#makeSide("server");
+  }
+
+  start(): void {
+    const { signal } = this.#options;
+    signal.addEventListener("abort", this.#onAbort);
+    if (signal.aborted) {
+      this.#onAbort();
+      return;
+    }
+    this.#watch(this.#client, this.#server);
+    this.#watch(this.#server, this.#client);
+    this.#client.pump.start();
+    this.#server.pump.start();
+  }
+
+  #makeSide(name: SideName): Side {
+    const { client, server, channel, onConnectionId, traffic } = this.#options;
+    const stream = name === "client" ? client : server;
+    const pump = new Pump({
+      from: stream,
+      to: name === "client" ? server : client,
+      judge: new MessageJudge({ channel, direction: name, onConnectionId }),
+      onForwarded: (byteCount) => {
+        traffic[`${name}Bytes`] += byteCount;
+      },
+      onViolation: (code, detail) => {
+        this.#violated(name, { by: name, code, detail });
+      },
+    });
+    const state = { hasEnded: false, hasFinished: false, isClosed: false, error: null };
+    return { name, stream, pump, ...state };
+  }
+
+  #watch(side: Side, other: Side): void {
+    side.stream.on("error", (error) => {
+      side.error ??= error;
+    });
+    side.stream.once("end", () => {
+      side.hasEnded = true;
+      this.#ending({ by: side.name, code: "closed", detail: "" }, other);
+    });
+    side.stream.once("finish", () => {
+      side.hasFinished = true;
+      this.#finishWhenDone();
+    });
+    side.stream.once("close", () => {
+      this.#closed(side, other);
+    });
+    if (side.stream.destroyed) {
+      this.#closed(side, other);
+    }
+  }
+
+  #closed(side: Side, other: Side): void {
+    side.isClosed = true;
+    side.hasEnded = true;
+    // Nobody is left to read what the other side sends: it is read and dropped, because closing a
+    // socket with unread bytes resets it and loses what was under way to its peer.
+    other.pump.stop();
+    other.stream.resume();
+    const detail = side.error === null ? "" : side.error.message;
+    this.#ending({ by: side.name, code: "closed", detail }, other);
+  }
+
+  #violated(name: SideName, cause: Cause): void {
+    const [side, other] =
+      name === "client" ? [this.#client, this.#server] : [this.#server, this.#client];
+    const isOurs = cause.code === "internal.error";
+    this.#cause ??= isOurs ? { ...cause, by: "relay" } : cause;
+    side.stream.destroy();
+    this.#closed(side, other);
+  }
+
+  /** One side gives no more: the other gets what is under way, and then its end. */
+  #ending(cause: Cause, other: Side): void {
+    this.#cause ??= cause;
+    other.stream.end();
+    this.#linger ??= setTimeout(() => {
+      this.#finish();
+    }, this.#options.endLingerMs);
+    this.#finishWhenDone();
+  }
+
+  #finishWhenDone(): void {
+    const isOver = (side: Side): boolean => side.isClosed || (side.hasEnded && side.hasFinished);
+    if (isOver(this.#client) && isOver(this.#server)) {
+      this.#finish();
+    }
+  }
+
+  readonly #onAbort = (): void => {
+    this.#cause ??= this.#options.signal.reason as ChannelEnd;
+    this.#finish();
+  };
+
+  #finish(): void {
+    if (this.#isDone) {
+      return;
+    }
+    this.#isDone = true;
+    if (this.#linger !== null) {
+      clearTimeout(this.#linger);
+    }
+    this.#options.signal.removeEventListener("abort", this.#onAbort);
+    for (const side of [this.#client, this.#server]) {
+      side.pump.stop();
+      side.stream.destroy();
+    }
+    const { by, code, detail } = this.#cause ?? { by: "relay", code: "closed", detail: "" };
+    this.#resolve({
+      by,
+      code,
+      detail,
+      clientBytes: this.#client.pump.forwardedBytes,
+      serverBytes: this.#server.pump.forwardedBytes,
+    });
+  }
+}

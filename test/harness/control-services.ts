@@ -1,0 +1,128 @@
+/**
+ * The control plane's services without a Worker: over a database of the test's own, with a clock
+ * that the test moves and hubs that answer as it says. Ends with `await using`.
+ */
+import { randomBytes } from "node:crypto";
+import { createClient } from "@libsql/client/web";
+import { newId } from "#shared/base/ids.ts";
+import { fail, ok } from "#shared/base/result.ts";
+import type { Command } from "#shared/control/contract.ts";
+import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
+import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
+import { generateSecrets } from "../../worker/dev/secrets.ts";
+import { openDatabase } from "../../worker/repositories/database.ts";
+import { relays } from "../../worker/repositories/schema.ts";
+import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
+import { createUser } from "../../worker/services/users.ts";
+import { makeTempFolder } from "./temp-folder.ts";
+
+export interface ControlServices extends AsyncDisposable {
+  readonly context: ServiceContext;
+  /** What was pushed, in order. */
+  readonly pushes: readonly { readonly relayId: string; readonly command: Command }[];
+  /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
+  answerPushes(relayId: string, failure: PushFailure | null): void;
+  /** Makes a user and gives them as a caller. */
+  makeCaller(username: string, role: "admin" | "user"): Promise<Caller & { actorId: string }>;
+  /** Makes a relay that is online. Gives its id. */
+  makeRelay(name: string): Promise<string>;
+  moveClock(byMs: number): void;
+  /** All values of all tables, as one text to search. */
+  dumpDatabase(): Promise<string>;
+}
+
+export const TEST_PASSWORD = "correct horse battery";
+
+export async function startControlServices(): Promise<ControlServices> {
+  const folder = await makeTempFolder();
+  const authToken = "test-token";
+  const server = await startLibsqlServer({ file: folder.file("control.db"), authToken });
+  await migrateDatabase({ url: server.url, authToken });
+  const secrets = await generateSecrets(Date.now());
+  const pushes: { relayId: string; command: Command }[] = [];
+  const failures = new Map<string, PushFailure>();
+  let nowMs = START_MS;
+  const context: ServiceContext = {
+    database: openDatabase({ url: server.url, authToken }),
+    settings: {
+      publicUrl: "https://kerbside.test",
+      ticketRoot: fromBase64(secrets.TICKET_ROOT),
+      grantSigningKey: JSON.parse(secrets.GRANT_SIGNING_KEY),
+      secretsKey: fromBase64(secrets.SECRETS_KEY),
+      caCertificate: secrets.CA_CERTIFICATE,
+      caKey: secrets.CA_KEY,
+    },
+    hubs: {
+      push: async (relayId, command) => {
+        pushes.push({ relayId, command });
+        const failure = failures.get(relayId);
+        return failure === undefined ? ok(null) : fail(failure);
+      },
+    },
+    nowMs: () => nowMs,
+    randomBytes: (count) => randomBytes(count),
+  };
+  return {
+    context,
+    pushes,
+    answerPushes: (relayId, failure) => {
+      failures.delete(relayId);
+      if (failure !== null) {
+        failures.set(relayId, failure);
+      }
+    },
+    makeCaller: async (username, role) => {
+      const created = await createUser(context, { username, password: TEST_PASSWORD, role });
+      if (!created.ok) {
+        throw new Error(created.error.code);
+      }
+      const actorId = created.value.id;
+      return { actorKind: "user", actorId, role, address: "192.0.2.1", requestId: "req_test" };
+    },
+    makeRelay: async (name) => await insertRelay(context, name),
+    moveClock: (byMs) => {
+      nowMs += byMs;
+    },
+    dumpDatabase: async () => await dump({ url: server.url, authToken }),
+    [Symbol.asyncDispose]: async () => {
+      await server.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function insertRelay(context: ServiceContext, name: string): Promise<string> {
+  const id = newId("relay", context.randomBytes);
+  await context.database.insert(relays).values({
+    id,
+    name,
+    publicKey: "x",
+    host: `${name}.relay.test`,
+    tlsPort: 5900,
+    certificate: "none",
+    hostSubject: `CN=${name}`,
+    ticketEpoch: 1,
+    state: "online",
+    enrolledAtMs: context.nowMs(),
+  });
+  return id;
+}
+
+/** Every table's every value. */
+export async function dump(database: { url: string; authToken: string }): Promise<string> {
+  const client = createClient(database);
+  const tables = await client.execute("SELECT name FROM sqlite_schema WHERE type = 'table'");
+  const texts: string[] = [];
+  for (const [name] of tables.rows.map((row) => Object.values(row) as string[])) {
+    const { rows } = await client.execute(`SELECT * FROM "${name}"`);
+    texts.push(...rows.map((row) => `${name}: ${JSON.stringify(row)}`));
+  }
+  client.close();
+  return texts.join("\n");
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(Buffer.from(text, "base64url"));
+}
+
+const START_MS = Date.UTC(2026, 0, 1, 12, 0, 0, 500);

@@ -1,0 +1,280 @@
+#!/usr/bin/python3
+"""A scripted spice-gtk client, driven over standard input and output with one JSON object a line.
+
+Commands have "id" and "command"; each is answered by {"reply": id, "ok": true, ...} or
+{"reply": id, "ok": false, "message": ...}. What happens by itself is reported as {"event": ...}.
+spice-gtk-client.ts is the other end and documents the commands; the process ends with its input.
+
+Facts of the bindings that shape this file: Session.connect, Channel.connect and their disconnect
+hide GObject's methods of the same name, hence `on`; a channel stays closed until Channel.connect is
+called on it, which is what makes a late channel possible; pixels come as an address.
+"""
+
+import atexit
+import ctypes
+import json
+import os
+import tempfile
+import sys
+
+import gi
+
+gi.require_version("SpiceClientGLib", "2.0")
+from gi.repository import GLib, GObject, SpiceClientGLib as Spice
+
+CHANNEL_MAIN = 1
+CHANNEL_DISPLAY = 2
+KEY_FILE_GROUP = "virt-viewer"
+READ_SIZE_BYTES = 64 * 1024
+on = GObject.Object.connect
+STATES = {
+    int(getattr(Spice.ChannelEvent, name)): name.lower().replace("_", "-")
+    for name in (
+        "NONE OPENED SWITCHING CLOSED ERROR_CONNECT ERROR_TLS ERROR_LINK ERROR_AUTH ERROR_IO"
+    ).split()
+}
+
+
+def send(message):
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def name_of(channel):
+    kind = Spice.Channel.type_to_string(channel.props.channel_type)
+    return "%s:%d" % (kind, channel.props.channel_id)
+
+
+def read_vv(path):
+    """The connection's properties from a .vv file, as remote-viewer reads them."""
+    key_file = GLib.KeyFile()
+    key_file.load_from_file(path, GLib.KeyFileFlags.NONE)
+    names, _ = key_file.get_keys(KEY_FILE_GROUP)
+    values = {name: key_file.get_string(KEY_FILE_GROUP, name) for name in names}
+    wanted = {
+        "host": "host",
+        "port": "port",
+        "tls-port": "tlsPort",
+        "password": "password",
+        "proxy": "proxy",
+        "ca": "ca",
+        "host-subject": "subject",
+    }
+    options = {option: values[name] for name, option in wanted.items() if name in values}
+    if "secure-channels" in values:
+        options["secureChannels"] = [c for c in values["secure-channels"].split(";") if c]
+    return options
+
+
+class Client:
+    def __init__(self, loop):
+        self.loop = loop
+        self.session = None
+        self.channels = {}
+        self.states = {}
+        self.deferred = set()
+        self.primary = None
+        self.waits = []
+
+    # Commands. Each returns what its reply carries, or raises.
+
+    def connect(self, options):
+        if options.get("vvFile"):
+            options = {**read_vv(options["vvFile"]), **options}
+        self.deferred = set(options.get("deferredChannels", []))
+        self.session = Spice.Session.new()
+        session = self.session
+        session.set_property("enable-audio", options.get("audio", False))
+        session.set_property("enable-usbredir", options.get("usbredir", True))
+        for option, prop in (
+            ("host", "host"),
+            ("port", "port"),
+            ("tlsPort", "tls-port"),
+            ("password", "password"),
+            ("proxy", "proxy"),
+            ("caFile", "ca-file"),
+        ):
+            if options.get(option) is not None:
+                session.set_property(prop, str(options[option]))
+        if options.get("ca"):
+            # The property "ca" is a byte array, which the bindings hand over damaged.
+            with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as ca_file:
+                ca_file.write(options["ca"])
+            session.set_property("ca-file", ca_file.name)
+            atexit.register(os.unlink, ca_file.name)
+        if options.get("subject"):
+            # Setting the subject alone would leave the check of the host name on.
+            session.set_property("cert-subject", options["subject"])
+            session.set_property("verify", Spice.SessionVerify.SUBJECT)
+        if options.get("secureChannels"):
+            session.set_property("secure-channels", options["secureChannels"])
+        on(session, "channel-new", self.on_channel_new)
+        on(session, "channel-destroy", self.on_channel_destroy)
+        on(session, "disconnected", lambda *_: send({"event": "disconnected"}))
+        if not Spice.Session.connect(session):
+            raise RuntimeError("spice-gtk refused to connect")
+        return {}
+
+    def open(self, options):
+        """Connects a channel that was deferred."""
+        channel = self.channels[options["channel"]]
+        if not Spice.Channel.connect(channel):
+            raise RuntimeError("spice-gtk refused to open " + options["channel"])
+        return {}
+
+    def close(self, options):
+        """Disconnects one channel and leaves the others."""
+        channel = self.channels[options["channel"]]
+        Spice.Channel.disconnect(channel, Spice.ChannelEvent.NONE)
+        return {}
+
+    def list(self, _options):
+        return {"channels": [self.describe(name) for name in sorted(self.channels)]}
+
+    def key(self, options):
+        inputs = self.channels["inputs:0"]
+        inputs.key_press(options["scancode"])
+        inputs.key_release(options["scancode"])
+        return {}
+
+    def pixel(self, options):
+        return {"colour": self.read_pixel(options["x"], options["y"])}
+
+    def disconnect(self, _options):
+        Spice.Session.disconnect(self.session)
+        return {}
+
+    # What spice-gtk calls.
+
+    def on_channel_new(self, _session, channel):
+        name = name_of(channel)
+        self.channels[name] = channel
+        self.states[name] = "none"
+        on(channel, "channel-event", self.on_channel_event)
+        if channel.props.channel_type == CHANNEL_DISPLAY:
+            on(channel, "display-primary-create", self.on_primary_create)
+            on(channel, "display-primary-destroy", self.on_primary_destroy)
+            on(channel, "display-invalidate", self.on_invalidate)
+        is_deferred = name in self.deferred
+        send({"event": "channel-new", "channel": name, "deferred": is_deferred})
+        if not is_deferred:
+            Spice.Channel.connect(channel)
+
+    def on_channel_event(self, channel, event):
+        name = name_of(channel)
+        error = channel.get_error()
+        self.states[name] = STATES.get(int(event), str(int(event)))
+        send(
+            {
+                "event": "channel",
+                "channel": name,
+                "state": self.states[name],
+                "message": error.message if error else None,
+            }
+        )
+
+    def on_channel_destroy(self, _session, channel):
+        name = name_of(channel)
+        self.channels.pop(name, None)
+        send({"event": "channel-destroy", "channel": name})
+
+    def on_primary_create(self, channel, _format, width, height, stride, _shmid, data):
+        if channel.props.channel_id == 0:
+            self.primary = (width, height, stride, data)
+        send({"event": "primary-create", "width": width, "height": height})
+
+    def on_primary_destroy(self, channel):
+        if channel.props.channel_id == 0:
+            self.primary = None
+
+    def on_invalidate(self, *_):
+        for wait in list(self.waits):
+            self.settle(wait)
+
+    # The wait for a colour is answered when it is there, not when it is asked.
+
+    def wait_pixel(self, options):
+        wait = dict(options)
+        self.waits.append(wait)
+        GLib.timeout_add(options["timeoutMs"], self.give_up, wait)
+        self.settle(wait)
+
+    def settle(self, wait):
+        if self.primary is None:
+            return
+        colour = self.read_pixel(wait["x"], wait["y"])
+        if colour == wait["colour"]:
+            self.waits.remove(wait)
+            send({"reply": wait["id"], "ok": True, "colour": colour})
+
+    def give_up(self, wait):
+        if wait in self.waits:
+            self.waits.remove(wait)
+            seen = "no picture"
+            if self.primary is not None:
+                seen = "%06x" % self.read_pixel(wait["x"], wait["y"])
+            message = "the pixel did not become %06x: %s" % (wait["colour"], seen)
+            send({"reply": wait["id"], "ok": False, "message": message})
+        return GLib.SOURCE_REMOVE
+
+    def read_pixel(self, x, y):
+        if self.primary is None:
+            raise RuntimeError("there is no picture yet")
+        width, height, stride, data = self.primary
+        if not (0 <= x < width and 0 <= y < height):
+            raise RuntimeError("the picture has %dx%d pixels" % (width, height))
+        return ctypes.c_uint32.from_address(data + y * stride + 4 * x).value & 0xFFFFFF
+
+    def describe(self, name):
+        channel = self.channels[name]
+        remote_port = None
+        connection = channel.props.socket
+        if connection is not None:
+            try:
+                remote_port = connection.get_remote_address().get_port()
+            except GLib.Error:
+                pass
+        return {
+            "channel": name,
+            "state": self.states[name],
+            "readBytes": channel.props.total_read_bytes,
+            "remotePort": remote_port,
+        }
+
+    def run(self, request):
+        command = request["command"]
+        if command == "wait-pixel":
+            self.wait_pixel(request)
+            return
+        commands = ("connect", "open", "close", "list", "key", "pixel", "disconnect")
+        try:
+            if command not in commands:
+                raise RuntimeError("no such command")
+            send({"reply": request["id"], "ok": True, **getattr(self, command)(request)})
+        except (GLib.Error, KeyError, OSError, RuntimeError) as error:
+            message = "%s: %s: %s" % (command, type(error).__name__, error)
+            send({"reply": request["id"], "ok": False, "message": message})
+
+
+def main():
+    loop = GLib.MainLoop()
+    client = Client(loop)
+    unread = b""
+
+    def on_input(_fd, _condition):
+        nonlocal unread
+        data = os.read(0, READ_SIZE_BYTES)
+        if not data:
+            loop.quit()
+            return GLib.SOURCE_REMOVE
+        *lines, unread = (unread + data).split(b"\n")
+        for line in lines:
+            client.run(json.loads(line))
+        return GLib.SOURCE_CONTINUE
+
+    GLib.io_add_watch(0, GLib.IOCondition.IN | GLib.IOCondition.HUP, on_input)
+    send({"event": "ready"})
+    loop.run()
+
+
+main()

@@ -1,0 +1,427 @@
+/** The control link's decisions, one at a time. */
+import { describe, expect, it } from "vitest";
+import type { HubMessage, Welcome } from "#shared/control/contract.ts";
+import {
+  HEARTBEAT_INTERVAL_MS,
+  HELLO_DEADLINE_MS,
+  LEASE_MS,
+  LOOKUP_DEADLINE_MS,
+  LOOKUPS_OPEN_MAX,
+  OUTBOX_ROWS_MAX,
+} from "#shared/control/limits.ts";
+import {
+  BACKOFF_BASE_MS,
+  BACKOFF_MS_MAX,
+  CONNECT_DEADLINE_MS,
+  EVENTS_ACK_DEADLINE_MS,
+  initialLinkState,
+  nextDeadlineMs,
+  stepLink,
+} from "../../../relay/control/link-state.ts";
+import type {
+  LinkEffect,
+  LinkInput,
+  LinkState,
+  LinkStep,
+} from "../../../relay/control/link-types.ts";
+
+const NOW = 1_000_000;
+const CHANCE = 0.5;
+
+const WELCOME: Welcome = {
+  type: "welcome",
+  version: 1,
+  epoch: "epoch-a",
+  ticketKeys: [{ keyId: "a", key: "b", sealKey: "c" }],
+  grantKeys: [{ kty: "OKP", crv: "Ed25519", x: "x", kid: "k" }],
+  grantIssuer: "https://kerbside.test",
+  stream: null,
+  storedSeq: 0,
+  nowMs: 0,
+};
+
+function run(state: LinkState, inputs: readonly LinkInput[], nowMs = NOW): LinkStep {
+  let step: LinkStep = { state, effects: [] };
+  for (const input of inputs) {
+    const next = stepLink(step.state, input, { nowMs, chance: CHANCE });
+    step = { state: next.state, effects: [...step.effects, ...next.effects] };
+  }
+  return step;
+}
+
+function message(hubMessage: HubMessage): LinkInput {
+  return { kind: "message", message: hubMessage };
+}
+
+const terminate = (seq: number): LinkInput =>
+  message({
+    type: "push",
+    seq,
+    command: { kind: "terminate", sessionId: `ses_${seq}`, reason: "test" },
+  });
+
+const START: readonly LinkInput[] = [{ kind: "start" }, { kind: "opened" }];
+const LINK: readonly LinkInput[] = [...START, message(WELCOME), { kind: "adopted", failure: null }];
+
+const linked = (welcome: Welcome = WELCOME): LinkState =>
+  run(initialLinkState(), [...START, message(welcome), { kind: "adopted", failure: null }]).state;
+
+function kinds(step: LinkStep): string[] {
+  return step.effects.filter(({ kind }) => kind !== "log").map(({ kind }) => kind);
+}
+
+function sent(step: LinkStep): unknown[] {
+  return step.effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
+}
+
+function logNames(effects: readonly LinkEffect[]): string[] {
+  return effects.flatMap((effect) => (effect.kind === "log" ? [effect.name] : []));
+}
+
+describe("connecting", () => {
+  it("says hello with what it has applied, and is linked when the keys are in use", () => {
+    const step = run(initialLinkState(), LINK);
+    expect(step.state.phase.name).toBe("linked");
+    expect(kinds(step)).toEqual([
+      "connect",
+      "hello",
+      "adopt",
+      "reconcile",
+      "record-snapshot",
+      "deliver",
+    ]);
+    expect(step.effects).toContainEqual({
+      kind: "hello",
+      hello: { epoch: null, appliedSeq: 0, versions: { min: 1, max: 1 } },
+    });
+  });
+
+  it("says the epoch and the last applied push after a loss", () => {
+    const before = run(linked(), [
+      terminate(4),
+      { kind: "applied", epoch: "epoch-a", seq: 4, refusal: null },
+      { kind: "closed", detail: "gone" },
+    ]).state;
+    const again = run(before, [{ kind: "tick" }, { kind: "opened" }], NOW + 60_000);
+    expect(again.effects).toContainEqual({
+      kind: "hello",
+      hello: { epoch: "epoch-a", appliedSeq: 4, versions: { min: 1, max: 1 } },
+    });
+  });
+
+  it.each([
+    ["the connection", [{ kind: "start" }] as LinkInput[], CONNECT_DEADLINE_MS],
+    ["the welcome", [...START], HELLO_DEADLINE_MS],
+    ["the keys", [...START, message(WELCOME)], HELLO_DEADLINE_MS],
+  ])("gives up when %s takes too long", (_what, inputs, deadlineMs) => {
+    const { state } = run(initialLinkState(), inputs);
+    expect(nextDeadlineMs(state)).toBe(NOW + deadlineMs);
+    expect(run(state, [{ kind: "tick" }], NOW + deadlineMs - 1).state.phase).toEqual(state.phase);
+    const late = run(state, [{ kind: "tick" }], NOW + deadlineMs);
+    expect(late.state.phase.name).toBe("waiting");
+    expect(kinds(late)).toEqual(["close"]);
+  });
+
+  it("does not send anything between welcome and keys", () => {
+    const adopting = run(initialLinkState(), [...START, message(WELCOME)]).state;
+    const step = run(adopting, [
+      terminate(1),
+      { kind: "spooled" },
+      { kind: "lookup", requestId: "r", ticketHash: "h" },
+    ]);
+    expect(sent(step)).toEqual([]);
+    expect(kinds(step)).toEqual(["settle"]);
+    expect(kinds(run(step.state, [{ kind: "adopted", failure: null }]))).toContain("apply");
+  });
+
+  it("treats keys that cannot be used as malformed", () => {
+    const step = run(initialLinkState(), [
+      ...START,
+      message(WELCOME),
+      { kind: "adopted", failure: "a seal key is malformed" },
+    ]);
+    expect(step.state.phase.name).toBe("waiting");
+    expect(logNames(step.effects)).toContain("control.malformed");
+  });
+
+  it("refuses a version that it does not speak", () => {
+    const step = run(initialLinkState(), [...START, message({ ...WELCOME, version: 2 })]);
+    expect(step.effects).toContainEqual({ kind: "close", reason: "relay.version-unsupported" });
+    expect(logNames(step.effects)).toContain("control.refused");
+  });
+
+  it.each([
+    ["a push", terminate(1)],
+    ["an ack", message({ type: "events-ack", stream: "s", seq: 1 })],
+    [
+      "a look-up's answer",
+      message({ type: "lookup-answer", requestId: "r", grant: null, reason: null }),
+    ],
+  ])("treats %s before the welcome as malformed", (_what, input) => {
+    const step = run(initialLinkState(), [...START, input]);
+    expect(step.state.phase.name).toBe("waiting");
+    expect(logNames(step.effects)).toContain("control.malformed");
+  });
+
+  it("treats a second welcome as malformed", () => {
+    const step = run(linked(), [message(WELCOME)]);
+    expect(logNames(step.effects)).toContain("control.malformed");
+  });
+
+  it("hears nothing that comes before it is started or after it is stopped", () => {
+    for (const state of [initialLinkState(), run(linked(), [{ kind: "stop" }]).state]) {
+      const step = run(state, [message(WELCOME), { kind: "closed", detail: "" }, { kind: "tick" }]);
+      expect(step).toEqual({ state, effects: [] });
+    }
+  });
+});
+
+describe("back-off", () => {
+  function waitAfter(failures: number, chance: number): number {
+    const state = { ...run(initialLinkState(), [{ kind: "start" }]).state, failures };
+    const context = { nowMs: NOW, chance };
+    const { phase } = stepLink(state, { kind: "closed", detail: "" }, context).state;
+    return phase.name === "waiting" ? phase.retryAtMs - NOW : Number.NaN;
+  }
+
+  it("doubles its ceiling up to the cap, with full jitter", () => {
+    expect(waitAfter(0, 0)).toBe(0);
+    expect(waitAfter(0, 0.999)).toBeLessThan(BACKOFF_BASE_MS);
+    expect(waitAfter(3, 0.5)).toBe((BACKOFF_BASE_MS * 8) / 2);
+    expect(waitAfter(16, 0.5)).toBe(BACKOFF_MS_MAX / 2);
+    expect(waitAfter(16, 0.999)).toBeLessThan(BACKOFF_MS_MAX);
+  });
+
+  it("begins anew only after a link that lasted a lease", () => {
+    const flapping = { ...linked(), failures: 5 };
+    const lost = { kind: "closed", detail: "" } as const;
+    expect(run(flapping, [lost], NOW + LEASE_MS - 1).state.failures).toBe(6);
+    expect(run(flapping, [lost], NOW + LEASE_MS).state.failures).toBe(1);
+  });
+
+  it("waits at least half of the cap when the control plane refuses", () => {
+    const refusals: LinkInput[] = [
+      { kind: "refused", code: "relay.unauthorized", detail: "" },
+      message({ type: "refuse", code: "control.replaced", detail: "" }),
+    ];
+    for (const input of refusals) {
+      const { phase } = run(linked(), [input]).state;
+      expect(phase).toEqual({ name: "waiting", retryAtMs: NOW + BACKOFF_MS_MAX * 0.75 });
+    }
+  });
+});
+
+describe("the lease", () => {
+  it("pings at each interval and lives as long as it is answered", () => {
+    let { state } = { state: linked() };
+    for (let nowMs = NOW; nowMs < NOW + 3 * LEASE_MS;) {
+      nowMs += HEARTBEAT_INTERVAL_MS;
+      const step = run(state, [{ kind: "tick" }, { kind: "pong" }], nowMs);
+      expect(kinds(step)).toEqual(["ping"]);
+      ({ state } = step);
+    }
+    expect(state.phase.name).toBe("linked");
+  });
+
+  it("ends when nothing is heard", () => {
+    const beaten = run(linked(), [{ kind: "tick" }], NOW + HEARTBEAT_INTERVAL_MS).state;
+    const step = run(beaten, [{ kind: "tick" }], NOW + LEASE_MS);
+    expect(step.state.phase.name).toBe("waiting");
+    expect(logNames(step.effects)).toEqual(["control.lost"]);
+  });
+});
+
+describe("pushes", () => {
+  it("are applied one after the other and acknowledged with their outcome", () => {
+    const step = run(linked(), [terminate(1), terminate(2)]);
+    expect(kinds(step)).toEqual(["apply"]);
+    const done = run(step.state, [
+      { kind: "applied", epoch: "epoch-a", seq: 1, refusal: "control.grant-invalid" },
+    ]);
+    expect(kinds(done)).toEqual(["send", "apply"]);
+    expect(sent(done)).toEqual([{ type: "ack", seq: 1, refusal: "control.grant-invalid" }]);
+    expect(done.state.appliedSeq).toBe(1);
+  });
+
+  it("that were applied are acknowledged again, with the same outcome, and not applied", () => {
+    const { state } = run(linked(), [
+      terminate(1),
+      { kind: "applied", epoch: "epoch-a", seq: 1, refusal: "control.grant-invalid" },
+      terminate(2),
+      { kind: "applied", epoch: "epoch-a", seq: 2, refusal: null },
+    ]);
+    const step = run(state, [terminate(1), terminate(2)]);
+    expect(kinds(step)).toEqual(["send", "send"]);
+    expect(sent(step)).toEqual([
+      { type: "ack", seq: 1, refusal: "control.grant-invalid" },
+      { type: "ack", seq: 2, refusal: null },
+    ]);
+  });
+
+  it("that come again while they wait or are being applied are not begun twice", () => {
+    const { state } = run(linked(), [terminate(1), terminate(2)]);
+    expect(run(state, [terminate(1), terminate(2)])).toEqual({ state, effects: [] });
+  });
+
+  it("may leave numbers out", () => {
+    const { state } = run(linked(), [
+      terminate(7),
+      { kind: "applied", epoch: "epoch-a", seq: 7, refusal: null },
+    ]);
+    expect(state.appliedSeq).toBe(7);
+  });
+
+  it("that go backwards are malformed, because a lost one would count as applied", () => {
+    const step = run(linked(), [terminate(1), terminate(5), terminate(3)]);
+    expect(logNames(step.effects)).toContain("control.malformed");
+  });
+
+  it("beyond what a hub may have open are malformed", () => {
+    let { state } = { state: linked() };
+    for (let seq = 1; seq <= OUTBOX_ROWS_MAX + 1; seq += 1) {
+      ({ state } = run(state, [terminate(seq)]));
+    }
+    expect(state.queue).toHaveLength(OUTBOX_ROWS_MAX);
+    expect(run(state, [terminate(OUTBOX_ROWS_MAX + 2)]).state.phase.name).toBe("waiting");
+  });
+
+  it("finish across a loss, and are acknowledged when they come again", () => {
+    const lost = run(linked(), [terminate(1), terminate(2), { kind: "closed", detail: "" }]);
+    expect(lost.state.queue).toEqual([]);
+    const done = run(lost.state, [{ kind: "applied", epoch: "epoch-a", seq: 1, refusal: null }]);
+    expect(done.effects).toEqual([]);
+    const again = run(
+      done.state,
+      [
+        { kind: "tick" },
+        { kind: "opened" },
+        message(WELCOME),
+        { kind: "adopted", failure: null },
+        terminate(1),
+        terminate(2),
+      ],
+      NOW + 60_000,
+    );
+    expect(sent(again)).toEqual([{ type: "ack", seq: 1, refusal: null }]);
+    expect(kinds(again).filter((kind) => kind === "apply")).toHaveLength(1);
+  });
+
+  it("of a new epoch begin at one again, after the old one's last has ended", () => {
+    const lost = run(linked(), [terminate(9), { kind: "closed", detail: "" }]).state;
+    const renewed = run(
+      lost,
+      [
+        { kind: "tick" },
+        { kind: "opened" },
+        message({ ...WELCOME, epoch: "epoch-b" }),
+        { kind: "adopted", failure: null },
+        terminate(1),
+      ],
+      NOW + 60_000,
+    );
+    expect(renewed.state.appliedSeq).toBe(0);
+    expect(kinds(renewed)).not.toContain("apply");
+    const done = run(renewed.state, [{ kind: "applied", epoch: "epoch-a", seq: 9, refusal: null }]);
+    expect(sent(done)).toEqual([]);
+    expect(done.state.appliedSeq).toBe(0);
+    expect(done.effects).toContainEqual(
+      expect.objectContaining({ kind: "apply", epoch: "epoch-b", seq: 1 }),
+    );
+  });
+});
+
+describe("events", () => {
+  const batch = (...seqs: number[]): LinkInput => ({
+    kind: "batch",
+    stream: "str_1",
+    events: seqs.map((seq) => ({
+      seq,
+      atMs: 1,
+      event: { type: "relay.snapshot", sessionIds: [] },
+    })),
+  });
+
+  it("go in one message at a time, the next one after the ack", () => {
+    const first = run(linked(), [batch(1, 2)]);
+    expect(sent(first)).toHaveLength(1);
+    expect(run(first.state, [batch(3), { kind: "spooled" }]).effects).toEqual([]);
+    const acked = run(first.state, [message({ type: "events-ack", stream: "str_1", seq: 2 })]);
+    expect(acked.effects).toEqual([
+      { kind: "acknowledged", stream: "str_1", seq: 2 },
+      { kind: "deliver", afterSeq: 0 },
+    ]);
+  });
+
+  it("stay open when the ack is of another stream", () => {
+    const first = run(linked(), [batch(1)]).state;
+    const other = run(first, [message({ type: "events-ack", stream: "str_2", seq: 9 })]);
+    expect(other.state.openBatches).toHaveLength(1);
+  });
+
+  it("that are not acknowledged in time end the link and go again on the next", () => {
+    const { state } = run(linked(), [batch(1)]);
+    const kept = run(state, [{ kind: "pong" }], NOW + EVENTS_ACK_DEADLINE_MS - 1).state;
+    const late = run(kept, [{ kind: "tick" }], NOW + EVENTS_ACK_DEADLINE_MS);
+    expect(late.state.phase.name).toBe("waiting");
+    expect(late.state.openBatches).toEqual([]);
+  });
+
+  it("are not sent while there is no link", () => {
+    const lost = run(linked(), [{ kind: "closed", detail: "" }]).state;
+    expect(run(lost, [{ kind: "spooled" }, batch(1)]).effects).toEqual([]);
+  });
+});
+
+describe("look-ups", () => {
+  const ask = (requestId: string): LinkInput => ({ kind: "lookup", requestId, ticketHash: "hash" });
+  const settled = (step: LinkStep): unknown[] =>
+    step.effects.flatMap((effect) => (effect.kind === "settle" ? [effect.result] : []));
+
+  it("are unverifiable at once while there is no link", () => {
+    expect(settled(run(initialLinkState(), [ask("a")]))).toEqual([
+      { ok: false, error: "unverifiable" },
+    ]);
+  });
+
+  it.each([
+    [
+      { grant: "jws", reason: null },
+      { ok: true, value: "jws" },
+    ],
+    [
+      { grant: null, reason: "used" as const },
+      { ok: false, error: "used" },
+    ],
+    [
+      { grant: null, reason: null },
+      { ok: false, error: "unknown" },
+    ],
+  ])("settle with the answer %o", (answer, result) => {
+    const asked = run(linked(), [ask("a"), ask("b")]).state;
+    const step = run(asked, [message({ type: "lookup-answer", requestId: "a", ...answer })]);
+    expect(settled(step)).toEqual([result]);
+    expect(step.state.lookups.map(({ requestId }) => requestId)).toEqual(["b"]);
+  });
+
+  it("end at their deadline, and a later answer is nobody's", () => {
+    const asked = run(linked(), [ask("a")]).state;
+    const late = run(asked, [{ kind: "tick" }], NOW + LOOKUP_DEADLINE_MS);
+    expect(settled(late)).toEqual([{ ok: false, error: "unverifiable" }]);
+    const answer = message({ type: "lookup-answer", requestId: "a", grant: "jws", reason: null });
+    expect(settled(run(late.state, [answer]))).toEqual([]);
+  });
+
+  it("end with the link", () => {
+    const asked = run(linked(), [ask("a"), ask("b")]).state;
+    expect(settled(run(asked, [{ kind: "closed", detail: "" }]))).toHaveLength(2);
+    expect(settled(run(asked, [{ kind: "stop" }]))).toHaveLength(2);
+  });
+
+  it("beyond the bound are unverifiable at once", () => {
+    let state = linked();
+    for (let count = 0; count < LOOKUPS_OPEN_MAX; count += 1) {
+      ({ state } = run(state, [ask(`r${count}`)]));
+    }
+    expect(settled(run(state, [ask("one more")]))).toEqual([{ ok: false, error: "unverifiable" }]);
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import {
+  judgeLater,
+  judgeMain,
+  type MainFacts,
+  sessionEndReason,
+} from "../../../relay/sessions/admission-rules.ts";
+
+const facts: MainFacts = { connectionId: 0, expired: false, used: false, held: true };
+
+describe("a main channel", () => {
+  it.each<[Partial<MainFacts>, string]>([
+    [{}, "use"],
+    [{ held: false }, "look-up"],
+    [{ used: true }, "used"],
+    [{ used: true, held: false }, "used"],
+    [{ expired: true, held: false }, "expired"],
+    [{ expired: true, used: true }, "expired"],
+    [{ connectionId: 1 }, "no-session"],
+    [{ connectionId: 1, expired: true }, "no-session"],
+  ])("%j is judged %s", (changed, verdict) => {
+    expect(judgeMain({ ...facts, ...changed })).toBe(verdict);
+  });
+});
+
+describe("a later channel", () => {
+  it.each([
+    [7, true, 7, "join"],
+    [7, true, 8, "no-session"],
+    [7, true, null, "no-session"],
+    [7, false, 7, "no-session"],
+    [0, true, 0, "no-session"],
+    [0, true, null, "no-session"],
+  ])(
+    "id %j, session lives %j, learned %j: %s",
+    (connectionId, sessionLives, learnedId, verdict) => {
+      expect(judgeLater({ connectionId, sessionLives, learnedId })).toBe(verdict);
+    },
+  );
+});
+
+describe("a session's end", () => {
+  it.each([
+    ["terminated", "relay", true, "terminated"],
+    ["relay.stopping", "relay", true, "relay-stopped"],
+    ["message.type-unknown", "client", true, "protocol-violation"],
+    ["message.size-unlawful", "server", true, "protocol-violation"],
+    ["closed", "client", true, "client-closed"],
+    ["closed", "server", true, "server-closed"],
+    ["link.closed", "client", false, "client-closed"],
+    ["closed", "server", false, "failed"],
+    ["server.deadline", "server", false, "failed"],
+    ["internal.error", "relay", true, "failed"],
+  ] as const)("code %s by %s, opened %j: %s", (code, by, opened, reason) => {
+    const end = { by, code, detail: "", clientBytes: 0, serverBytes: 0 };
+    expect(sessionEndReason(end, opened)).toBe(reason);
+  });
+});

@@ -1,0 +1,118 @@
+import { describe, expect, it } from "vitest";
+import { logins } from "../../../worker/repositories/schema.ts";
+import type { Caller } from "../../../worker/services/context.ts";
+import { authenticate, logIn, LOGIN_LIFE_MS, logOut } from "../../../worker/services/login.ts";
+import { createUser } from "../../../worker/services/users.ts";
+import {
+  type ControlServices,
+  startControlServices,
+  TEST_PASSWORD,
+} from "../../harness/control-services.ts";
+
+const anonymous: Caller = {
+  actorKind: "anonymous",
+  actorId: null,
+  role: null,
+  address: null,
+  requestId: "req_login",
+};
+
+async function logInAs({ context }: ControlServices, username: string) {
+  const login = await logIn(context, anonymous, { username, password: TEST_PASSWORD });
+  if (!login.ok) {
+    throw new Error(login.error.code);
+  }
+  return login.value;
+}
+
+describe("a login", () => {
+  it("is good until its twelve hours are over", async () => {
+    await using services = await startControlServices();
+    const { actorId } = await services.makeCaller("alice", "user");
+    const { token, expiresAtMs } = await logInAs(services, "alice");
+    expect(expiresAtMs).toBe(services.context.nowMs() + LOGIN_LIFE_MS);
+    services.moveClock(LOGIN_LIFE_MS - 1);
+    const owner = await authenticate(services.context, token);
+    expect(owner).toMatchObject({ userId: actorId, role: "user" });
+    services.moveClock(1);
+    expect(await authenticate(services.context, token)).toBeNull();
+  });
+
+  it("removes the user's expired ones, and nobody else's", async () => {
+    await using services = await startControlServices();
+    await services.makeCaller("alice", "user");
+    const bob = await services.makeCaller("bob", "user");
+    await logInAs(services, "alice");
+    await logInAs(services, "bob");
+    services.moveClock(LOGIN_LIFE_MS);
+    await logInAs(services, "alice");
+    const rows = await services.context.database.select().from(logins);
+    expect(rows.filter(({ userId }) => userId === bob.actorId)).toHaveLength(1);
+    expect(rows).toHaveLength(2);
+  });
+
+  it("ends alone when it is logged out", async () => {
+    await using services = await startControlServices();
+    const alice = await services.makeCaller("alice", "user");
+    const first = await logInAs(services, "alice");
+    const second = await logInAs(services, "alice");
+    const owner = await authenticate(services.context, first.token);
+    await logOut(services.context, alice, owner?.loginId ?? "");
+    expect(await authenticate(services.context, first.token)).toBeNull();
+    expect(await authenticate(services.context, second.token)).not.toBeNull();
+  });
+
+  it("leaves neither token nor password in the database", async () => {
+    await using services = await startControlServices();
+    await services.makeCaller("alice", "user");
+    const { token } = await logInAs(services, "alice");
+    await logIn(services.context, anonymous, { username: "alice", password: "a wrong one" });
+    const everything = await services.dumpDatabase();
+    expect(everything).toContain("user.login-refused");
+    for (const secret of [token, token.slice(5), TEST_PASSWORD, "a wrong one"]) {
+      expect(everything).not.toContain(secret);
+    }
+  });
+});
+
+describe("a refused login", () => {
+  it("costs the same work for a user that is not there", async () => {
+    await using services = await startControlServices();
+    const credentials = { username: "nobody", password: TEST_PASSWORD };
+    const started = process.cpuUsage();
+    const result = await logIn(services.context, anonymous, credentials);
+    const { user, system } = process.cpuUsage(started);
+    expect(result).toMatchObject({ ok: false, error: { code: "auth.invalid-credentials" } });
+    // The hash alone takes about 100 ms; all the rest stays far below this.
+    expect(user + system).toBeGreaterThan(40_000);
+  });
+});
+
+describe("making a user", () => {
+  it.each([
+    ["username", { username: "" }],
+    ["username", { username: "-alice" }],
+    ["username", { username: "al ice" }],
+    ["username", { username: "x".repeat(65) }],
+    ["password", { password: "x".repeat(11) }],
+    ["password", { password: "x".repeat(257) }],
+  ])("is refused for its %s", async (field, values) => {
+    await using services = await startControlServices();
+    const user = { username: "alice", password: TEST_PASSWORD, role: "user" as const, ...values };
+    const result = await createUser(services.context, user);
+    expect(result).toMatchObject({
+      ok: false,
+      error: { code: "request.invalid", fields: [{ field }] },
+    });
+    expect(await services.dumpDatabase()).not.toContain("user.created");
+  });
+
+  it("is refused when the name is taken in another case, and nothing is recorded", async () => {
+    await using services = await startControlServices();
+    await services.makeCaller("alice", "user");
+    const user = { username: "ALICE", password: TEST_PASSWORD, role: "admin" as const };
+    const result = await createUser(services.context, user);
+    expect(result).toMatchObject({ ok: false, error: { code: "resource.conflict" } });
+    expect((await services.dumpDatabase()).match(/user\.created/g)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { rankRelays } from "../../../worker/services/placement.ts";
+
+const relays = Array.from({ length: 8 }, (_, index) => ({ id: `rly_${index}` }));
+const consoles = Array.from({ length: 4_000 }, (_, index) => `con_${index}`);
+const firstOf = (candidates: typeof relays, consoleId: string) =>
+  rankRelays(candidates, consoleId)[0]?.id;
+
+describe("rankRelays", () => {
+  it("ranks every candidate, and alike in whatever order they come", () => {
+    const ranked = rankRelays(relays, "con_1");
+    expect(new Set(ranked)).toEqual(new Set(relays));
+    expect(rankRelays([...relays].reverse(), "con_1")).toEqual(ranked);
+    expect(rankRelays([], "con_1")).toEqual([]);
+  });
+
+  it("moves only the consoles of a relay that goes, and to their second choice", () => {
+    const left = relays.slice(1);
+    for (const consoleId of consoles.slice(0, 500)) {
+      const [first, second] = rankRelays(relays, consoleId);
+      const expected = first?.id === "rly_0" ? second?.id : first?.id;
+      expect(firstOf(left, consoleId)).toBe(expected);
+    }
+  });
+
+  it("spreads consoles evenly", () => {
+    const counts = new Map<string | undefined, number>();
+    for (const consoleId of consoles) {
+      const first = firstOf(relays, consoleId);
+      counts.set(first, (counts.get(first) ?? 0) + 1);
+    }
+    // 500 each are expected; six standard deviations are about 125.
+    for (const relay of relays) {
+      expect(Math.abs((counts.get(relay.id) ?? 0) - 500)).toBeLessThan(125);
+    }
+  });
+});

@@ -1,0 +1,264 @@
+/** The hub on the real platform: its socket, its outbox, its alarms, and what outlives its memory. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
+import { HELLO_DEADLINE_MS, LEASE_MS, PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
+import { RELAY_LOST_GRACE_MS } from "../../../worker/hub/hub-state.ts";
+import { HELLO, enrolTestRelay, RelaySocket } from "../relays/test-relay.ts";
+import {
+  auditTypes,
+  hubOf,
+  passTime,
+  push,
+  relayState,
+  ringAfter,
+  seedSession,
+  sessionRow,
+} from "./hub-fixture.ts";
+
+const closing = ({ closeCode, reason }: { closeCode: number; reason: string }) => ({
+  code: closeCode,
+  reason,
+});
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+describe("a relay's link", () => {
+  it("welcomes the relay with its own keys and shows it online", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.open(relay);
+    socket.send(HELLO);
+    const welcome = await socket.next();
+    expect(welcome).toMatchObject({
+      type: "welcome",
+      version: 1,
+      grantIssuer: "https://kerbside.test",
+      stream: null,
+      storedSeq: 0,
+    });
+    expect(JSON.stringify(welcome)).not.toContain('"d"');
+    expect(await relayState(relay.relayId)).toBe("online");
+    expect(await auditTypes(relay.relayId)).toEqual(
+      expect.arrayContaining(["relay.enrolled", "relay.online"]),
+    );
+  });
+
+  it("tells a relay of another version why it is refused", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.open(relay);
+    socket.send({ ...HELLO, versions: { min: 9, max: 9 } });
+    expect(await socket.next()).toMatchObject({
+      type: "refuse",
+      code: "relay.version-unsupported",
+    });
+    expect(await socket.closed).toEqual(closing(CONTROL_CLOSE.version));
+    await expect
+      .poll(() => auditTypes(relay.relayId))
+      .toEqual(expect.arrayContaining(["relay.refused"]));
+    expect(await relayState(relay.relayId)).toBe("offline");
+  });
+
+  it.each(["nonsense", '{"type":"push","seq":1}', "x".repeat(300 * 1024)])(
+    "ends at the malformed message %.24s and shows the relay offline at once",
+    async (text) => {
+      const relay = await enrolTestRelay();
+      const socket = await RelaySocket.link(relay);
+      socket.sendText(text);
+      expect(await socket.next()).toMatchObject({ type: "refuse", code: "control.malformed" });
+      expect(await socket.closed).toEqual(closing(CONTROL_CLOSE.malformed));
+      await expect.poll(() => relayState(relay.relayId)).toBe("offline");
+    },
+  );
+
+  it("goes to the newest connection; the older one is told", async () => {
+    const relay = await enrolTestRelay();
+    const older = await RelaySocket.link(relay);
+    const newer = await RelaySocket.link(relay);
+    expect(await older.closed).toEqual(closing(CONTROL_CLOSE.replaced));
+    const pushed = push(relay.relayId, { kind: "withdraw", sessionId: "ses_1" });
+    expect(await newer.next()).toMatchObject({ type: "push", seq: 1 });
+    newer.send({ type: "ack", seq: 1, refusal: null });
+    expect(await pushed).toEqual({ ok: true, value: null });
+    expect(await relayState(relay.relayId)).toBe("online");
+  });
+
+  it("ends when no hello comes in time", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.open(relay);
+    await ringAfter(relay.relayId, HELLO_DEADLINE_MS);
+    expect(await socket.closed).toEqual(closing(CONTROL_CLOSE.silent));
+  });
+
+  it("lives by heartbeats that never wake the hub, and ends without them", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.link(relay);
+    passTime(LEASE_MS - 1);
+    socket.sendText("ping");
+    expect(await socket.nextText()).toBe("pong");
+    await ringAfter(relay.relayId, LEASE_MS * 2);
+    expect(await socket.closed).toEqual(closing(CONTROL_CLOSE.silent));
+    await expect.poll(() => relayState(relay.relayId)).toBe("offline");
+  });
+
+  it("is refused without the database, and the relay is told to come again", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.open(relay);
+    vi.spyOn(globalThis, "fetch").mockRejectedValue(new TypeError("no route"));
+    vi.spyOn(console, "error").mockImplementation(() => undefined);
+    socket.send(HELLO);
+    expect(await socket.closed).toEqual(closing(CONTROL_CLOSE.retry));
+  });
+});
+
+describe("a push", () => {
+  it("is acknowledged by the relay, or refused by it", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.link(relay);
+    const first = push(relay.relayId, { kind: "grant", grant: "one" });
+    expect(await socket.next()).toEqual({
+      type: "push",
+      seq: 1,
+      command: { kind: "grant", grant: "one" },
+    });
+    socket.send({ type: "ack", seq: 1, refusal: null });
+    expect(await first).toEqual({ ok: true, value: null });
+    const second = push(relay.relayId, { kind: "grant", grant: "two" });
+    expect(await socket.next()).toMatchObject({ seq: 2 });
+    socket.send({ type: "ack", seq: 2, refusal: "control.grant-invalid" });
+    expect(await second).toMatchObject({ ok: false, error: { code: "control.grant-invalid" } });
+  });
+
+  it("fails at once for a relay that is away", async () => {
+    const relay = await enrolTestRelay();
+    expect(await push(relay.relayId, { kind: "grant", grant: "one" })).toMatchObject({
+      ok: false,
+      error: { code: "control.offline" },
+    });
+  });
+
+  it("that is larger than a message is refused", async () => {
+    const relay = await enrolTestRelay();
+    const pushed = await push(relay.relayId, { kind: "grant", grant: "g".repeat(256 * 1024) });
+    expect(pushed).toMatchObject({ ok: false, error: { code: "control.grant-invalid" } });
+  });
+
+  it("is withdrawn when it is late: the relay never gets that grant again", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.link(relay);
+    const pushed = push(relay.relayId, { kind: "grant", grant: "late" });
+    expect(await socket.next()).toMatchObject({ type: "push", seq: 1 });
+    await ringAfter(relay.relayId, PUSH_ACK_DEADLINE_MS);
+    expect(await pushed).toMatchObject({ ok: false, error: { code: "control.ack-timeout" } });
+    const again = await RelaySocket.link(relay);
+    const next = push(relay.relayId, { kind: "withdraw", sessionId: "ses_1" });
+    expect(await again.next()).toMatchObject({ seq: 2, command: { kind: "withdraw" } });
+    again.send({ type: "ack", seq: 2, refusal: null });
+    expect(await next).toEqual({ ok: true, value: null });
+  });
+
+  it("to end a session waits for a relay that is away, through the hub's own end", async () => {
+    const relay = await enrolTestRelay();
+    const command = { kind: "terminate" as const, sessionId: "ses_1", reason: "enough" };
+    expect(await push(relay.relayId, command)).toMatchObject({
+      ok: false,
+      error: { code: "control.offline" },
+    });
+    await evictDurableObject(hubOf(relay.relayId), { webSockets: "close" });
+    const socket = await RelaySocket.link(relay);
+    expect(await socket.next()).toEqual({ type: "push", seq: 1, command });
+    socket.close();
+    const again = await RelaySocket.link(relay);
+    expect(await again.next()).toEqual({ type: "push", seq: 1, command });
+    again.send({ type: "ack", seq: 1, refusal: null });
+    const last = await RelaySocket.link(relay);
+    const next = push(relay.relayId, { kind: "withdraw", sessionId: "ses_2" });
+    expect(await last.next()).toMatchObject({ seq: 2 });
+    last.send({ type: "ack", seq: 2, refusal: null });
+    expect(await next).toEqual({ ok: true, value: null });
+  });
+});
+
+describe("hibernation", () => {
+  it("loses neither the link nor the numbers of its pushes", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.link(relay);
+    const first = push(relay.relayId, { kind: "grant", grant: "one" });
+    await socket.next();
+    socket.send({ type: "ack", seq: 1, refusal: null });
+    await first;
+    await evictDurableObject(hubOf(relay.relayId));
+    socket.sendText("ping");
+    expect(await socket.nextText()).toBe("pong");
+    const second = push(relay.relayId, { kind: "grant", grant: "two" });
+    expect(await socket.next()).toMatchObject({ type: "push", seq: 2 });
+    socket.send({ type: "ack", seq: 2, refusal: null });
+    expect(await second).toEqual({ ok: true, value: null });
+  });
+
+  it("keeps a socket that has not said hello yet", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.open(relay);
+    await evictDurableObject(hubOf(relay.relayId));
+    socket.send(HELLO);
+    expect(await socket.next()).toMatchObject({ type: "welcome" });
+  });
+
+  it("drops grants of a life that ended, and no orders to end sessions", async () => {
+    const relay = await enrolTestRelay();
+    await RelaySocket.link(relay);
+    await runInDurableObject(hubOf(relay.relayId), (_hub, state) => {
+      const insert = "INSERT INTO outbox (seq, command) VALUES (?, ?)";
+      state.storage.sql.exec(insert, 1, '{"kind":"grant","grant":"old"}');
+      state.storage.sql.exec(insert, 2, '{"kind":"withdraw","sessionId":"ses_1"}');
+    });
+    await evictDurableObject(hubOf(relay.relayId), { webSockets: "close" });
+    const socket = await RelaySocket.link(relay);
+    expect(await socket.next()).toMatchObject({ seq: 2, command: { kind: "withdraw" } });
+  });
+});
+
+describe("a relay that vanishes", () => {
+  it("is offline at once; its sessions end after the grace, each with a record", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.link(relay);
+    const { sessionId } = await seedSession(relay.relayId, { state: "active" });
+    socket.close();
+    await socket.closed;
+    await expect.poll(() => relayState(relay.relayId)).toBe("offline");
+    expect((await sessionRow(sessionId))?.state).toBe("active");
+    await ringAfter(relay.relayId, RELAY_LOST_GRACE_MS);
+    await expect
+      .poll(() => sessionRow(sessionId))
+      .toMatchObject({ state: "ended", endReason: "relay-lost" });
+    const types = await auditTypes(relay.relayId);
+    expect(types.filter((type) => type === "session.ended")).toHaveLength(1);
+    expect(types.filter((type) => type === "relay.offline")).toHaveLength(1);
+  });
+
+  it("and is back in time loses no session", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.link(relay);
+    const { sessionId } = await seedSession(relay.relayId, { state: "active" });
+    socket.close();
+    await socket.closed;
+    const again = await RelaySocket.link(relay);
+    await ringAfter(relay.relayId, RELAY_LOST_GRACE_MS);
+    expect((await sessionRow(sessionId))?.state).toBe("active");
+    expect(await relayState(relay.relayId)).toBe("online");
+    again.close();
+  });
+
+  it("with the control plane is found out by the hub that wakes up without its socket", async () => {
+    const relay = await enrolTestRelay();
+    await RelaySocket.link(relay);
+    await evictDurableObject(hubOf(relay.relayId), { webSockets: "close" });
+    await ringAfter(relay.relayId, 0);
+    await expect.poll(() => relayState(relay.relayId)).toBe("offline");
+  });
+});

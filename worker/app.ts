@@ -1,0 +1,121 @@
+/**
+ * The control plane's HTTP application: puts the routes together, guards every request and turns
+ * every failure into problem details. What went wrong inside is logged with the request's id and
+ * never answered.
+ */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { ErrorCode } from "#shared/errors/catalogue.ts";
+import { createServiceContext } from "./context.ts";
+import { logFailure } from "./log.ts";
+import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
+import { auditRoutes } from "./routes/audit.ts";
+import { authRoutes } from "./routes/auth.ts";
+import { refuseCrossOrigin } from "./routes/caller.ts";
+import { consoleFileRoutes } from "./routes/console-files.ts";
+import { consoleRoutes } from "./routes/consoles.ts";
+import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
+import { pageRoutes } from "./routes/pages.ts";
+import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
+import { relayRoutes } from "./routes/relays.ts";
+import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
+import type { RouteEnv } from "./routes/route-env.ts";
+import { sessionRoutes } from "./routes/sessions.ts";
+
+export function createApp(): OpenAPIHono<RouteEnv> {
+  const app = new OpenAPIHono<RouteEnv>({
+    defaultHook: (result, context) =>
+      result.success
+        ? undefined
+        : problemResponse(context, {
+            code: "request.invalid",
+            detail: "",
+            fields: fieldErrors(result.error),
+          }),
+  });
+  app.onError(answerError);
+  app.notFound((context) => problemResponse(context, { code: "resource.not-found", detail: "" }));
+
+  app.use(identifyRequest, guardAnswers);
+  app.use(async function openServices(context, next) {
+    const { executionCtx } = context;
+    context.set("services", {
+      ...createServiceContext(context.env),
+      defer: (work) => executionCtx.waitUntil(work),
+    });
+    await next();
+  });
+  app.use("/api/*", limitBody, requireJson, refuseCrossOrigin);
+
+  app.route("/", pageRoutes);
+  for (const routes of API_ROUTES) {
+    app.route(API_PATH, routes);
+  }
+  describeApi(app);
+  refuseOtherMethods(app);
+  return app;
+}
+
+function describeApi(app: OpenAPIHono<RouteEnv>): void {
+  for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
+    app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
+  }
+  app.doc31(`${API_PATH}/openapi.json`, {
+    openapi: "3.1.0",
+    info: {
+      title: "Kerbside",
+      version: "1",
+      description: "Who may see which console, through which relay, for how long.",
+    },
+  });
+}
+
+/** Answers 405 with Allow where a path exists but not for the request's method. */
+function refuseOtherMethods(app: OpenAPIHono<RouteEnv>): void {
+  const methodsByPath = new Map<string, Set<string>>();
+  for (const { path, method } of app.routes.filter((route) => route.method !== "ALL")) {
+    const methods = methodsByPath.get(path) ?? new Set();
+    methodsByPath.set(path, methods.add(method));
+  }
+  for (const [path, methods] of methodsByPath) {
+    const allow = [...methods, ...(methods.has("GET") ? ["HEAD"] : [])].join(", ");
+    app.all(path, (context) => {
+      context.header("Allow", allow);
+      return problemResponse(context, { code: "request.method-not-allowed", detail: "" });
+    });
+  }
+}
+
+function answerError(error: Error, context: Context<RouteEnv>): Response {
+  if (error instanceof ProblemError) {
+    return problemResponse(context, error.failure);
+  }
+  const refused = error instanceof HTTPException ? CODES_OF_STATUS[error.status] : undefined;
+  if (refused !== undefined) {
+    return problemResponse(context, { code: refused, detail: "" });
+  }
+  const code = isDatabaseUnavailable(error) ? "database.unavailable" : "internal.error";
+  const { method } = context.req;
+  // The route and not the path: a path may hold a capability.
+  logFailure("request.failed", error, { requestId: context.var.requestId, method, code });
+  return problemResponse(context, { code, detail: "" });
+}
+
+const API_PATH = "/api/v1";
+
+const API_ROUTES = [
+  authRoutes,
+  consoleRoutes,
+  consoleFileRoutes,
+  sessionRoutes,
+  auditRoutes,
+  relayRoutes,
+];
+
+/** The refusals that the framework itself throws. */
+const CODES_OF_STATUS: Partial<Record<number, ErrorCode>> = {
+  400: "request.not-json",
+  413: "request.too-large",
+  415: "request.not-json",
+};

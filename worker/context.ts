@@ -1,0 +1,20 @@
+/**
+ * Builds what services are given out of the Worker's environment, alike for requests and for the
+ * hubs. One context a request (or a hub's wake-up): the database client inside is not shared.
+ */
+import { type Env, readConfig } from "./env.ts";
+import { createHubs } from "./hub/hubs.ts";
+import { openDatabase } from "./repositories/database.ts";
+import type { ServiceContext } from "./services/context.ts";
+
+/** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
+export function createServiceContext(env: Env): ServiceContext {
+  const { databaseUrl, databaseAuthToken, ...settings } = readConfig(env);
+  return {
+    database: openDatabase({ url: databaseUrl, authToken: databaseAuthToken }),
+    settings,
+    hubs: createHubs(env.HUB),
+    nowMs: () => Date.now(),
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  };
+}

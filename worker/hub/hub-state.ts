@@ -1,0 +1,204 @@
+/**
+ * What a hub knows, what can happen to it, and what it can do about it: the types of the reducer,
+ * and which part of the state outlives the hub's memory.
+ */
+import type { TicketRefusalReason } from "#shared/audit/events.ts";
+import type { ControlClose } from "#shared/control/close-codes.ts";
+import type {
+  Command,
+  Hello,
+  HubMessage,
+  NumberedEvent,
+  RelayMessage,
+  Welcome,
+} from "#shared/control/contract.ts";
+import type { PushFailure } from "../services/context.ts";
+
+/** Everything that decides; times are milliseconds since 1970. */
+export interface HubState {
+  /** The life of the outbox's numbers. */
+  readonly epoch: string;
+  readonly nextSeq: number;
+  /** Pushes that are not acknowledged, by number. Their commands are in the outbox's table. */
+  readonly outbox: readonly OutboxEntry[];
+  readonly link: HubLink;
+  readonly presence: Presence;
+  readonly expiry: Expiry | null;
+}
+
+/** When to look for sessions that nobody opened in time; null in the state: none was granted. */
+export interface Expiry {
+  readonly atMs: number;
+  /** Whether a look is under way that no grant has come after. */
+  readonly looking: boolean;
+}
+
+export interface OutboxEntry {
+  readonly seq: number;
+  readonly kind: Command["kind"];
+  /** The session that a withdrawal or termination is about; null for a grant. */
+  readonly sessionId: string | null;
+  readonly sizeBytes: number;
+  /** Callers that wait for the acknowledgement. */
+  readonly waiters: readonly Waiter[];
+}
+
+export interface Waiter {
+  readonly id: string;
+  readonly deadlineMs: number;
+}
+
+/** The one socket that counts. Inputs from any other are ignored. */
+export type HubLink =
+  | { readonly phase: "none" }
+  | { readonly phase: "awaiting-hello"; readonly linkId: string; readonly deadlineMs: number }
+  | {
+      readonly phase: "greeting";
+      readonly linkId: string;
+      readonly deadlineMs: number;
+      readonly version: number;
+      readonly hello: Hello;
+    }
+  | LinkedLink;
+
+export interface LinkedLink {
+  readonly phase: "linked";
+  readonly linkId: string;
+  readonly version: number;
+  readonly instanceId: string;
+  /** When the relay last said anything but a heartbeat. */
+  readonly heardAtMs: number;
+  /** Whether a message of events is being stored. */
+  readonly storing: boolean;
+  readonly lookupsOpen: number;
+}
+
+/** What the database says about the relay, and what is still owed to it. */
+export type Presence =
+  | { readonly kind: "offline" }
+  | { readonly kind: "online" }
+  | {
+      readonly kind: "lost";
+      /** Why, for the audit trail. */
+      readonly code: string;
+      /** When its sessions count as ended, unless it is back by then. */
+      readonly endAtMs: number;
+      /** Whether the database shows it offline. */
+      readonly marked: boolean;
+      readonly retryAtMs: number;
+      /** Whether an effect for this is under way. */
+      readonly busy: boolean;
+    };
+
+export type HubInput =
+  | { readonly kind: "connected"; readonly linkId: string }
+  | { readonly kind: "message"; readonly linkId: string; readonly message: RelayMessage }
+  | { readonly kind: "malformed"; readonly linkId: string; readonly detail: string }
+  | { readonly kind: "closed"; readonly linkId: string; readonly code: string }
+  | { readonly kind: "greeted"; readonly linkId: string; readonly welcome: WelcomeFacts | null }
+  | {
+      readonly kind: "events-stored";
+      readonly linkId: string;
+      readonly stream: string;
+      /** Null: they could not be stored now. */
+      readonly storedSeq: number | null;
+    }
+  | { readonly kind: "lookup-done"; readonly linkId: string; readonly answer: LookupAnswer }
+  | {
+      readonly kind: "push";
+      readonly waiterId: string;
+      readonly command: Pick<OutboxEntry, "kind" | "sessionId" | "sizeBytes">;
+    }
+  | { readonly kind: "presence-saved"; readonly step: "marked" | "ended"; readonly done: boolean }
+  /** `nextMs`: when the next one can expire; `done` is false when nobody could look. */
+  | {
+      readonly kind: "sessions-expired";
+      readonly done: boolean;
+      readonly nextMs: number | null;
+    }
+  /** Something that was waited for may be due; `heartbeatAtMs` is the last automatic answer. */
+  | { readonly kind: "tick"; readonly heartbeatAtMs: number | null };
+
+/** What a welcome holds that only the services know. */
+export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">;
+
+export interface LookupAnswer {
+  readonly requestId: string;
+  readonly grant: string | null;
+  readonly reason: TicketRefusalReason | null;
+}
+
+/** Performed in order by the shell. */
+export type HubEffect =
+  | { readonly kind: "send"; readonly linkId: string; readonly message: HubMessage }
+  /** Sends the command that the outbox keeps under this number. */
+  | { readonly kind: "send-push"; readonly linkId: string; readonly seq: number }
+  | { readonly kind: "close"; readonly linkId: string; readonly close: ControlClose }
+  | { readonly kind: "store-push"; readonly seq: number; readonly waiterId: string }
+  | { readonly kind: "delete-push"; readonly seq: number }
+  /** The outbox's rows become 1, 2, 3… of a new epoch, in their order. */
+  | { readonly kind: "renumber-outbox" }
+  /** Answers a caller of push; null is the acknowledgement. */
+  | { readonly kind: "settle"; readonly waiterId: string; readonly failure: PushFailure | null }
+  /** Marks the relay online and fetches the welcome's facts; answered by `greeted`. */
+  | { readonly kind: "greet"; readonly linkId: string; readonly hello: Hello }
+  /** Answered by `events-stored`. */
+  | {
+      readonly kind: "store-events";
+      readonly linkId: string;
+      readonly stream: string;
+      readonly events: readonly NumberedEvent[];
+    }
+  /** Answered by `lookup-done`. */
+  | {
+      readonly kind: "look-up";
+      readonly linkId: string;
+      readonly requestId: string;
+      readonly ticketHash: string;
+    }
+  /** Answered by `presence-saved`, both. */
+  | { readonly kind: "mark-offline"; readonly code: string }
+  | { readonly kind: "end-sessions" }
+  /** Answered by `sessions-expired`. */
+  | { readonly kind: "expire-sessions" }
+  /** Audits that the relay was refused. */
+  | { readonly kind: "audit-refusal"; readonly code: string; readonly detail: string };
+
+/** When it is, and an epoch to use if one is needed: time and chance come from outside. */
+export interface HubMoment {
+  readonly nowMs: number;
+  readonly spareEpoch: string;
+}
+
+export interface HubStep {
+  readonly state: HubState;
+  readonly effects: readonly HubEffect[];
+}
+
+/** A hub that was never used. */
+export function initialHubState(epoch: string): HubState {
+  return {
+    epoch,
+    nextSeq: 1,
+    outbox: [],
+    link: { phase: "none" },
+    presence: { kind: "offline" },
+    expiry: null,
+  };
+}
+
+/**
+ * How long a relay that vanished may take to come back before its sessions count as ended: a
+ * dropped connection is back after one or two tries, and people should see the truth in seconds.
+ */
+export const RELAY_LOST_GRACE_MS = 3_000;
+
+/** How soon a presence that could not be stored is tried again. */
+export const PRESENCE_RETRY_MS = 5_000;
+
+/** How long after a grant to look for the session that never opened; the look tells the next. */
+export const EXPIRY_FIRST_LOOK_MS = 60_000;
+export const EXPIRY_RETRY_MS = 30_000;
+
+/** The commands of all waiting pushes together; with the row bound it keeps a hub's storage small. */
+export const OUTBOX_BYTES_MAX = 16 * 1024 * 1024;

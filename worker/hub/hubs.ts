@@ -1,0 +1,37 @@
+/**
+ * The services' way to the hubs: one Durable Object a relay, found by the relay's id. Turns the
+ * platform's exceptions (the object was reset, moved or is overloaded) into failures, and never
+ * waits longer than the hub itself would.
+ */
+import type { Result } from "#shared/base/result.ts";
+import { fail, ok } from "#shared/base/result.ts";
+import type { Command } from "#shared/control/contract.ts";
+import { PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
+import type { Env } from "../env.ts";
+import type { Hubs, PushFailure } from "../services/context.ts";
+import { withDeadline } from "./with-deadline.ts";
+
+export function createHubs(namespace: Env["HUB"]): Hubs {
+  return {
+    push: async (relayId, command) => await pushToHub(namespace, relayId, command),
+  };
+}
+
+async function pushToHub(
+  namespace: Env["HUB"],
+  relayId: string,
+  command: Command,
+): Promise<Result<null, PushFailure>> {
+  const hub = namespace.get(namespace.idFromName(relayId));
+  try {
+    const asking = async (): Promise<Result<null, PushFailure>> => await hub.push(relayId, command);
+    const answer = await withDeadline(asking(), HUB_ANSWER_DEADLINE_MS);
+    return answer.ok ? ok(null) : fail({ code: answer.error.code, detail: answer.error.detail });
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return fail({ code: "control.offline", detail: `the relay's hub did not answer: ${detail}` });
+  }
+}
+
+/** The hub answers within its own deadline; the margin is for waking it up and the way there. */
+const HUB_ANSWER_DEADLINE_MS = PUSH_ACK_DEADLINE_MS + 1_000;

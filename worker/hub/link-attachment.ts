@@ -1,0 +1,49 @@
+/**
+ * What a socket carries through the hub's hibernation: enough to know it again. An attachment that
+ * does not parse was written by another version; its socket is then nobody's and is closed.
+ */
+import { z } from "zod";
+import { unreachable } from "#shared/base/assert.ts";
+import type { HubLink } from "./hub-state.ts";
+
+/** What to attach to the socket of this link; null when there is no link. */
+export function attachmentOf(link: HubLink): LinkAttachment | null {
+  switch (link.phase) {
+    case "none":
+      return null;
+    case "awaiting-hello":
+    case "greeting":
+      return { phase: "awaiting-hello", linkId: link.linkId, deadlineMs: link.deadlineMs };
+    case "linked": {
+      const { linkId, version, instanceId, heardAtMs } = link;
+      return { phase: "linked", linkId, version, instanceId, heardAtMs };
+    }
+    default:
+      return unreachable(link);
+  }
+}
+
+/** The link of a socket that outlived the hub's memory. What was under way is not. */
+export function linkOf(attachment: LinkAttachment): HubLink {
+  return attachment.phase === "linked"
+    ? { ...attachment, storing: false, lookupsOpen: 0 }
+    : attachment;
+}
+
+export function parseAttachment(attached: unknown): LinkAttachment | null {
+  const parsed = attachmentSchema.safeParse(attached);
+  return parsed.success ? parsed.data : null;
+}
+
+const attachmentSchema = z.discriminatedUnion("phase", [
+  z.object({ phase: z.literal("awaiting-hello"), linkId: z.string(), deadlineMs: z.int() }),
+  z.object({
+    phase: z.literal("linked"),
+    linkId: z.string(),
+    version: z.int(),
+    instanceId: z.string(),
+    heardAtMs: z.int(),
+  }),
+]);
+
+export type LinkAttachment = z.infer<typeof attachmentSchema>;

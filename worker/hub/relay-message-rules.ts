@@ -1,0 +1,109 @@
+/**
+ * What a linked relay's messages lead to, pure: acknowledgements, events and look-ups, and what
+ * came of them. Each function takes the state with the link as the message found it.
+ */
+import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
+import type { RelayMessage } from "#shared/control/contract.ts";
+import { LOOKUPS_OPEN_MAX } from "#shared/control/limits.ts";
+import {
+  EXPIRY_FIRST_LOOK_MS,
+  type HubInput,
+  type HubMoment,
+  type HubState,
+  type HubStep,
+  type LinkedLink,
+} from "./hub-state.ts";
+import { same } from "./hub-step.ts";
+import { hangUp, refuse } from "./link-ends.ts";
+import { acknowledge } from "./outbox-rules.ts";
+
+/** A grant that a relay holds can expire unopened, so somebody has to look. */
+export function acknowledged(
+  state: HubState,
+  ack: Extract<RelayMessage, { type: "ack" }>,
+  nowMs: number,
+): HubStep {
+  const granted = state.outbox.some((entry) => entry.seq === ack.seq && entry.kind === "grant");
+  const step = acknowledge(state, ack);
+  if (!granted) {
+    return step;
+  }
+  const atMs = Math.min(state.expiry?.atMs ?? Infinity, nowMs + EXPIRY_FIRST_LOOK_MS);
+  return { ...step, state: { ...step.state, expiry: { atMs, looking: false } } };
+}
+
+/** Stores one message of events at a time (EVENT_MESSAGES_OPEN_MAX). */
+export function events(
+  state: HubState,
+  link: LinkedLink,
+  message: Extract<RelayMessage, { type: "events" }>,
+  moment: HubMoment,
+): HubStep {
+  if (link.storing) {
+    const detail = "events before the ack of the events before them";
+    return refuse(state, CONTROL_CLOSE.malformed, detail, moment);
+  }
+  const { linkId } = link;
+  return {
+    state: { ...state, link: { ...link, storing: true } },
+    effects: [{ kind: "store-events", linkId, stream: message.stream, events: message.events }],
+  };
+}
+
+/** Acknowledges what is stored; what could not be stored now, the relay sends again. */
+export function eventsStored(
+  state: HubState,
+  input: Extract<HubInput, { kind: "events-stored" }>,
+  moment: HubMoment,
+): HubStep {
+  const { link } = state;
+  if (link.phase !== "linked" || link.linkId !== input.linkId) {
+    return same(state);
+  }
+  if (input.storedSeq === null) {
+    return hangUp(state, CONTROL_CLOSE.retry, moment);
+  }
+  const message = { type: "events-ack", stream: input.stream, seq: input.storedSeq } as const;
+  return {
+    state: { ...state, link: { ...link, storing: false } },
+    effects: [{ kind: "send", linkId: link.linkId, message }],
+  };
+}
+
+/** Asks, unless too many look-ups are open already. */
+export function lookUp(
+  state: HubState,
+  link: LinkedLink,
+  message: Extract<RelayMessage, { type: "lookup" }>,
+): HubStep {
+  const { linkId } = link;
+  const { requestId, ticketHash } = message;
+  if (link.lookupsOpen >= LOOKUPS_OPEN_MAX) {
+    const answer = {
+      type: "lookup-answer",
+      requestId,
+      grant: null,
+      reason: "unverifiable",
+    } as const;
+    return { state: { ...state, link }, effects: [{ kind: "send", linkId, message: answer }] };
+  }
+  return {
+    state: { ...state, link: { ...link, lookupsOpen: link.lookupsOpen + 1 } },
+    effects: [{ kind: "look-up", linkId, requestId, ticketHash }],
+  };
+}
+
+export function lookupDone(
+  state: HubState,
+  input: Extract<HubInput, { kind: "lookup-done" }>,
+): HubStep {
+  const { link } = state;
+  if (link.phase !== "linked" || link.linkId !== input.linkId) {
+    return same(state);
+  }
+  const message = { type: "lookup-answer", ...input.answer } as const;
+  return {
+    state: { ...state, link: { ...link, lookupsOpen: Math.max(0, link.lookupsOpen - 1) } },
+    effects: [{ kind: "send", linkId: link.linkId, message }],
+  };
+}

@@ -1,0 +1,168 @@
+/**
+ * Performs the hub's effects that need the database. What changes something runs one after the
+ * other, in the order it was asked for; look-ups run beside it. Each has a deadline, each feeds its
+ * outcome back as an input, and a failure is an outcome: nothing here throws.
+ */
+import { LOOKUP_DEADLINE_MS } from "#shared/control/limits.ts";
+import { logFailure } from "../log.ts";
+import type { ServiceContext } from "../services/context.ts";
+import { expireSessions } from "../services/expire-sessions.ts";
+import { storeRelayEvents } from "../services/relay-events.ts";
+import { lookUpGrant } from "../services/relay-lookups.ts";
+import {
+  auditRelayRefusal,
+  endSessionsOfLostRelay,
+  markRelayOffline,
+  welcomeRelay,
+} from "../services/relay-presence.ts";
+import type { HubEffect, HubInput, LookupAnswer } from "./hub-state.ts";
+import { withDeadline } from "./with-deadline.ts";
+
+/** The effects that need a service. */
+export type ServiceEffect = Extract<
+  HubEffect,
+  {
+    kind:
+      | "greet"
+      | "store-events"
+      | "look-up"
+      | "mark-offline"
+      | "end-sessions"
+      | "expire-sessions"
+      | "audit-refusal";
+  }
+>;
+
+export interface ServiceWorkPorts {
+  /** A new context: one for each piece of work. */
+  readonly openContext: () => ServiceContext;
+  readonly relayId: string;
+  /** Whether that socket still counts; work for one that does not is skipped. */
+  readonly isCurrent: (linkId: string) => boolean;
+  readonly feed: (input: HubInput) => void;
+}
+
+export class ServiceWork {
+  readonly #running = new Set<Promise<void>>();
+  #last: Promise<void> = Promise.resolve();
+
+  /** Begins the work; its outcome is fed back later, never during this call. */
+  start(effect: ServiceEffect, ports: ServiceWorkPorts): void {
+    const before = effect.kind === "look-up" ? Promise.resolve() : this.#last;
+    const work = before.then(async () => {
+      await run(effect, ports);
+    });
+    if (effect.kind !== "look-up") {
+      this.#last = work;
+    }
+    this.#running.add(work);
+    void work.finally(() => {
+      this.#running.delete(work);
+    });
+  }
+
+  /** When everything that was started, and what it led to, is done. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) {
+      await Promise.all(this.#running);
+    }
+  }
+}
+
+async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void> {
+  if ("linkId" in effect && !ports.isCurrent(effect.linkId)) {
+    return;
+  }
+  switch (effect.kind) {
+    case "greet": {
+      const welcome = await attempt(effect.kind, ports, async (context) => {
+        return await welcomeRelay(context, ports.relayId, effect.hello);
+      });
+      ports.feed({ kind: "greeted", linkId: effect.linkId, welcome: welcome ?? null });
+      break;
+    }
+    case "store-events":
+      await storeEvents(effect, ports);
+      break;
+    case "look-up":
+      await lookUp(effect, ports);
+      break;
+    case "mark-offline": {
+      const done = await attempt(effect.kind, ports, async (context) => {
+        await markRelayOffline(context, ports.relayId, effect.code);
+        return true;
+      });
+      ports.feed({ kind: "presence-saved", step: "marked", done: done ?? false });
+      break;
+    }
+    case "end-sessions": {
+      const done = await attempt(effect.kind, ports, async (context) => {
+        await endSessionsOfLostRelay(context, ports.relayId);
+        return true;
+      });
+      ports.feed({ kind: "presence-saved", step: "ended", done: done ?? false });
+      break;
+    }
+    case "expire-sessions": {
+      const found = await attempt(effect.kind, ports, async (context) => {
+        return { nextMs: await expireSessions(context, ports.relayId) };
+      });
+      ports.feed({
+        kind: "sessions-expired",
+        done: found !== undefined,
+        nextMs: found?.nextMs ?? null,
+      });
+      break;
+    }
+    case "audit-refusal":
+      await attempt(effect.kind, ports, async (context) => {
+        await auditRelayRefusal(context, ports.relayId, effect);
+      });
+      break;
+  }
+}
+
+async function storeEvents(
+  effect: Extract<ServiceEffect, { kind: "store-events" }>,
+  ports: ServiceWorkPorts,
+): Promise<void> {
+  const { linkId, stream, events } = effect;
+  const storedSeq = await attempt(effect.kind, ports, async (context) => {
+    return await storeRelayEvents(context, ports.relayId, stream, events);
+  });
+  ports.feed({ kind: "events-stored", linkId, stream, storedSeq: storedSeq ?? null });
+}
+
+async function lookUp(
+  effect: Extract<ServiceEffect, { kind: "look-up" }>,
+  ports: ServiceWorkPorts,
+): Promise<void> {
+  const { linkId, requestId, ticketHash } = effect;
+  const found = await attempt(effect.kind, ports, async (context) => {
+    return await lookUpGrant(context, ports.relayId, ticketHash);
+  });
+  const answer: LookupAnswer = found?.ok
+    ? { requestId, grant: found.value, reason: null }
+    : { requestId, grant: null, reason: found?.error ?? "unverifiable" };
+  ports.feed({ kind: "lookup-done", linkId, answer });
+}
+
+/** The work's value; undefined, and a line in the log, when it failed or took too long. */
+async function attempt<Value>(
+  kind: ServiceEffect["kind"],
+  ports: ServiceWorkPorts,
+  work: (context: ServiceContext) => Promise<Value>,
+): Promise<Value | undefined> {
+  const deadlineMs = kind === "look-up" ? LOOKUP_WORK_DEADLINE_MS : WORK_DEADLINE_MS;
+  try {
+    return await withDeadline(work(ports.openContext()), deadlineMs);
+  } catch (error) {
+    logFailure("hub.work-failed", error, { relayId: ports.relayId, work: kind });
+    return undefined;
+  }
+}
+
+/** Below HELLO_DEADLINE_MS, so that a relay hears why it is not welcomed. */
+const WORK_DEADLINE_MS = 4_000;
+/** The relay gives up after LOOKUP_DEADLINE_MS; the rest is for the way there and back. */
+const LOOKUP_WORK_DEADLINE_MS = LOOKUP_DEADLINE_MS - 500;

@@ -1,0 +1,135 @@
+/** The consoles' table. Deleted rows stay, because sessions and the audit trail point to them. */
+import { and, asc, eq, gt, isNull, or } from "drizzle-orm";
+import type { AuditRecord } from "#shared/audit/events.ts";
+import { insertAuditEvent } from "./audit-events.ts";
+import type { Database } from "./database.ts";
+import { consoles, sources } from "./schema.ts";
+
+export type ConsoleRow = typeof consoles.$inferSelect;
+
+/** What lists and single answers show; the sealed password is not among it. */
+export interface ConsoleSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly uuid: string;
+  readonly source: string;
+  readonly host: string;
+  readonly port: number | null;
+  readonly tlsPort: number | null;
+  readonly hostSubject: string | null;
+  readonly createdAtMs: number;
+}
+
+/** Position in the list, by name. */
+export interface ConsoleCursor {
+  readonly name: string;
+  readonly id: string;
+}
+
+/** @throws {Error} a unique violation when the source has that uuid (see database-errors.ts). */
+export async function insertConsole(
+  database: Database,
+  row: typeof consoles.$inferInsert,
+  audit: AuditRecord,
+): Promise<void> {
+  await database.batch([database.insert(consoles).values(row), insertAuditEvent(database, audit)]);
+}
+
+/** A page of the list, by name and then id. */
+export async function listConsoles(
+  database: Database,
+  page: {
+    readonly name: string | undefined;
+    readonly after: ConsoleCursor | null;
+    readonly limit: number;
+  },
+): Promise<ConsoleSummary[]> {
+  const { name, after } = page;
+  return await selectSummaries(database)
+    .where(
+      and(
+        isNull(consoles.deletedAtMs),
+        name === undefined ? undefined : eq(consoles.name, name),
+        after === null
+          ? undefined
+          : or(
+              
+              and(eq(consoles.name, after.name), gt(consoles.id, after.id)),
+            ),
+      ),
+    )
+    .orderBy(asc(consoles.name), asc(consoles.id))
+    .limit(page.limit);
+}
+
+export async function findConsoleSummary(
+  database: Database,
+  id: string,
+): Promise<ConsoleSummary | null> {
+  const [row] = await selectSummaries(database)
+    .where(and(eq(consoles.id, id), isNull(consoles.deletedAtMs)))
+    .limit(1);
+  return row ?? null;
+}
+
+/** The whole row, with its sealed password, for making a grant. */
+export async function findConsole(database: Database, id: string): Promise<ConsoleRow | null> {
+  const [row] = await database
+    .select()
+    .from(consoles)
+    .where(and(eq(consoles.id, id), isNull(consoles.deletedAtMs)))
+    .limit(1);
+  return row ?? null;
+}
+
+/** @throws {Error} a check violation when the console would be left without a port. */
+export async function updateConsole(
+  database: Database,
+  update: { readonly id: string; readonly changes: Partial<typeof consoles.$inferInsert> },
+  audit: AuditRecord,
+): Promise<void> {
+  await database.batch([
+    database
+      .update(consoles)
+      .set(update.changes)
+      .where(and(eq(consoles.id, update.id), isNull(consoles.deletedAtMs))),
+    insertAuditEvent(database, audit),
+  ]);
+}
+
+/** Marks the console deleted; false when there is none, and then nothing is recorded. */
+export async function markConsoleDeleted(
+  database: Database,
+  deletion: { readonly id: string; readonly atMs: number },
+  auditOf: (console: { readonly name: string }) => AuditRecord,
+): Promise<boolean> {
+  return await database.transaction(async (transaction) => {
+    const [row] = await transaction
+      .update(consoles)
+      .set({ deletedAtMs: deletion.atMs })
+      .where(and(eq(consoles.id, deletion.id), isNull(consoles.deletedAtMs)))
+      .returning({ name: consoles.name });
+    if (row === undefined) {
+      return false;
+    }
+    await insertAuditEvent(transaction, auditOf(row));
+    return true;
+  });
+}
+
+function selectSummaries(database: Database) {
+  return database
+    .select({
+      id: consoles.id,
+      name: consoles.name,
+      uuid: consoles.uuid,
+      source: sources.name,
+      host: consoles.host,
+      port: consoles.port,
+      tlsPort: consoles.tlsPort,
+      hostSubject: consoles.hostSubject,
+      createdAtMs: consoles.createdAtMs,
+    })
+    .from(consoles)
+    .innerJoin(sources, eq(sources.id, consoles.sourceId));
+}

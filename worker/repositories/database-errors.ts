@@ -1,0 +1,42 @@
+/** Tells the database's failures apart, through drizzle's wrapping. */
+
+/** Thrown by the connection (database.ts) when the database server cannot be reached or is ill. */
+export class DatabaseUnavailableError extends Error {
+  override readonly name = "DatabaseUnavailableError";
+}
+
+/** Whether a row with that key exists already. */
+export function isUniqueViolation(error: unknown): boolean {
+  return hasCause(
+    error,
+    (cause) =>
+      codeOf(cause).startsWith("SQLITE_CONSTRAINT") && /UNIQUE constraint/i.test(messageOf(cause)),
+  );
+}
+
+/** Whether the database itself is away, so that trying again later can help. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  return hasCause(error, (cause) => cause instanceof DatabaseUnavailableError);
+}
+
+function hasCause(error: unknown, judge: (cause: Error) => boolean): boolean {
+  let cause = error;
+  for (let depth = 0; cause instanceof Error && depth < CAUSES_MAX; depth += 1) {
+    if (judge(cause)) {
+      return true;
+    }
+    cause = cause.cause;
+  }
+  return false;
+}
+
+function codeOf(error: Error): string {
+  return "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+function messageOf(error: Error): string {
+  return error.message;
+}
+
+/** A chain of causes is short; a circular one must not hold the request. */
+const CAUSES_MAX = 8;

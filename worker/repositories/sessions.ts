@@ -1,0 +1,137 @@
+/** Sessions as they are asked for and listed, and what the control plane itself does to them.
+ * What relays report of them is in session-lifecycle.ts. */
+import { and, desc, eq, isNull, lt, or } from "drizzle-orm";
+import type { AuditRecord } from "#shared/audit/events.ts";
+import { insertAuditEvent } from "./audit-events.ts";
+import type { Database } from "./database.ts";
+import { consoles, relays, sessions, tickets, users } from "./schema.ts";
+
+export interface SessionSummary {
+  readonly id: string;
+  readonly state: "pending" | "active" | "ended";
+  readonly consoleId: string;
+  readonly consoleName: string;
+  readonly userId: string;
+  readonly username: string;
+  readonly relayId: string | null;
+  readonly relayName: string | null;
+  readonly createdAtMs: number;
+  readonly openedAtMs: number | null;
+  readonly endedAtMs: number | null;
+  readonly endReason: string | null;
+  readonly endDetail: string | null;
+  readonly clientAddress: string | null;
+  readonly clientBytes: number;
+  readonly serverBytes: number;
+}
+
+/** Position in the list, newest first. */
+export interface SessionCursor {
+  readonly createdAtMs: number;
+  readonly id: string;
+}
+
+/** A page of sessions, newest first. */
+export async function listSessions(
+  database: Database,
+  page: {
+    /** Null: everybody's. */
+    readonly userId: string | null;
+    readonly after: SessionCursor | null;
+    readonly limit: number;
+  },
+): Promise<SessionSummary[]> {
+  const { userId, after } = page;
+  return await selectSummaries(database)
+    .where(
+      and(
+        userId === null ? undefined : eq(sessions.userId, userId),
+        after === null
+          ? undefined
+          : or(
+              lt(sessions.createdAtMs, after.createdAtMs),
+              and(eq(sessions.createdAtMs, after.createdAtMs), lt(sessions.id, after.id)),
+            ),
+      ),
+    )
+    .orderBy(desc(sessions.createdAtMs), desc(sessions.id))
+    .limit(page.limit);
+}
+
+export async function findSession(database: Database, id: string): Promise<SessionSummary | null> {
+  const [row] = await selectSummaries(database).where(eq(sessions.id, id)).limit(1);
+  return row ?? null;
+}
+
+/** Stores a session that could not begin. */
+export async function storeFailedSession(
+  database: Database,
+  session: typeof sessions.$inferInsert,
+  audit: AuditRecord,
+): Promise<void> {
+  await database.batch([
+    database.insert(sessions).values(session),
+    insertAuditEvent(database, audit),
+  ]);
+}
+
+/** Ends a session that no relay took. */
+export async function markSessionFailed(
+  database: Database,
+  ending: { readonly id: string; readonly atMs: number; readonly detail: string },
+  audit: AuditRecord,
+): Promise<void> {
+  await database.batch([
+    database
+      .update(sessions)
+      .set({
+        state: "ended",
+        endedAtMs: ending.atMs,
+        endReason: "failed",
+        endDetail: ending.detail,
+      })
+      .where(and(eq(sessions.id, ending.id), eq(sessions.state, "pending"))),
+    insertAuditEvent(database, audit),
+  ]);
+}
+
+/** Records that the session shall end; its ticket opens nothing any more. */
+export async function recordTermination(
+  database: Database,
+  termination: { readonly id: string; readonly atMs: number },
+  audit: AuditRecord,
+): Promise<void> {
+  await database.batch([
+    database
+      .update(tickets)
+      .set({ withdrawnAtMs: termination.atMs })
+      .where(and(eq(tickets.sessionId, termination.id), isNull(tickets.withdrawnAtMs))),
+    insertAuditEvent(database, audit),
+  ]);
+}
+
+function selectSummaries(database: Database) {
+  return database
+    .select({
+      id: sessions.id,
+      state: sessions.state,
+      consoleId: sessions.consoleId,
+      consoleName: consoles.name,
+      userId: sessions.userId,
+      username: users.username,
+      relayId: sessions.relayId,
+      relayName: relays.name,
+      createdAtMs: sessions.createdAtMs,
+      openedAtMs: sessions.openedAtMs,
+      endedAtMs: sessions.endedAtMs,
+      endReason: sessions.endReason,
+      endDetail: sessions.endDetail,
+      clientAddress: sessions.clientAddress,
+      clientBytes: sessions.clientBytes,
+      serverBytes: sessions.serverBytes,
+    })
+    .from(sessions)
+    .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .leftJoin(relays, eq(relays.id, sessions.relayId));
+}

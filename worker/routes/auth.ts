@@ -1,0 +1,73 @@
+/** Logging in and out. */
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { LOGIN_LIFE_MS, logIn, logOut } from "../services/login.ts";
+import { PASSWORD_CHARACTERS_MAX, USERNAME_CHARACTERS_MAX } from "../services/users.ts";
+import { anonymousCaller, clearSessionCookie, requireUser, setSessionCookie } from "./caller.ts";
+import { LOGIN_SECURITY } from "./openapi-security.ts";
+import { problemResponses, valueOf } from "./problem.ts";
+import type { RouteEnv } from "./route-env.ts";
+import { formatTime, timeSchema } from "./times.ts";
+
+const loginRoute = createRoute({
+  method: "post",
+  path: "/auth/login",
+  summary: "Log in",
+  description: "Answers a bearer token and sets the same as the session cookie.",
+  request: {
+    body: {
+      required: true,
+      content: {
+        "application/json": {
+          schema: z
+            .strictObject({
+              username: z.string().min(1).max(USERNAME_CHARACTERS_MAX),
+              password: z.string().min(1).max(PASSWORD_CHARACTERS_MAX),
+            })
+            .openapi("Credentials"),
+        },
+      },
+    },
+  },
+  responses: {
+    200: {
+      description: "Logged in.",
+      content: {
+        "application/json": {
+          schema: z.object({ token: z.string(), expiresAt: timeSchema }).openapi("Login"),
+        },
+      },
+    },
+    ...problemResponses(
+      "auth.invalid-credentials",
+      "request.invalid",
+      "request.not-json",
+      "request.cross-origin",
+    ),
+  },
+});
+
+const logoutRoute = createRoute({
+  method: "post",
+  path: "/auth/logout",
+  summary: "End the login that the request was made with",
+  security: LOGIN_SECURITY,
+  middleware: [requireUser] as const,
+  responses: {
+    204: { description: "Logged out." },
+    ...problemResponses("auth.required", "request.cross-origin"),
+  },
+});
+
+export const authRoutes = new OpenAPIHono<RouteEnv>()
+  .openapi(loginRoute, async (context) => {
+    const credentials = context.req.valid("json");
+    const login = valueOf(await logIn(context.var.services, anonymousCaller(context), credentials));
+    setSessionCookie(context, login.token, LOGIN_LIFE_MS / 1000);
+    return context.json({ token: login.token, expiresAt: formatTime(login.expiresAtMs) }, 200);
+  })
+  .openapi(logoutRoute, async (context) => {
+    const { user, services } = context.var;
+    await logOut(services, user, user.loginId);
+    clearSessionCookie(context);
+    return context.body(null, 204);
+  });

@@ -1,0 +1,136 @@
+/**
+ * Who is asking, over HTTP: a bearer token, or the session cookie that a login set. A cookie is
+ * sent by browsers on anybody's behalf, so an unsafe request that relies on one must come from our
+ * own origin. Bearer tokens win over cookies. What a caller may do is decided by services.
+ */
+import type { Context } from "hono";
+import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import { createMiddleware } from "hono/factory";
+import type { Caller } from "../services/context.ts";
+import { authenticate } from "../services/login.ts";
+import { refuse } from "./problem.ts";
+import type { RouteEnv, UserCaller, UserRouteEnv } from "./route-env.ts";
+
+/** Route middleware: sets `context.var.user`, or refuses with `auth.required`. */
+export const requireUser = createMiddleware<UserRouteEnv>(
+  async function requireUser(context, next) {
+    context.set("user", await identify(context));
+    await next();
+  },
+);
+
+/** Route middleware: as {@link requireUser}, and refuses others than admins. */
+export const requireAdmin = createMiddleware<UserRouteEnv>(
+  async function requireAdmin(context, next) {
+    const user = await identify(context);
+    if (user.role !== "admin") {
+      refuse("auth.forbidden");
+    }
+    context.set("user", user);
+    await next();
+  },
+);
+
+/**
+ * Middleware for the whole API: refuses an unsafe request with a session cookie and without a
+ * bearer token, unless the browser says that it comes from our own origin.
+ */
+export const refuseCrossOrigin = createMiddleware<RouteEnv>(
+  async function refuseCrossOrigin(context, next) {
+    const unsafe = !SAFE_METHODS.includes(context.req.method);
+    const byCookie =
+      context.req.header("Authorization") === undefined && sessionCookie(context) !== undefined;
+    if (unsafe && byCookie && !isSameOrigin(context)) {
+      refuse("request.cross-origin");
+    }
+    await next();
+  },
+);
+
+/** The caller of a route that needs no login. */
+export function anonymousCaller<E extends RouteEnv>(context: Context<E>): Caller {
+  return {
+    actorKind: "anonymous",
+    actorId: null,
+    role: null,
+    address: callerAddress(context),
+    requestId: context.var.requestId,
+  };
+}
+
+/** The client's address as the platform's edge saw it, or null where there is no edge. */
+export function callerAddress<E extends RouteEnv>(context: Context<E>): string | null {
+  return context.req.header("CF-Connecting-IP")?.slice(0, ADDRESS_CHARACTERS_MAX) ?? null;
+}
+
+/** Gives the browser the login; it is the same token that programs send as a bearer token. */
+export function setSessionCookie<E extends RouteEnv>(
+  context: Context<E>,
+  token: string,
+  maxAgeS: number,
+): void {
+  const { name, secure } = cookieForm(context);
+  setCookie(context, name, token, {
+    path: "/",
+    httpOnly: true,
+    sameSite: "Lax",
+    secure,
+    maxAge: maxAgeS,
+  });
+}
+
+export function clearSessionCookie<E extends RouteEnv>(context: Context<E>): void {
+  const { name, secure } = cookieForm(context);
+  deleteCookie(context, name, { path: "/", secure });
+}
+
+async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
+  const token = credential(context);
+  if (token === null) {
+    refuse("auth.required");
+  }
+  const login = await authenticate(context.var.services, token);
+  if (login === null) {
+    refuse("auth.required", "The login has expired, was ended, or never was.");
+  }
+  return {
+    actorKind: "user",
+    actorId: login.userId,
+    role: login.role,
+    loginId: login.loginId,
+    address: callerAddress(context),
+    requestId: context.var.requestId,
+  };
+}
+
+function credential<E extends RouteEnv>(context: Context<E>): string | null {
+  const authorization = context.req.header("Authorization");
+  if (authorization === undefined) {
+    return sessionCookie(context) ?? null;
+  }
+  return /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? null;
+}
+
+function sessionCookie<E extends RouteEnv>(context: Context<E>): string | undefined {
+  return getCookie(context, cookieForm(context).name);
+}
+
+/** Browsers accept the `__Host-` prefix over TLS only, so plain http needs another name. */
+function cookieForm<E extends RouteEnv>(context: Context<E>): { name: string; secure: boolean } {
+  const secure = context.var.services.settings.publicUrl.startsWith("https:");
+  return { name: secure ? "__Host-kerbside" : "kerbside", secure };
+}
+
+/** Sec-Fetch-Site cannot be forged by a page; older browsers still send Origin. */
+function isSameOrigin<E extends RouteEnv>(context: Context<E>): boolean {
+  const site = context.req.header("Sec-Fetch-Site");
+  if (site !== undefined) {
+    return site === "same-origin";
+  }
+  const origin = context.req.header("Origin");
+  return origin === new URL(context.var.services.settings.publicUrl).origin;
+}
+
+const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
+/** An IPv6 address with a zone is shorter. */
+const ADDRESS_CHARACTERS_MAX = 64;

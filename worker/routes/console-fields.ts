@@ -1,0 +1,67 @@
+/** The fields of a console: their forms and bounds. */
+import { z } from "@hono/zod-openapi";
+import { utf8 } from "#shared/base/bytes.ts";
+
+export const CONSOLE_LIMITS = {
+  /** A window's title shows no more. */
+  nameCharactersMax: 128,
+  sourceCharactersMax: 64,
+  /** The grant's own bound (shared/ticket/grant.ts). */
+  caCharactersMax: 64 * 1024,
+  hostCharactersMax: 253,
+  hostSubjectCharactersMax: 1024,
+  /** SPICE_MAX_PASSWORD_LENGTH (spice-protocol). */
+  spicePasswordBytesMax: 60,
+} as const;
+
+const isPrintable = (text: string): boolean => !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text);
+
+/** Any printable text; blanks around it are dropped. */
+export const consoleNameSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(CONSOLE_LIMITS.nameCharactersMax)
+  .refine(isPrintable, "must not hold control characters");
+
+/** A DNS name, an IPv4 address, or an IPv6 address without brackets. */
+export const addressSchema = z
+  .string()
+  .max(CONSOLE_LIMITS.hostCharactersMax)
+  .refine(
+    (host) => isIpv6(host) || isHostname(host),
+    "must be a host name or an IP address without a port",
+  );
+
+export const portSchema = z.int().min(1).max(65_535);
+
+/** As in a .vv file: `C=IE,O=Example,CN=host`. */
+export const subjectSchema = z
+  .string()
+  .min(1)
+  .max(CONSOLE_LIMITS.hostSubjectCharactersMax)
+  .refine(isPrintable, "must not hold control characters")
+  .refine((subject) => subject.includes("="), "must be a certificate's subject such as CN=host");
+
+export const spicePasswordSchema = z
+  .string()
+  .min(1)
+  .refine(
+    (password) => utf8(password).length <= CONSOLE_LIMITS.spicePasswordBytesMax,
+    `must hold at most ${CONSOLE_LIMITS.spicePasswordBytesMax} bytes`,
+  )
+  .refine((password) => !password.includes("\0"), "must not hold a zero byte");
+
+function isHostname(host: string): boolean {
+  return host
+    .replace(/\.$/, "")
+    .split(".")
+    .every((label) => HOST_LABEL.test(label));
+}
+
+function isIpv6(host: string): boolean {
+  return host.includes(":") && z.ipv6().safeParse(host).success;
+}
+
+/** RFC 1123, and underscores, which private networks use. */
+const HOST_LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;

@@ -1,0 +1,253 @@
+/** Consoles, and tickets for them. */
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import {
+  changeConsole,
+  type ConsoleView,
+  createConsole,
+  deleteConsole,
+  pageConsoles,
+  readConsole,
+  STATIC_SOURCE,
+} from "../services/consoles.ts";
+import { issueTicket } from "../services/tickets.ts";
+import { requireAdmin, requireUser } from "./caller.ts";
+import {
+  addressSchema,
+  CONSOLE_LIMITS,
+  consoleNameSchema,
+  portSchema,
+  spicePasswordSchema,
+  subjectSchema,
+} from "./console-fields.ts";
+import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
+import { LOGIN_SECURITY } from "./openapi-security.ts";
+import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { problemResponses, valueOf } from "./problem.ts";
+import type { RouteEnv } from "./route-env.ts";
+import { formatTime, timeSchema } from "./times.ts";
+
+const newConsoleSchema = z
+  .strictObject({
+    name: consoleNameSchema,
+    uuid: z
+      .guid()
+      .optional()
+      .openapi({ description: "The virtual machine's id; made up when it is not given." }),
+    host: addressSchema.openapi({ description: "Where the hypervisor serves SPICE." }),
+    port: portSchema.optional().openapi({ description: "Plain; used when there is no tlsPort." }),
+    tlsPort: portSchema.optional(),
+    ca: z
+      .string()
+      .max(CONSOLE_LIMITS.caCharactersMax)
+      .optional()
+      .openapi({ description: "PEM certificates that may sign the hypervisor's." }),
+    hostSubject: subjectSchema.optional(),
+    password: spicePasswordSchema
+      .optional()
+      .openapi({ description: "The hypervisor's own SPICE password; never answered." }),
+    source: z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax).default(STATIC_SOURCE),
+  })
+  .openapi("NewConsole");
+
+const consoleChangesSchema = newConsoleSchema
+  .pick({ name: true, host: true })
+  .partial()
+  .extend({
+    port: portSchema.nullish(),
+    tlsPort: portSchema.nullish(),
+    ca: z.string().max(CONSOLE_LIMITS.caCharactersMax).nullish(),
+    hostSubject: subjectSchema.nullish(),
+    password: spicePasswordSchema.nullish(),
+  })
+  .openapi("ConsoleChanges");
+
+const consoleSchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    uuid: z.string(),
+    source: z.string(),
+    createdAt: timeSchema,
+    host: z.string().optional().openapi({ description: "This and the next three: admins only." }),
+    port: z.int().nullable().optional(),
+    tlsPort: z.int().nullable().optional(),
+    hostSubject: z.string().nullable().optional(),
+  })
+  .openapi("Console");
+
+const idParams = z.object({ id: z.string().max(ID_CHARACTERS_MAX) });
+const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  description,
+  content: { "application/json": { schema } },
+});
+
+const createConsoleRoute = createRoute({
+  method: "post",
+  path: "/consoles",
+  summary: "Add a console",
+  security: LOGIN_SECURITY,
+  middleware: [requireAdmin] as const,
+  request: {
+    body: { required: true, content: { "application/json": { schema: newConsoleSchema } } },
+  },
+  responses: {
+    201: json("Added.", consoleSchema),
+    ...problemResponses(
+      "auth.required",
+      "auth.forbidden",
+      "request.cross-origin",
+      "request.invalid",
+      "request.not-json",
+      "request.too-large",
+      "resource.conflict",
+    ),
+  },
+});
+
+const listConsolesRoute = createRoute({
+  method: "get",
+  path: "/consoles",
+  summary: "List the consoles that the caller may open, by name",
+  security: LOGIN_SECURITY,
+  middleware: [requireUser] as const,
+  request: {
+    query: z.object({
+      ...pageQuery,
+      name: consoleNameSchema.optional().openapi({ description: "Only consoles of this name." }),
+    }),
+  },
+  responses: {
+    200: json("A page.", pageSchema(consoleSchema).openapi("ConsolePage")),
+    ...problemResponses("auth.required", "request.invalid"),
+  },
+});
+
+const readConsoleRoute = createRoute({
+  method: "get",
+  path: "/consoles/{id}",
+  summary: "Read a console",
+  security: LOGIN_SECURITY,
+  middleware: [requireUser] as const,
+  request: { params: idParams },
+  responses: {
+    200: json("The console.", consoleSchema),
+    ...problemResponses("auth.required", "resource.not-found", "request.invalid"),
+  },
+});
+
+const changeConsoleRoute = createRoute({
+  method: "patch",
+  path: "/consoles/{id}",
+  summary: "Change a console; null takes a value away",
+  security: LOGIN_SECURITY,
+  middleware: [requireAdmin] as const,
+  request: {
+    params: idParams,
+    body: { required: true, content: { "application/json": { schema: consoleChangesSchema } } },
+  },
+  responses: {
+    200: json("As it is now.", consoleSchema),
+    ...problemResponses(
+      "auth.required",
+      "auth.forbidden",
+      "request.cross-origin",
+      "request.invalid",
+      "request.not-json",
+      "request.too-large",
+      "resource.not-found",
+    ),
+  },
+});
+
+const deleteConsoleRoute = createRoute({
+  method: "delete",
+  path: "/consoles/{id}",
+  summary: "Delete a console; sessions that live go on",
+  security: LOGIN_SECURITY,
+  middleware: [requireAdmin] as const,
+  request: { params: idParams },
+  responses: {
+    204: { description: "Deleted." },
+    ...problemResponses(
+      "auth.required",
+      "auth.forbidden",
+      "request.cross-origin",
+      "resource.not-found",
+      "request.invalid",
+    ),
+  },
+});
+
+const issueTicketRoute = createRoute({
+  method: "post",
+  path: "/consoles/{id}/tickets",
+  summary: "Ask for a ticket",
+  description:
+    "Chooses a relay and answers the address of a console file that can be fetched once. Whoever " +
+    "has the address can open the console until it expires.",
+  security: LOGIN_SECURITY,
+  middleware: [requireUser] as const,
+  request: { params: idParams },
+  responses: {
+    201: json(
+      "The ticket waits at the address.",
+      z
+        .object({ sessionId: z.string(), vvUrl: z.string(), expiresAt: timeSchema })
+        .openapi("Ticket"),
+    ),
+    ...problemResponses(
+      "auth.required",
+      "request.cross-origin",
+      "request.invalid",
+      "resource.not-found",
+      "console.no-relay",
+    ),
+  },
+});
+
+export const consoleRoutes = new OpenAPIHono<RouteEnv>()
+  .openapi(createConsoleRoute, async (context) => {
+    const { services, user } = context.var;
+    const created = valueOf(await createConsole(services, user, context.req.valid("json")));
+    return context.json(formatConsole(created), 201);
+  })
+  .openapi(listConsolesRoute, async (context) => {
+    const { services, user } = context.var;
+    const { limit, cursor, name } = context.req.valid("query");
+    const page = await pageConsoles(services, user, {
+      name,
+      after: readCursor(cursorSchema, cursor),
+      limit,
+    });
+    const items = page.items.map(formatConsole);
+    return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
+  })
+  .openapi(readConsoleRoute, async (context) => {
+    const { services, user } = context.var;
+    const found = valueOf(await readConsole(services, user, context.req.valid("param").id));
+    return context.json(formatConsole(found), 200);
+  })
+  .openapi(changeConsoleRoute, async (context) => {
+    const { services, user } = context.var;
+    const change = { id: context.req.valid("param").id, changes: context.req.valid("json") };
+    return context.json(formatConsole(valueOf(await changeConsole(services, user, change))), 200);
+  })
+  .openapi(deleteConsoleRoute, async (context) => {
+    const { services, user } = context.var;
+    valueOf(await deleteConsole(services, user, context.req.valid("param").id));
+    return context.body(null, 204);
+  })
+  .openapi(issueTicketRoute, async (context) => {
+    const { services, user } = context.var;
+    const { sessionId, vvUrl, expiresAtMs } = valueOf(
+      await issueTicket(services, user, context.req.valid("param").id),
+    );
+    return context.json({ sessionId, vvUrl, expiresAt: formatTime(expiresAtMs) }, 201);
+  });
+
+function formatConsole(view: ConsoleView): z.infer<typeof consoleSchema> {
+  const { createdAtMs, target, ...rest } = view;
+  return { ...rest, createdAt: formatTime(createdAtMs), ...target };
+}
+
+const cursorSchema = z.object({ name: z.string(), id: z.string() });

@@ -1,0 +1,107 @@
+/**
+ * Failures as HTTP answers: RFC 9457 problem details with a code of the catalogue. Routes throw a
+ * {@link ProblemError} and the app's edge answers it, so that every failure looks alike. What is
+ * answered comes from the catalogue and from details that services wrote for callers; an
+ * exception's own text never reaches a caller.
+ */
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { Result } from "#shared/base/result.ts";
+import { type ErrorCode, errorRow } from "#shared/errors/catalogue.ts";
+import type { FieldError, FieldFailure } from "../services/field-failure.ts";
+import type { RouteEnv } from "./route-env.ts";
+
+/** Thrown by routes and middleware; answered by the app as problem details. */
+export class ProblemError extends Error {
+  override readonly name = "ProblemError";
+  readonly failure: FieldFailure;
+
+  constructor(failure: FieldFailure) {
+    super(failure.code);
+    this.failure = failure;
+  }
+}
+
+/** The value of a service's result. @throws {ProblemError} the failure, for the app to answer. */
+export function valueOf<Value>(result: Result<Value, FieldFailure>): Value {
+  if (!result.ok) {
+    throw new ProblemError(result.error);
+  }
+  return result.value;
+}
+
+/** @throws {ProblemError} always; `detail` is shown to the caller and holds no secret. */
+export function refuse(code: ErrorCode, detail = ""): never {
+  throw new ProblemError({ code, detail });
+}
+
+/** The answer for a failure. A code that is no HTTP answer by itself is answered by its fault. */
+export function problemResponse<E extends RouteEnv>(
+  context: Context<E>,
+  failure: FieldFailure,
+): Response {
+  const row = errorRow(failure.code);
+  const status = row.httpStatus ?? (row.fault === "client" ? 400 : 503);
+  const problem: z.infer<typeof problemSchema> = {
+    type: `urn:kerbside:error:${failure.code}`,
+    title: row.hint,
+    status,
+    code: failure.code,
+    ...(failure.detail === "" ? {} : { detail: failure.detail }),
+    retryable: row.retryable,
+    requestId: context.var.requestId,
+    ...(failure.fields === undefined ? {} : { fields: [...failure.fields] }),
+  };
+  // A code without an HTTP status would be a hole in the table above, never a success.
+  return context.body(JSON.stringify(problem), status as ContentfulStatusCode, {
+    "Content-Type": PROBLEM_TYPE,
+    ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
+  });
+}
+
+/** The fields that a schema refused. */
+export function fieldErrors(error: z.ZodError): FieldError[] {
+  return error.issues.slice(0, FIELD_ERRORS_MAX).map((issue) => ({
+    field: issue.path.map(String).join("."),
+    message: issue.message,
+  }));
+}
+
+export const problemSchema = z
+  .object({
+    type: z.string().openapi({ example: "urn:kerbside:error:resource.not-found" }),
+    title: z.string().openapi({ description: "What to do about it." }),
+    status: z.int(),
+    code: z.string().openapi({ description: "Stable; programs decide by it." }),
+    detail: z.string().optional(),
+    retryable: z.boolean().openapi({ description: "Whether trying again unchanged can help." }),
+    requestId: z.string(),
+    fields: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  })
+  .openapi("Problem");
+
+/**
+ * A route's failures for the API description: one entry a status, naming its codes. The type is
+ * empty on purpose: handlers throw failures, so only successes are typed answers.
+ */
+export function problemResponses(...codes: readonly ErrorCode[]): object {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of codes) {
+    const status = errorRow(code).httpStatus ?? 503;
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, ofStatus]) => [
+      status,
+      {
+        description: ofStatus.map((code) => `\`${code}\`: ${errorRow(code).hint}`).join("\n\n"),
+        content: { [PROBLEM_TYPE]: { schema: problemSchema } },
+      },
+    ]),
+  );
+}
+
+const PROBLEM_TYPE = "application/problem+json";
+/** An answer names at most so many fields: a hostile body must not be echoed at length. */
+const FIELD_ERRORS_MAX = 20;

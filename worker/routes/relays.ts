@@ -1,0 +1,184 @@
+/**
+ * Relays: join tokens and the list for admins, enrolment for a new relay, and the socket by which
+ * an enrolled one is linked to its hub.
+ */
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { CONTROL_SUBPROTOCOL } from "#shared/control/contract.ts";
+import { enrolAnswerSchema, enrolRequestSchema } from "#shared/control/enrolment.ts";
+import { RELAY_ID_HEADER } from "../hub/relay-id-header.ts";
+import { logNotice } from "../log.ts";
+import { issueJoinToken } from "../services/join-tokens.ts";
+import { authenticateRelay, enrolRelay, pageRelays, readRelay } from "../services/relays.ts";
+import { anonymousCaller, requireAdmin } from "./caller.ts";
+import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
+import { LOGIN_SECURITY } from "./openapi-security.ts";
+import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { problemResponses, refuse, valueOf } from "./problem.ts";
+import type { RouteEnv } from "./route-env.ts";
+import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
+
+const joinTokenRoute = createRoute({
+  method: "post",
+  path: "/relays/join-tokens",
+  summary: "Make a join token: it lets one new relay enrol, within ten minutes",
+  security: LOGIN_SECURITY,
+  middleware: [requireAdmin] as const,
+  responses: {
+    201: {
+      description: "The token; it is not shown again.",
+      content: {
+        "application/json": {
+          schema: z.object({ token: z.string(), expiresAt: timeSchema }).openapi("JoinToken"),
+        },
+      },
+    },
+    ...problemResponses("auth.required", "auth.forbidden", "request.cross-origin"),
+  },
+});
+
+const enrolRoute = createRoute({
+  method: "post",
+  path: "/relays/enrol",
+  summary: "Enrol a relay: called by the relay itself, authorised by its join token",
+  request: {
+    body: {
+      required: true,
+      content: { "application/json": { schema: enrolRequestSchema } },
+    },
+  },
+  responses: {
+    201: {
+      description: "The relay's identity and its TLS certificate.",
+      content: { "application/json": { schema: enrolAnswerSchema } },
+    },
+    ...problemResponses(
+      "join-token.invalid",
+      "request.invalid",
+      "relay.csr-invalid",
+      "resource.conflict",
+    ),
+  },
+});
+
+const relaySchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    state: z.enum(["offline", "online"]),
+    host: z.string().openapi({ description: "Where SPICE clients reach it." }),
+    tlsPort: z.int(),
+    hostSubject: z.string(),
+    build: z.string().nullable(),
+    channelsMax: z.int().nullable(),
+    enrolledAt: timeSchema,
+    lastSeenAt: timeSchema.nullable().openapi({ description: "Its last coming or going." }),
+  })
+  .openapi("Relay");
+
+const listRoute = createRoute({
+  method: "get",
+  path: "/relays",
+  summary: "List the relays by name",
+  security: LOGIN_SECURITY,
+  middleware: [requireAdmin] as const,
+  request: { query: z.object(pageQuery) },
+  responses: {
+    200: {
+      description: "A page.",
+      content: { "application/json": { schema: pageSchema(relaySchema).openapi("RelayPage") } },
+    },
+    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+  },
+});
+
+const readRoute = createRoute({
+  method: "get",
+  path: "/relays/{id}",
+  summary: "Read a relay",
+  security: LOGIN_SECURITY,
+  middleware: [requireAdmin] as const,
+  request: { params: z.object({ id: z.string().max(ID_CHARACTERS_MAX) }) },
+  responses: {
+    200: {
+      description: "The relay.",
+      content: { "application/json": { schema: relaySchema } },
+    },
+    ...problemResponses("auth.required", "auth.forbidden", "resource.not-found", "request.invalid"),
+  },
+});
+
+export const relayRoutes = new OpenAPIHono<RouteEnv>();
+
+// Before /relays/{id}, which would take `link` for an id. A WebSocket is no part of OpenAPI.
+relayRoutes.get("/relays/link", async (context) => await openLink(context));
+
+relayRoutes
+  .openapi(joinTokenRoute, async (context) => {
+    const { services, user } = context.var;
+    const issued = await issueJoinToken(services, user);
+    const { joinToken: token, expiresAtMs } = issued;
+    return context.json({ token, expiresAt: formatTime(expiresAtMs) }, 201);
+  })
+  .openapi(enrolRoute, async (context) => {
+    const request = context.req.valid("json");
+    const caller = anonymousCaller(context);
+    const answer = valueOf(await enrolRelay(context.var.services, caller, request));
+    return context.json(answer, 201);
+  })
+  .openapi(listRoute, async (context) => {
+    const { limit, cursor } = context.req.valid("query");
+    const afterName = readCursor(cursorSchema, cursor)?.name ?? null;
+    const page = await pageRelays(context.var.services, { afterName, limit });
+    const next = page.nextName === null ? null : { name: page.nextName };
+    return context.json({ items: page.items.map(formatRelay), nextCursor: writeCursor(next) }, 200);
+  })
+  .openapi(readRoute, async (context) => {
+    const found = valueOf(await readRelay(context.var.services, context.req.valid("param").id));
+    return context.json(formatRelay(found), 200);
+  });
+
+/** Authenticates the relay and hands its socket to its hub, which answers 101. */
+async function openLink(context: Context<RouteEnv>): Promise<Response> {
+  if (context.req.header("Upgrade")?.toLowerCase() !== "websocket") {
+    refuse("request.invalid", "This address is a WebSocket.");
+  }
+  const offered = (context.req.header("Sec-WebSocket-Protocol") ?? "").split(",");
+  if (!offered.some((protocol) => protocol.trim() === CONTROL_SUBPROTOCOL)) {
+    refuse("request.invalid", `Offer the WebSocket subprotocol ${CONTROL_SUBPROTOCOL}.`);
+  }
+  const authorization = context.req.header("Authorization") ?? "";
+  const token = /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? "";
+  const relay = await authenticateRelay(context.var.services, token);
+  if (!relay.ok) {
+    const { requestId } = context.var;
+    // The caller is a stranger and learns nothing; the log tells the operator what was wrong.
+    logNotice("relay.unauthorized", { requestId, detail: relay.error.detail });
+    refuse(relay.error.code);
+  }
+  const { HUB } = context.env;
+  const headers = new Headers(context.req.raw.headers);
+  headers.set(RELAY_ID_HEADER, relay.value);
+  headers.delete("Authorization");
+  const request = new Request(context.req.url, { headers });
+  return await HUB.get(HUB.idFromName(relay.value)).fetch(request);
+}
+
+function formatRelay(
+  row: Awaited<ReturnType<typeof pageRelays>>["items"][number],
+): z.infer<typeof relaySchema> {
+  return {
+    id: row.id,
+    name: row.name,
+    state: row.state,
+    host: row.host,
+    tlsPort: row.tlsPort,
+    hostSubject: row.hostSubject,
+    build: row.build,
+    channelsMax: row.channelsMax,
+    enrolledAt: formatTime(row.enrolledAtMs),
+    lastSeenAt: formatOptionalTime(row.lastSeenAtMs),
+  };
+}
+
+const cursorSchema = z.object({ name: z.string() });

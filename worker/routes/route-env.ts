@@ -1,0 +1,26 @@
+/** What every route handler finds in its context. Nothing here acts. */
+import type { Env } from "../env.ts";
+import type { Caller, ServiceContext } from "../services/context.ts";
+
+export interface RouteEnv {
+  readonly Bindings: Env;
+  readonly Variables: {
+    /** Answered as X-Request-Id and kept in the audit trail. */
+    requestId: string;
+    services: ServiceContext;
+  };
+}
+
+/** A caller who is logged in. */
+export interface UserCaller extends Caller {
+  readonly actorKind: "user";
+  readonly actorId: string;
+  readonly role: "admin" | "user";
+  /** The login that the credential belongs to, so that it can be ended. */
+  readonly loginId: string;
+}
+
+/** The context behind `requireUser` and `requireAdmin`. */
+export interface UserRouteEnv extends RouteEnv {
+  readonly Variables: RouteEnv["Variables"] & { user: UserCaller };
+}

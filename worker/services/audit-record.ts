@@ -1,0 +1,41 @@
+/** Builds the audit trail's records, so that each has who, when and through which request. */
+import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
+import { newId } from "#shared/base/ids.ts";
+import type { Caller, ServiceContext } from "./context.ts";
+
+/** What an event is about. */
+export interface AuditSubjects {
+  readonly consoleId?: string;
+  readonly sessionId?: string;
+  readonly relayId?: string;
+}
+
+/** A record of something that the caller did now; it is stored with the change it tells of. */
+export function auditRecord(
+  context: Pick<ServiceContext, "nowMs" | "randomBytes">,
+  caller: Caller,
+  event: AuditEvent,
+  subjects: AuditSubjects = {},
+): AuditRecord {
+  return {
+    id: newId("audit", context.randomBytes),
+    atMs: context.nowMs(),
+    actorKind: caller.actorKind,
+    actorId: caller.actorId,
+    address: caller.address,
+    requestId: caller.requestId,
+    consoleId: subjects.consoleId ?? null,
+    sessionId: subjects.sessionId ?? null,
+    relayId: subjects.relayId ?? null,
+    event,
+  };
+}
+
+/** The control plane itself, when nobody asked. */
+export const SYSTEM_CALLER: Caller = {
+  actorKind: "system",
+  actorId: null,
+  role: null,
+  address: null,
+  requestId: null,
+};

@@ -1,0 +1,37 @@
+/**
+ * Which relay shall carry a console: rendezvous hashing, pure. The same console goes to the same
+ * relay as long as that one is a candidate, and a relay that comes or goes moves only the consoles
+ * that it gains or loses. Who is a candidate is decided before.
+ */
+
+/** The candidates, best first. The order depends on the ids alone, not on the candidates' order. */
+export function rankRelays<Relay extends { readonly id: string }>(
+  candidates: readonly Relay[],
+  consoleId: string,
+): Relay[] {
+  return candidates
+    .map((relay) => ({ relay, score: scoreOf(`${consoleId}|${relay.id}`) }))
+    .sort((left, right) => right.score - left.score || compare(left.relay.id, right.relay.id))
+    .map(({ relay }) => relay);
+}
+
+/**
+ * FNV-1a over the text, then Murmur3's final mix, because FNV alone hardly spreads the last
+ * characters. 32 bits that need no secrecy: ids are ours, and a tie falls back on the id.
+ */
+function scoreOf(text: string): number {
+  let hash = FNV_OFFSET;
+  for (let index = 0; index < text.length; index += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), FNV_PRIME);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;

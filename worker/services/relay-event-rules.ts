@@ -1,0 +1,241 @@
+/**
+ * What a relay's events mean, pure: facts from the database and events in order give changes to
+ * sessions and audit records. A relay speaks of its own sessions alone; what it says of others, or
+ * of none that exist, is recorded as refused and changes nothing.
+ *
+ * The control plane sometimes has to presume an end (the relay vanished, nobody opened in time).
+ * The relay's own word corrects a presumption, never an end that was reported.
+ */
+import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
+import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
+import type { SessionFacts, StreamChanges, StreamFacts } from "../repositories/relay-streams.ts";
+import type { SessionPatch } from "../repositories/session-lifecycle.ts";
+
+export interface RelayReport {
+  readonly relayId: string;
+  readonly events: readonly NumberedEvent[];
+  readonly facts: StreamFacts;
+  readonly nowMs: number;
+  readonly newAuditId: () => string;
+}
+
+/** The changes that the events beyond the stored position make; the rest is skipped. */
+export function decideRelayEvents(report: RelayReport): StreamChanges {
+  const ledger: Ledger = {
+    report,
+    storedSeq: report.facts.storedSeq,
+    sessions: new Map(report.facts.sessions.map((session) => [session.id, session])),
+    patches: new Map(),
+    consumed: new Map(),
+    audits: [],
+  };
+  for (const { seq, atMs, event } of report.events) {
+    if (seq > ledger.storedSeq) {
+      // What is reported has happened: a relay's clock that runs ahead must not date it later.
+      apply(ledger, event, Math.min(atMs, report.nowMs));
+      ledger.storedSeq = seq;
+    }
+  }
+  return ledger;
+}
+
+/** Every session that the events name. */
+export function sessionsNamedBy(events: readonly NumberedEvent[]): string[] {
+  const ids = events.flatMap(({ event }) => {
+    if (event.type === "relay.snapshot") {
+      return event.sessionIds;
+    }
+    return event.sessionId === null ? [] : [event.sessionId];
+  });
+  return [...new Set(ids)];
+}
+
+/** The changes so far. Sessions are as the events before have left them. */
+interface Ledger {
+  readonly report: RelayReport;
+  storedSeq: number;
+  readonly sessions: Map<string, SessionFacts>;
+  readonly patches: Map<string, SessionPatch>;
+  readonly consumed: Map<string, number>;
+  readonly audits: AuditRecord[];
+}
+
+function apply(ledger: Ledger, event: RelayEvent, atMs: number): void {
+  if (event.type === "relay.snapshot") {
+    applySnapshot(ledger, event.sessionIds, atMs);
+    return;
+  }
+  if (event.type === "ticket.refused" && event.sessionId === null) {
+    const { reason, channel, clientAddress } = event;
+    audit(ledger, { type: "ticket.refused", data: { reason, channel } }, { atMs, clientAddress });
+    return;
+  }
+  const session = ownSession(ledger, event, atMs);
+  if (session !== null) {
+    applyToSession(ledger, session, event, atMs);
+  }
+}
+
+function applyToSession(
+  ledger: Ledger,
+  session: SessionFacts,
+  event: Exclude<RelayEvent, { type: "relay.snapshot" }>,
+  atMs: number,
+): void {
+  switch (event.type) {
+    case "ticket.refused": {
+      const { reason, channel, clientAddress } = event;
+      const refused = { type: event.type, data: { reason, channel } } as const;
+      audit(ledger, refused, { atMs, session, clientAddress });
+      break;
+    }
+    case "channel.refused": {
+      const { channel, channelId, code, detail, clientAddress } = event;
+      const refused = { type: event.type, data: { channel, channelId, code, detail } } as const;
+      audit(ledger, refused, { atMs, session, clientAddress });
+      break;
+    }
+    case "channel.opened": {
+      const { channel, channelId, clientAddress } = event;
+      const opened = { type: event.type, data: { channel, channelId } } as const;
+      audit(ledger, opened, { atMs, session, clientAddress });
+      break;
+    }
+    case "channel.closed": {
+      const { channel, channelId, reason, clientBytes, serverBytes } = event;
+      const data = { channel, channelId, reason, clientBytes, serverBytes };
+      audit(ledger, { type: event.type, data }, { atMs, session });
+      break;
+    }
+    case "session.opened":
+      open(ledger, session, { atMs, clientAddress: event.clientAddress });
+      break;
+    case "session.ended":
+      end(ledger, session, { atMs, event });
+      break;
+  }
+}
+
+function open(
+  ledger: Ledger,
+  session: SessionFacts,
+  opening: { readonly atMs: number; readonly clientAddress: string },
+): void {
+  const { atMs, clientAddress } = opening;
+  ledger.consumed.set(session.id, atMs);
+  if (session.state === "pending" || isPresumed(session)) {
+    const openedAtMs = session.openedAtMs ?? atMs;
+    change(ledger, session, { ...REVIVED, openedAtMs, clientAddress });
+  }
+  audit(ledger, { type: "session.opened", data: {} }, { atMs, session, clientAddress });
+}
+
+function end(
+  ledger: Ledger,
+  session: SessionFacts,
+  ending: {
+    readonly atMs: number;
+    readonly event: Extract<RelayEvent, { type: "session.ended" }>;
+  },
+): void {
+  if (session.state === "ended" && !isPresumed(session)) {
+    return;
+  }
+  const { reason, detail, clientBytes, serverBytes } = ending.event;
+  const { atMs } = ending;
+  change(ledger, session, {
+    state: "ended",
+    endedAtMs: atMs,
+    endReason: reason,
+    endDetail: detail,
+    clientBytes,
+    serverBytes,
+  });
+  const data = { reason, clientBytes, serverBytes };
+  audit(ledger, { type: "session.ended", data }, { atMs, session });
+}
+
+/** The relay's living sessions: some we gave up too early, some died without a word. */
+function applySnapshot(ledger: Ledger, sessionIds: readonly string[], atMs: number): void {
+  const living = new Set(sessionIds);
+  for (const session of ledger.sessions.values()) {
+    if (session.relayId !== ledger.report.relayId) {
+      continue;
+    }
+    if (living.has(session.id) && isPresumed(session)) {
+      change(ledger, session, REVIVED);
+      audit(ledger, { type: "session.resumed", data: {} }, { atMs, session });
+    } else if (!living.has(session.id) && session.state === "active") {
+      change(ledger, session, {
+        state: "ended",
+        endedAtMs: atMs,
+        endReason: "relay-restarted",
+        endDetail: "the relay no longer knows the session",
+      });
+      const data = { reason: "relay-restarted", clientBytes: 0, serverBytes: 0 } as const;
+      audit(ledger, { type: "session.ended", data }, { atMs, session });
+    }
+  }
+  const { relayId } = ledger.report;
+  const foreign = sessionIds.filter((id) => ledger.sessions.get(id)?.relayId !== relayId);
+  if (foreign.length > 0) {
+    // One record for all: a snapshot comes with each welcome and may name thousands.
+    refuse(ledger, `relay.snapshot about ${foreign.length} sessions`, atMs);
+  }
+}
+
+function ownSession(
+  ledger: Ledger,
+  event: Exclude<RelayEvent, { type: "relay.snapshot" }>,
+  atMs: number,
+): SessionFacts | null {
+  const session = event.sessionId === null ? undefined : ledger.sessions.get(event.sessionId);
+  if (session === undefined || session.relayId !== ledger.report.relayId) {
+    refuse(ledger, `${event.type} about ${event.sessionId}`, atMs);
+    return null;
+  }
+  return session;
+}
+
+/** The record is about the relay, not the session, whose own trail it must not reach. */
+function refuse(ledger: Ledger, words: string, atMs: number): void {
+  const detail = `${words}: no session of this relay`;
+  audit(ledger, { type: "relay.refused", data: { code: "relay.unauthorized", detail } }, { atMs });
+}
+
+function change(ledger: Ledger, session: SessionFacts, patch: SessionPatch): void {
+  ledger.sessions.set(session.id, { ...session, ...patch });
+  ledger.patches.set(session.id, { ...ledger.patches.get(session.id), ...patch });
+}
+
+function audit(
+  ledger: Ledger,
+  event: AuditEvent,
+  about: {
+    readonly atMs: number;
+    readonly session?: SessionFacts;
+    readonly clientAddress?: string;
+  },
+): void {
+  const { relayId, newAuditId } = ledger.report;
+  ledger.audits.push({
+    id: newAuditId(),
+    atMs: about.atMs,
+    actorKind: "relay",
+    actorId: relayId,
+    address: about.clientAddress ?? about.session?.clientAddress ?? null,
+    requestId: null,
+    consoleId: about.session?.consoleId ?? null,
+    sessionId: about.session?.id ?? null,
+    relayId,
+    event,
+  });
+}
+
+function isPresumed(session: Pick<SessionFacts, "state" | "endReason">): boolean {
+  return session.state === "ended" && PRESUMED_REASONS.includes(session.endReason ?? "");
+}
+
+/** Ends that the control plane presumed. */
+const PRESUMED_REASONS = ["relay-lost", "relay-restarted", "never-opened"];
+const REVIVED = { state: "active", endedAtMs: null, endReason: null, endDetail: null } as const;

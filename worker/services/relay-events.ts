@@ -1,0 +1,30 @@
+/** Stores what relays report, each event once: in the transaction that also moves the position. */
+import { newId } from "#shared/base/ids.ts";
+import type { NumberedEvent } from "#shared/control/contract.ts";
+import { applyToStream } from "../repositories/relay-streams.ts";
+import type { ServiceContext } from "./context.ts";
+import { decideRelayEvents, sessionsNamedBy } from "./relay-event-rules.ts";
+
+/** The last event of the stream that is stored afterwards; those up to it are safe to forget. */
+export async function storeRelayEvents(
+  context: ServiceContext,
+  relayId: string,
+  stream: string,
+  events: readonly NumberedEvent[],
+): Promise<number> {
+  const batch = {
+    relayId,
+    stream,
+    sessionIds: sessionsNamedBy(events),
+    withActive: events.some(({ event }) => event.type === "relay.snapshot"),
+  };
+  return await applyToStream(context.database, batch, (facts) =>
+    decideRelayEvents({
+      relayId,
+      events,
+      facts,
+      nowMs: context.nowMs(),
+      newAuditId: () => newId("audit", context.randomBytes),
+    }),
+  );
+}

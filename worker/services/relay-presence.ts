@@ -1,0 +1,118 @@
+/**
+ * Relays that come and go, as their hubs see it: what a welcomed relay is told, and what becomes of
+ * the sessions of one that vanished. What is presumed here, the relay's own words override later.
+ */
+import { toBase64Url } from "#shared/base/bytes.ts";
+import type { Welcome } from "#shared/control/contract.ts";
+import { deriveRelayBytes, deriveTicketKey } from "#shared/ticket/ticket.ts";
+import { insertAuditEvent } from "../repositories/audit-events.ts";
+import { findNewestStream } from "../repositories/relay-streams.ts";
+import { storeRelayOffline, storeRelayOnline } from "../repositories/relays.ts";
+import { endSessionsOfOfflineRelay } from "../repositories/session-lifecycle.ts";
+import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
+import type { Caller, ServiceContext } from "./context.ts";
+
+/** The part of a welcome that is not the link's own. */
+export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">;
+
+/** Shows the relay online and gives what it must know; null when there is no such relay. */
+export async function welcomeRelay(
+  context: ServiceContext,
+  relayId: string,
+  hello: { readonly build: string; readonly channelsMax: number },
+): Promise<WelcomeFacts | null> {
+  const { database, settings } = context;
+  const { build, channelsMax } = hello;
+  const relay = await storeRelayOnline(
+    database,
+    { id: relayId, build, channelsMax, atMs: context.nowMs() },
+    auditRecord(
+      context,
+      relayCaller(relayId),
+      { type: "relay.online", data: { build } },
+      { relayId },
+    ),
+  );
+  if (relay === null) {
+    return null;
+  }
+  const of = { root: settings.ticketRoot, relayId, epoch: relay.ticketEpoch };
+  const [newest, ticketKey, sealKey] = await Promise.all([
+    findNewestStream(database, relayId),
+    deriveTicketKey(of.root, relayId, of.epoch),
+    deriveRelayBytes({ ...of, purpose: "target-seal" }, SEAL_KEY_BYTES),
+  ]);
+  const { kty, crv, x, kid } = settings.grantSigningKey;
+  return {
+    ticketKeys: [
+      {
+        keyId: toBase64Url(ticketKey.keyId),
+        key: toBase64Url(ticketKey.key),
+        sealKey: toBase64Url(sealKey),
+      },
+    ],
+    grantKeys: [{ kty, crv, x, kid }],
+    grantIssuer: settings.publicUrl,
+    stream: newest?.stream ?? null,
+    storedSeq: newest?.storedSeq ?? 0,
+  };
+}
+
+/** Shows the relay offline; `code` says why, for the audit trail. */
+export async function markRelayOffline(
+  context: ServiceContext,
+  relayId: string,
+  code: string,
+): Promise<void> {
+  await storeRelayOffline(
+    context.database,
+    { id: relayId, atMs: context.nowMs() },
+    auditRecord(context, SYSTEM_CALLER, { type: "relay.offline", data: { code } }, { relayId }),
+  );
+}
+
+/** Presumes the sessions of a relay that stays away to be over. */
+export async function endSessionsOfLostRelay(
+  context: ServiceContext,
+  relayId: string,
+): Promise<void> {
+  const patch = {
+    state: "ended" as const,
+    endedAtMs: context.nowMs(),
+    endReason: "relay-lost",
+    endDetail: "the relay lost its link to the control plane",
+  };
+  await endSessionsOfOfflineRelay(context.database, { relayId, patch }, (session) =>
+    auditRecord(
+      context,
+      SYSTEM_CALLER,
+      {
+        type: "session.ended",
+        data: { reason: "relay-lost", clientBytes: 0, serverBytes: 0 },
+      },
+      { relayId, sessionId: session.id, consoleId: session.consoleId },
+    ),
+  );
+}
+
+/** Records that the hub refused what the relay said. */
+export async function auditRelayRefusal(
+  context: ServiceContext,
+  relayId: string,
+  refusal: { readonly code: string; readonly detail: string },
+): Promise<void> {
+  const data = { code: refusal.code, detail: refusal.detail.slice(0, DETAIL_CHARACTERS_MAX) };
+  await insertAuditEvent(
+    context.database,
+    auditRecord(context, relayCaller(relayId), { type: "relay.refused", data }, { relayId }),
+  );
+}
+
+function relayCaller(relayId: string): Caller {
+  return { actorKind: "relay", actorId: relayId, role: null, address: null, requestId: null };
+}
+
+/** AES-256 (shared/ticket/seal.ts). */
+const SEAL_KEY_BYTES = 32;
+/** The audit trail's bound of a text. */
+const DETAIL_CHARACTERS_MAX = 1024;

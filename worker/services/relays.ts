@@ -1,0 +1,173 @@
+/** Relays as admins see them, how a new one joins, and how each proves who it is. */
+import { decodeJwt, importJWK, jwtVerify } from "jose";
+import { fromBase64Url, toBase64Url } from "#shared/base/bytes.ts";
+import { isId, newId } from "#shared/base/ids.ts";
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import {
+  type EnrolAnswer,
+  type EnrolRequest,
+  RELAY_TOKEN_ALGORITHM,
+  RELAY_TOKEN_TYPE,
+  relayTokenClaimsSchema,
+} from "#shared/control/enrolment.ts";
+import { RELAY_CLOCK_SKEW_SECONDS, RELAY_TOKEN_SECONDS } from "#shared/control/limits.ts";
+import type { Failure } from "#shared/errors/catalogue.ts";
+import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
+import { isUniqueViolation } from "../repositories/database-errors.ts";
+import { isJoinTokenUsable } from "../repositories/join-tokens.ts";
+import {
+  findRelay,
+  listRelays,
+  type RelayRow,
+  storeEnrolledRelay,
+} from "../repositories/relays.ts";
+import { auditRecord } from "./audit-record.ts";
+import { signRelayCertificate } from "./certificate-authority.ts";
+import type { Caller, ServiceContext } from "./context.ts";
+import { type FieldFailure, invalidField } from "./field-failure.ts";
+
+/** A page of relays by name. */
+export async function pageRelays(
+  context: ServiceContext,
+  page: { readonly afterName: string | null; readonly limit: number },
+): Promise<{ readonly items: RelayRow[]; readonly nextName: string | null }> {
+  // One more than asked for tells whether there is another page.
+  const rows = await listRelays(context.database, { ...page, limit: page.limit + 1 });
+  const items = rows.slice(0, page.limit);
+  return { items, nextName: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null };
+}
+
+/** Fails with `resource.not-found`. */
+export async function readRelay(
+  context: ServiceContext,
+  id: string,
+): Promise<Result<RelayRow, Failure>> {
+  const row = await findRelay(context.database, id);
+  return row === null ? fail({ code: "resource.not-found", detail: "" }) : ok(row);
+}
+
+/**
+ * Takes a new relay in: its join token is used up, its public key is stored, its certificate is
+ * signed. Fails with `join-token.invalid`, `request.invalid`, `relay.csr-invalid` or
+ * `resource.conflict` (the name is taken); with each of them the token is still good.
+ */
+export async function enrolRelay(
+  context: ServiceContext,
+  caller: Caller,
+  request: EnrolRequest,
+): Promise<Result<EnrolAnswer, FieldFailure>> {
+  const { database, settings } = context;
+  const nowMs = context.nowMs();
+  const tokenHash = await hashSecretToken(request.joinToken);
+  // Asked first, so that strangers cannot make us check requests and sign certificates.
+  if (
+    !isSecretToken("joinToken", request.joinToken) ||
+    !(await isJoinTokenUsable(database, tokenHash, nowMs))
+  ) {
+    return fail({ code: "join-token.invalid", detail: "" });
+  }
+  const key = fromBase64Url(request.publicKey);
+  if (key?.length !== ED25519_KEY_BYTES) {
+    return fail(invalidField("publicKey", "the x of an Ed25519 JWK: base64url of 32 bytes"));
+  }
+  const signed = await signRelayCertificate(settings, request, {
+    nowMs,
+    randomBytes: context.randomBytes,
+  });
+  if (!signed.ok) {
+    return signed;
+  }
+  const { name, host, tlsPort, publicKey } = request;
+  const id = newId("relay", context.randomBytes);
+  const relay = {
+    id,
+    name,
+    publicKey,
+    host,
+    tlsPort,
+    ...signed.value,
+    ticketEpoch: FIRST_TICKET_EPOCH,
+    state: "offline" as const,
+    enrolledAtMs: nowMs,
+  };
+  const enrolled = { name, fingerprint: await fingerprintOf(key) };
+  const event = { type: "relay.enrolled" as const, data: enrolled };
+  const audit = auditRecord(context, caller, event, { relayId: id });
+  try {
+    if (!(await storeEnrolledRelay(database, { tokenHash, relay, audit }))) {
+      return fail({ code: "join-token.invalid", detail: "" });
+    }
+  } catch (error) {
+    if (isUniqueViolation(error)) {
+      return fail({ code: "resource.conflict", detail: `A relay named ${name} exists.` });
+    }
+    throw error;
+  }
+  return ok({
+    relayId: id,
+    controlUrl: settings.publicUrl,
+    ca: settings.caCertificate,
+    ...signed.value,
+  });
+}
+
+/**
+ * The id of the relay that signed the token. Fails with `relay.unauthorized`; the detail is for
+ * operators and says which check failed, never what the token holds.
+ */
+export async function authenticateRelay(
+  context: ServiceContext,
+  token: string,
+): Promise<Result<string, Failure>> {
+  const relayId = claimedRelay(token);
+  const row = relayId === null ? null : await findRelay(context.database, relayId);
+  if (row === null) {
+    return unauthorized("the token names no relay that is enrolled here");
+  }
+  const jwk = { kty: "OKP", crv: "Ed25519", x: row.publicKey };
+  try {
+    const { payload } = await jwtVerify(token, await importJWK(jwk, RELAY_TOKEN_ALGORITHM), {
+      algorithms: [RELAY_TOKEN_ALGORITHM],
+      typ: RELAY_TOKEN_TYPE,
+      audience: context.settings.publicUrl,
+      subject: row.id,
+      maxTokenAge: RELAY_TOKEN_SECONDS,
+      clockTolerance: RELAY_CLOCK_SKEW_SECONDS,
+      currentDate: new Date(context.nowMs()),
+    });
+    const claims = relayTokenClaimsSchema.safeParse(payload);
+    if (!claims.success || claims.data.exp - claims.data.iat > RELAY_TOKEN_SECONDS) {
+      return unauthorized("the token's claims are not those of a relay's token");
+    }
+  } catch (error) {
+    return unauthorized(error instanceof Error && "code" in error ? String(error.code) : "error");
+  }
+  return ok(row.id);
+}
+
+/** Whom the token is said to be from: unverified, only to find the key. */
+function claimedRelay(token: string): string | null {
+  if (token.length > RELAY_TOKEN_CHARACTERS_MAX) {
+    return null;
+  }
+  try {
+    const { sub } = decodeJwt(token);
+    return sub !== undefined && isId("relay", sub) ? sub : null;
+  } catch {
+    return null;
+  }
+}
+
+function unauthorized(detail: string): Result<never, Failure> {
+  return fail({ code: "relay.unauthorized", detail });
+}
+
+/** SHA-256 of the relay's public key, as an operator compares it with the relay's own log. */
+async function fingerprintOf(key: Uint8Array<ArrayBuffer>): Promise<string> {
+  return `SHA256:${toBase64Url(new Uint8Array(await crypto.subtle.digest("SHA-256", key)))}`;
+}
+
+const ED25519_KEY_BYTES = 32;
+const FIRST_TICKET_EPOCH = 1;
+/** A relay's token has some 350 characters. */
+const RELAY_TOKEN_CHARACTERS_MAX = 2048;

@@ -1,0 +1,84 @@
+/** Sessions as users and admins see them, and their end by command. */
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { Failure } from "#shared/errors/catalogue.ts";
+import {
+  findSession,
+  listSessions,
+  recordTermination,
+  type SessionCursor,
+  type SessionSummary,
+} from "../repositories/sessions.ts";
+import { auditRecord } from "./audit-record.ts";
+import type { ServiceContext } from "./context.ts";
+import type { TicketCaller } from "./tickets.ts";
+
+/** A page of the caller's sessions, newest first; an admin sees everybody's. */
+export async function pageSessions(
+  context: ServiceContext,
+  caller: TicketCaller,
+  page: { readonly after: SessionCursor | null; readonly limit: number },
+): Promise<{ readonly items: SessionSummary[]; readonly next: SessionCursor | null }> {
+  const rows = await listSessions(context.database, {
+    userId: caller.role === "admin" ? null : caller.actorId,
+    after: page.after,
+    // One more than asked for tells whether there is another page.
+    limit: page.limit + 1,
+  });
+  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
+  return {
+    items: rows.slice(0, page.limit).map((row) => viewSession(row, caller)),
+    next: last === undefined ? null : { createdAtMs: last.createdAtMs, id: last.id },
+  };
+}
+
+/** Fails with `resource.not-found`, also for another user's session. */
+export async function readSession(
+  context: ServiceContext,
+  caller: TicketCaller,
+  id: string,
+): Promise<Result<SessionSummary, Failure>> {
+  const row = await findSession(context.database, id);
+  if (row === null || !isOwnOrAdmin(row, caller)) {
+    return fail({ code: "resource.not-found", detail: "" });
+  }
+  return ok(viewSession(row, caller));
+}
+
+/**
+ * Tells the session's relay to end it. The value says whether there was anything to end: a session
+ * that has ended already is a success. Fails with `resource.not-found`, or with the code of the
+ * push when the relay could not be told; then the session may still live.
+ */
+export async function terminateSession(
+  context: ServiceContext,
+  caller: TicketCaller,
+  id: string,
+): Promise<Result<"requested" | "ended", Failure>> {
+  const row = await findSession(context.database, id);
+  if (row === null || !isOwnOrAdmin(row, caller)) {
+    return fail({ code: "resource.not-found", detail: "" });
+  }
+  if (row.state === "ended" || row.relayId === null) {
+    return ok("ended");
+  }
+  const audit = auditRecord(
+    context,
+    caller,
+    { type: "session.terminate-requested", data: {} },
+    { consoleId: row.consoleId, sessionId: id, relayId: row.relayId },
+  );
+  await recordTermination(context.database, { id, atMs: context.nowMs() }, audit);
+  const reason = row.userId === caller.actorId ? "ended by its user" : "ended by an admin";
+  const command = { kind: "terminate" as const, sessionId: id, reason };
+  const pushed = await context.hubs.push(row.relayId, command);
+  return pushed.ok ? ok("requested") : fail({ code: pushed.error.code, detail: "" });
+}
+
+function isOwnOrAdmin(row: SessionSummary, caller: TicketCaller): boolean {
+  return caller.role === "admin" || row.userId === caller.actorId;
+}
+
+/** The exact reason of an end may name the hypervisor's address, which is for admins. */
+function viewSession(row: SessionSummary, caller: TicketCaller): SessionSummary {
+  return caller.role === "admin" ? row : { ...row, endDetail: null };
+}
