@@ -17,7 +17,7 @@ export interface ApiRequest {
   readonly deadlineMs?: number;
 }
 
-export interface ApiAnswer {
+interface ApiAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly text: string;
@@ -184,6 +184,6 @@ const SENTENCES: Readonly<Record<string, string>> = {
 };
 
 /** A person waits; the slowest honest answer (a ticket that tries several relays) takes seconds. */
-export const API_DEADLINE_MS = 20_000;
+const API_DEADLINE_MS = 20_000;
 /** A page of consoles is some 100 KiB; more than this is no answer of ours. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;

@@ -10,7 +10,7 @@ import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { prepareFolder, reasonOf, writeFileAtomically } from "./state-folder.ts";
 
-export const identitySchema = z.object({
+const identitySchema = z.object({
   format: z.literal(1),
   relayId: z.string().min(1).max(64),
   /** Without a trailing slash; the audience of the relay's tokens. */

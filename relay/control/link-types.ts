@@ -11,7 +11,7 @@ import type {
 } from "#shared/control/contract.ts";
 import type { ControlLogName } from "./control-log.ts";
 
-export type LinkPhase =
+type LinkPhase =
   | { readonly name: "waiting"; readonly retryAtMs: number }
   | { readonly name: "connecting"; readonly deadlineMs: number }
   | { readonly name: "greeting"; readonly deadlineMs: number }
@@ -30,13 +30,13 @@ export interface QueuedPush {
 }
 
 /** A message of events that the hub has not acknowledged. */
-export interface OpenBatch {
+interface OpenBatch {
   readonly stream: string;
   readonly lastSeq: number;
   readonly deadlineMs: number;
 }
 
-export interface OpenLookup {
+interface OpenLookup {
   readonly requestId: string;
   readonly deadlineMs: number;
 }

@@ -304,7 +304,7 @@ function detailOf(error: unknown): string {
 }
 
 /** About 300 bytes an event, so that the count is what binds; long details are what bytes bind. */
-export const SPOOL_BOUNDS: SpoolBounds = {
+const SPOOL_BOUNDS: SpoolBounds = {
   eventsMax: SPOOL_EVENTS_MAX,
   bytesMax: 32 * 1024 * 1024,
 };

@@ -105,11 +105,9 @@ describe("a session that somebody terminates", () => {
     const ticket = await openConsole(client, qemu);
     const answer = await stack.call("POST", `/sessions/${ticket.sessionId}/terminate`, {});
     expect(answer.status).toBeLessThan(300);
-    await client.waitForEvent(
-      (event): event is Extract<typeof event, { event: "disconnected" }> =>
-        event.event === "disconnected",
-      "the client is disconnected",
-    );
+    for (const channel of ["main:0", "display:0", "inputs:0", "cursor:0"]) {
+      await client.waitForChannel(channel, ["closed"]);
+    }
     const ended = await stack.sessionIn(ticket.sessionId, "ended");
     expect(ended.endReason).toBe("terminated");
     const asked = await stack.auditEvent({

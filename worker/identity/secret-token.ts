@@ -8,7 +8,7 @@ import { toBase64Url, utf8 } from "#shared/base/bytes.ts";
 import type { RandomBytes } from "#shared/base/ids.ts";
 
 /** The digit is the layout's version. */
-export const SECRET_TOKEN_PREFIX = {
+const SECRET_TOKEN_PREFIX = {
   /** What a login gives: Authorization header and cookie. */
   bearer: "kbt1_",
   /** The one-time address of a console file. */
@@ -17,7 +17,7 @@ export const SECRET_TOKEN_PREFIX = {
   joinToken: "kjt1_",
 } as const;
 
-export type SecretTokenKind = keyof typeof SECRET_TOKEN_PREFIX;
+type SecretTokenKind = keyof typeof SECRET_TOKEN_PREFIX;
 
 export function newSecretToken(kind: SecretTokenKind, randomBytes: RandomBytes): string {
   const bytes = randomBytes(SECRET_BYTES);

@@ -53,7 +53,7 @@ export async function listConsoles(
         after === null
           ? undefined
           : or(
-              
+              gt(consoles.name, after.name),
               and(eq(consoles.name, after.name), gt(consoles.id, after.id)),
             ),
       ),

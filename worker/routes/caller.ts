@@ -59,7 +59,7 @@ export function anonymousCaller<E extends RouteEnv>(context: Context<E>): Caller
 }
 
 /** The client's address as the platform's edge saw it, or null where there is no edge. */
-export function callerAddress<E extends RouteEnv>(context: Context<E>): string | null {
+function callerAddress<E extends RouteEnv>(context: Context<E>): string | null {
   return context.req.header("CF-Connecting-IP")?.slice(0, ADDRESS_CHARACTERS_MAX) ?? null;
 }
 

@@ -68,7 +68,7 @@ export function fieldErrors(error: z.ZodError): FieldError[] {
   }));
 }
 
-export const problemSchema = z
+const problemSchema = z
   .object({
     type: z.string().openapi({ example: "urn:kerbside:error:resource.not-found" }),
     title: z.string().openapi({ description: "What to do about it." }),

@@ -39,7 +39,7 @@ export const WELCOME: Welcome = {
 };
 
 /** One relay's socket at the hub. */
-export class HubSocket {
+class HubSocket {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;

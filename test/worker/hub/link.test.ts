@@ -4,6 +4,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
 import { HELLO_DEADLINE_MS, LEASE_MS, PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import { RELAY_LOST_GRACE_MS } from "../../../worker/hub/hub-state.ts";
+import { endSessionsOfLostRelay } from "../../../worker/services/relay-presence.ts";
+import { services } from "../api/api-client.ts";
 import { HELLO, enrolTestRelay, RelaySocket } from "../relays/test-relay.ts";
 import {
   auditTypes,
@@ -220,6 +222,10 @@ describe("hibernation", () => {
     await evictDurableObject(hubOf(relay.relayId), { webSockets: "close" });
     const socket = await RelaySocket.link(relay);
     expect(await socket.next()).toMatchObject({ seq: 2, command: { kind: "withdraw" } });
+    const kept = await runInDurableObject(hubOf(relay.relayId), (_hub, state) =>
+      state.storage.sql.exec("SELECT seq FROM outbox").toArray(),
+    );
+    expect(kept).toEqual([{ seq: 2 }]);
   });
 });
 
@@ -252,6 +258,15 @@ describe("a relay that vanishes", () => {
     expect((await sessionRow(sessionId))?.state).toBe("active");
     expect(await relayState(relay.relayId)).toBe("online");
     again.close();
+  });
+
+  it("and is online by then keeps its sessions, whatever was still owed", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.link(relay);
+    const { sessionId } = await seedSession(relay.relayId, { state: "active" });
+    await endSessionsOfLostRelay(services(), relay.relayId);
+    expect((await sessionRow(sessionId))?.state).toBe("active");
+    socket.close();
   });
 
   it("with the control plane is found out by the hub that wakes up without its socket", async () => {
