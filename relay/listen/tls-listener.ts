@@ -148,12 +148,21 @@ export class TlsListener {
     this.#handshaking.delete(peerName(socket));
     // Why: an error before the next owner listens would otherwise end the process.
     socket.on("error", ignoreError);
+    keepWritesApart(socket);
     options.onConnection({ stream: socket, clientAddress: socket.remoteAddress ?? "unknown" });
   }
 }
 
 function peerName(socket: Socket): string {
   return `${socket.remoteAddress ?? ""}|${socket.remotePort ?? ""}`;
+}
+
+/**
+ * Makes each write a TLS record of its own (or several), by taking away the stream's way to put
+ * waiting writes together. Who writes then decides where records end: see Pump, which must.
+ */
+function keepWritesApart(socket: TLSSocket): void {
+  Object.defineProperty(socket, "_writev", { value: null });
 }
 
 function ignoreError(): void {

@@ -21,6 +21,7 @@ export class MessageJudge implements SplitterVisitor {
   readonly #options: MessageJudgeOptions;
   readonly #mainInit: Uint8Array | null;
   #mainInitSeen = false;
+  #lastMessageAt = 0;
   #nextMessageAt = 0;
 
   constructor(options: MessageJudgeOptions) {
@@ -34,9 +35,15 @@ export class MessageJudge implements SplitterVisitor {
     return this.#nextMessageAt;
   }
 
+  /** Where in the stream the last lawful message so far begins, in bytes. */
+  get lastMessageAt(): number {
+    return this.#lastMessageAt;
+  }
+
   /** @throws {SpiceError} message.type-unknown or message.size-unlawful */
   onHeader(type: number, sizeBytes: number): BodyChoice {
     judgeHeader(this.#options, type, sizeBytes);
+    this.#lastMessageAt = this.#nextMessageAt;
     this.#nextMessageAt += MINI_HEADER_BYTES + sizeBytes;
     const isMainInit = this.#mainInit !== null && type === MAIN_SERVER.MAIN_INIT.type;
     return isMainInit && !this.#mainInitSeen ? "observe" : "pass";

@@ -70,13 +70,29 @@ export class Pump {
     this.#options.from.resume();
   };
 
+  /**
+   * Writes the chunk with its last message apart. Why: spice-gtk asks the socket, not its TLS
+   * layer, whether more is there to read, so of a record that holds several messages it handles the
+   * first and lets the others wait until something else comes. With the last message in a record of
+   * its own there always is something else while others wait.
+   */
   #forward(chunk: Buffer): void {
     if (chunk.length === 0) {
       return;
     }
+    const lastMessageAt = this.#options.judge.lastMessageAt - this.#forwardedBytes;
     this.#forwardedBytes += chunk.length;
     this.#options.onForwarded(chunk.length);
-    if (!this.#options.to.write(chunk)) {
+    if (lastMessageAt > 0 && lastMessageAt < chunk.length) {
+      this.#options.to.write(chunk.subarray(0, lastMessageAt));
+      this.#write(chunk.subarray(lastMessageAt));
+    } else {
+      this.#write(chunk);
+    }
+  }
+
+  #write(bytes: Buffer): void {
+    if (!this.#options.to.write(bytes)) {
       this.#options.from.pause();
     }
   }

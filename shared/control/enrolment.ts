@@ -57,5 +57,3 @@ export const relayTokenClaimsSchema = z.object({
   iat: z.int(),
   exp: z.int(),
 });
-
-export type RelayTokenClaims = z.infer<typeof relayTokenClaimsSchema>;

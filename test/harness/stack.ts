@@ -3,10 +3,11 @@
  * run, in a folder of the test's own, on ports of its own. Ends with `await using`.
  */
 import { type ChildProcess, fork } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
@@ -281,15 +282,30 @@ export class TestStack implements AsyncDisposable {
   }
 }
 
-/** A port that nobody listens on now; somebody else may take it, which a test's start then shows. */
+/**
+ * A port that nobody listens on now. Below the ports that the kernel gives to outgoing connections,
+ * so that no client takes it before its server does.
+ */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < PORT_TRIES_MAX; tries += 1) {
+    const port = randomInt(PORT_MIN, PORT_MAX);
+    if (await canListen(port)) {
+      return port;
+    }
+  }
+  throw new Error(`no free port in ${PORT_TRIES_MAX} tries`);
+}
+
+async function canListen(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  const listens = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  return listens;
 }
 
 function firstReport(child: ChildProcess): Promise<Readonly<Record<string, unknown>>> {
@@ -308,6 +324,9 @@ function firstReport(child: ChildProcess): Promise<Readonly<Record<string, unkno
 }
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const PORT_MIN = 20_000;
+const PORT_MAX = 32_000;
+const PORT_TRIES_MAX = 50;
 const OUTPUT_CHARACTERS_MAX = 1024 * 1024;
 const READY_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 15_000;

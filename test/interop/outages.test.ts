@@ -114,7 +114,7 @@ describe("a session that somebody terminates", () => {
       sessionId: ticket.sessionId,
       type: "session.terminate-requested",
     });
-    expect(asked["actorKind"]).toBe("user");
+    expect(asked["actor"]).toMatchObject({ kind: "user" });
   });
 });
 
