@@ -5,6 +5,8 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { RELAY_HOST_PATTERN } from "#shared/control/enrolment.ts";
+import { parseControlUrl } from "./control/control-url.ts";
 
 export interface RelayConfig {
   /** The folder that enrolment wrote. */
@@ -12,6 +14,11 @@ export interface RelayConfig {
   readonly listenHost: string;
   /** Null: the port that the relay was enrolled with. 0: any free one. */
   readonly listenPort: number | null;
+  /** Where SPICE clients reach it; null: where it said at enrolment. */
+  readonly advertiseHost: string | null;
+  readonly advertisePort: number | null;
+  /** Where the control plane is; null: where it was at enrolment. */
+  readonly controlUrl: string | null;
   /** On loopback. 0: any free port. Null: neither metrics nor health are served. */
   readonly healthPort: number | null;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
@@ -49,6 +56,9 @@ export function readRelayConfig(
       stateDir: config.data["state-dir"],
       listenHost: config.data["listen-host"],
       listenPort: config.data["listen-port"],
+      advertiseHost: config.data["advertise-host"],
+      advertisePort: config.data["advertise-port"],
+      controlUrl: config.data["control-url"],
       healthPort: config.data["health-port"],
       logLevel: config.data["log-level"],
     },
@@ -63,6 +73,11 @@ Carries SPICE consoles for the control plane that it was enrolled with.
   --state-dir DIR      the folder that "kerbside relay enrol" wrote  (KERBSIDE_STATE_DIR)
   --listen-host HOST   address to serve clients on; default 0.0.0.0  (KERBSIDE_LISTEN_HOST)
   --listen-port PORT   default: the port it was enrolled with        (KERBSIDE_LISTEN_PORT)
+  --advertise-host HOST, --advertise-port PORT
+                       where clients reach it, when that has changed
+                       since enrolment  (KERBSIDE_ADVERTISE_HOST, _PORT)
+  --control-url URL    the control plane, when it has moved since
+                       enrolment                                (KERBSIDE_CONTROL_URL)
   --health-port PORT   /metrics and /healthz on loopback; 0 takes
                        any free port, "off" serves none; default 0   (KERBSIDE_HEALTH_PORT)
   --log-level LEVEL    debug, info, warn, error or silent            (KERBSIDE_LOG_LEVEL)
@@ -101,6 +116,27 @@ const configSchema = z.object({
   "state-dir": z.string("is missing: say where the relay's state folder is").min(1, "is empty"),
   "listen-host": z.string().min(1, "is empty").default("0.0.0.0"),
   "listen-port": port.nullable().default(null),
+  "advertise-host": z
+    .string()
+    .regex(RELAY_HOST_PATTERN, "must be a DNS name or an IP address")
+    .nullable()
+    .default(null),
+  "advertise-port": port
+    .refine((value) => value > 0, "must be a port from 1 to 65535")
+    .nullable()
+    .default(null),
+  "control-url": z
+    .string()
+    .transform((text, context) => {
+      const url = parseControlUrl(text);
+      if (!url.ok) {
+        context.addIssue("must be the http or https URL of a control plane");
+        return z.NEVER;
+      }
+      return url.value;
+    })
+    .nullable()
+    .default(null),
   "health-port": z
     .union([z.literal("off").transform(() => null), port], `${PORT_RULE}, or off`)
     .default(0),
@@ -115,6 +151,9 @@ const SETTINGS = [
   { flag: "state-dir", variable: "KERBSIDE_STATE_DIR" },
   { flag: "listen-host", variable: "KERBSIDE_LISTEN_HOST" },
   { flag: "listen-port", variable: "KERBSIDE_LISTEN_PORT" },
+  { flag: "advertise-host", variable: "KERBSIDE_ADVERTISE_HOST" },
+  { flag: "advertise-port", variable: "KERBSIDE_ADVERTISE_PORT" },
+  { flag: "control-url", variable: "KERBSIDE_CONTROL_URL" },
   { flag: "health-port", variable: "KERBSIDE_HEALTH_PORT" },
   { flag: "log-level", variable: "KERBSIDE_LOG_LEVEL" },
 ] as const;

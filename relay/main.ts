@@ -23,6 +23,7 @@ export async function relayMain(args: readonly string[]): Promise<number> {
   const log = createLog({ level: config.logLevel, stream: process.stdout });
   const relay = await runRelay(config, log);
   if (!relay.ok) {
+    await tellParent({ type: "failed", message: relay.error });
     return complain(relay.error, EXIT_FAILED);
   }
   const fault = watchFaults(log);
@@ -38,8 +39,7 @@ async function announce(relay: RunningRelay, log: Log): Promise<void> {
   await relay.welcomed;
   const { relayId, tlsPort, healthPort } = relay;
   log.info({ relayId, tlsPort, healthPort }, "relay.ready");
-  // A parent that has just gone is noticed by `disconnect`.
-  process.send?.({ type: "ready", relayId, tlsPort, healthPort }, () => {});
+  await tellParent({ type: "ready", relayId, tlsPort, healthPort });
 }
 
 /** Listeners stay, so that a second signal during the letting go does not cut it short. */
@@ -63,6 +63,18 @@ function watchFaults(log: Log): Promise<string> {
     process.on("uncaughtException", report);
     process.on("unhandledRejection", report);
   });
+}
+
+/** Resolves when a parent with an IPC channel has been told, or at once without one. */
+async function tellParent(report: object): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (process.send === undefined) {
+    resolve();
+  } else {
+    // A parent that has just gone is noticed by `disconnect`.
+    process.send(report, () => resolve());
+  }
+  await promise;
 }
 
 function complain(sentence: string, exitCode: number): number {

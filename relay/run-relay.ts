@@ -9,6 +9,7 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import manifest from "../package.json" with { type: "json" };
 import type { RelayConfig } from "./config.ts";
 import { type Identity, readIdentity } from "./control/identity-store.ts";
+import { relayLinkUrl } from "./control/control-url.ts";
 import { ControlLink } from "./control/link.ts";
 import { signRelayToken } from "./control/relay-token.ts";
 import { Spool } from "./control/spool.ts";
@@ -46,7 +47,7 @@ export async function runRelay(
     log,
   });
   const keyRing = new KeyRing();
-  const link = makeLink({ identity: identity.value, keyRing, spool, log });
+  const link = makeLink({ identity: relocated(identity.value, config), keyRing, spool, log });
   const port = config.listenPort ?? identity.value.tlsPort;
   const listen = { host: config.listenHost, port };
   let plane: DataPlane;
@@ -83,6 +84,18 @@ export async function runRelay(
   });
 }
 
+/** The identity with what has moved since enrolment. */
+function relocated(identity: Identity, config: RelayConfig): Identity {
+  const controlUrl = config.controlUrl ?? identity.controlUrl;
+  return {
+    ...identity,
+    controlUrl,
+    linkUrl: config.controlUrl === null ? identity.linkUrl : relayLinkUrl(controlUrl),
+    host: config.advertiseHost ?? identity.host,
+    tlsPort: config.advertisePort ?? identity.tlsPort,
+  };
+}
+
 function makeLink(parts: {
   readonly identity: Identity;
   readonly keyRing: KeyRing;
@@ -96,6 +109,7 @@ function makeLink(parts: {
       build: BUILD,
       instanceId: toBase64Url(randomBytes(INSTANCE_ID_BYTES)),
       channelsMax: DATA_PLANE_LIMITS.channelsMax,
+      advertised: { host: identity.host, tlsPort: identity.tlsPort },
     },
     signToken: () => signRelayToken(identity, nowMs(), randomBytes),
     adopt: async (welcome) => {

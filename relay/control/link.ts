@@ -24,7 +24,7 @@ import type { Spool } from "./spool.ts";
 
 export interface LinkOptions {
   readonly linkUrl: string;
-  readonly about: Pick<Hello, "build" | "instanceId" | "channelsMax">;
+  readonly about: Pick<Hello, "build" | "instanceId" | "channelsMax" | "advertised">;
   /** A fresh credential for one connection. */
   readonly signToken: () => Promise<string>;
   /** Puts a welcome's keys into use; a failure is what is wrong with them. */

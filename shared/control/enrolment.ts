@@ -14,12 +14,21 @@ export const RELAY_NAME_PATTERN = /^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/;
 export const RELAY_HOST_PATTERN =
   /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45})$/;
 
+/**
+ * As {@link RELAY_HOST_PATTERN}, and truly one of the three: what looks like an address is one, so
+ * that a certificate can name it.
+ */
+export const relayHostSchema = z
+  .string()
+  .regex(RELAY_HOST_PATTERN, "a DNS name or an IP address")
+  .refine(isNameOrAddress, "a DNS name or an IP address");
+
 /** POST /api/v1/relays/enrol; the join token alone authorises it. */
 export const enrolRequestSchema = z.strictObject({
   joinToken: z.string().min(1).max(128),
   name: z.string().regex(RELAY_NAME_PATTERN, "lower-case letters, digits, dots and hyphens"),
   /** Where SPICE clients reach the relay. */
-  host: z.string().regex(RELAY_HOST_PATTERN, "a DNS name or an IP address"),
+  host: relayHostSchema,
   tlsPort: z.int().min(1).max(65_535),
   /** The relay's Ed25519 public key: the `x` of its JWK. */
   publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/, "the x of an Ed25519 JWK"),
@@ -57,3 +66,15 @@ export const relayTokenClaimsSchema = z.object({
   iat: z.int(),
   exp: z.int(),
 });
+
+function isNameOrAddress(host: string): boolean {
+  if (host.includes(":")) {
+    return z.ipv6().safeParse(host).success;
+  }
+  return /^[0-9.]+$/.test(host)
+    ? z.ipv4().safeParse(host).success
+    : host.split(".").every((label) => DNS_LABEL.test(label));
+}
+
+/** RFC 1123, section 2.1. */
+const DNS_LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;

@@ -12,7 +12,10 @@ const [file, ...rest] = process.argv.slice(2);
 
 try {
   await ensureInstalled((line) => process.stderr.write(`${line}\n`));
-  const child = spawn(projectNode, [join(projectRoot, file ?? ""), ...rest], { stdio: "inherit" });
+  const child = spawn(projectNode, [join(projectRoot, file ?? ""), ...rest], {
+    // The channel tells the program that we are gone, also when we are killed.
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => child.kill(signal));
   }

@@ -4,7 +4,7 @@
  * standard output is for the one line that scripts read.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AdminApi } from "./admin-api.ts";
@@ -101,9 +101,10 @@ async function startRelay(given: {
       ...["--host", "127.0.0.1", "--tls-port", String(options.relayPort)],
       ...["--state-dir", state.relayFolder],
     ]);
+    rmSync(tokenFile);
   }
   tell("Starting the relay …");
-  return await supervisor.start(relaySpec(state, options));
+  return await supervisor.start(relaySpec(state, options, url));
 }
 
 /** The demo console keeps its id over restarts; only where it listens changes. */
@@ -128,7 +129,8 @@ async function registerDemo(
 }
 
 function report(options: StartOptions, state: StateFolder, ready: Ready): void {
-  const passwordFile = relative(process.cwd(), state.adminPasswordFile);
+  const fromHere = relative(process.cwd(), state.adminPasswordFile);
+  const passwordFile = fromHere.startsWith("..") ? state.adminPasswordFile : fromHere;
   const lines = [
     "",
     `Kerbside is ready at ${ready.url}`,
@@ -184,13 +186,15 @@ function controlSpec(state: StateFolder, options: StartOptions) {
   };
 }
 
-function relaySpec(state: StateFolder, options: StartOptions) {
+function relaySpec(state: StateFolder, options: StartOptions, url: string) {
   return {
     name: "The relay",
     file: join(PROJECT_ROOT, "relay/main.ts"),
     args: [
       ...["--state-dir", state.relayFolder, "--listen-host", "127.0.0.1"],
       ...["--listen-port", String(options.relayPort)],
+      // The ports may be others than at the last start, when the relay enrolled.
+      ...["--advertise-port", String(options.relayPort), "--control-url", url],
     ],
     readyDeadlineMs: READY_DEADLINE_MS,
     logFile: openLog(state, "relay"),
@@ -217,6 +221,8 @@ function nextStopSignal(): Promise<string> {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.on(signal, () => resolve(signal));
     }
+    process.on("disconnect", () => resolve("disconnect"));
+    process.channel?.unref();
   });
 }
 

@@ -37,7 +37,11 @@ export class Supervisor {
       detached: true,
     });
     this.#children.push({ name: spec.name, process: child });
-    child.once("exit", () => this.#ended.resolve(spec.name));
+    child.once("exit", () => {
+      if (!this.#stopping) {
+        this.#ended.resolve(spec.name);
+      }
+    });
     return await firstReport(child, spec);
   }
 

@@ -1,5 +1,5 @@
 /** The audit trail's table. Rows are inserted in the transaction of the change they tell of. */
-import { and, desc, eq, lt, or } from "drizzle-orm";
+import { and, desc, eq, sql } from "drizzle-orm";
 import { auditEventSchema, type AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Database, Transaction } from "./database.ts";
@@ -48,12 +48,10 @@ export async function listAuditEvents(
         filter.sessionId === undefined ? undefined : eq(auditEvents.sessionId, filter.sessionId),
         filter.relayId === undefined ? undefined : eq(auditEvents.relayId, filter.relayId),
         filter.type === undefined ? undefined : eq(auditEvents.type, filter.type),
+        // As a row value, which SQLite looks up in an index; a disjunction it would read and sort.
         after === null
           ? undefined
-          : or(
-              lt(auditEvents.atMs, after.atMs),
-              and(eq(auditEvents.atMs, after.atMs), lt(auditEvents.id, after.id)),
-            ),
+          : sql`(${auditEvents.atMs}, ${auditEvents.id}) < (${after.atMs}, ${after.id})`,
       ),
     )
     .orderBy(desc(auditEvents.atMs), desc(auditEvents.id))

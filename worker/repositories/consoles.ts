@@ -1,5 +1,5 @@
 /** The consoles' table. Deleted rows stay, because sessions and the audit trail point to them. */
-import { and, asc, eq, gt, isNull, or } from "drizzle-orm";
+import { and, asc, eq, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
@@ -50,12 +50,10 @@ export async function listConsoles(
       and(
         isNull(consoles.deletedAtMs),
         name === undefined ? undefined : eq(consoles.name, name),
+        // As a row value, which SQLite looks up in an index; a disjunction it would read through.
         after === null
           ? undefined
-          : or(
-              gt(consoles.name, after.name),
-              and(eq(consoles.name, after.name), gt(consoles.id, after.id)),
-            ),
+          : sql`(${consoles.name}, ${consoles.id}) > (${after.name}, ${after.id})`,
       ),
     )
     .orderBy(asc(consoles.name), asc(consoles.id))

@@ -59,12 +59,7 @@ export async function applyToStream(
       return storedSeq;
     }
     await patchSessions(transaction, changes.patches);
-    for (const [sessionId, consumedAtMs] of changes.consumed) {
-      await transaction
-        .update(tickets)
-        .set({ consumedAtMs })
-        .where(and(eq(tickets.sessionId, sessionId), isNull(tickets.consumedAtMs)));
-    }
+    await consumeTickets(transaction, changes.consumed);
     await insertAuditRecords(transaction, changes.audits);
     await advance(transaction, batch, changes.storedSeq);
     return changes.storedSeq;
@@ -103,6 +98,21 @@ async function loadSessions(transaction: Transaction, batch: StreamBatch): Promi
     })
     .from(sessions)
     .where(batch.withActive ? or(named, active) : named);
+}
+
+/** All asked at once, so that they share a round trip: each has a row of its own. */
+async function consumeTickets(
+  transaction: Transaction,
+  consumed: ReadonlyMap<string, number>,
+): Promise<void> {
+  await Promise.all(
+    [...consumed].map(async ([sessionId, consumedAtMs]) => {
+      await transaction
+        .update(tickets)
+        .set({ consumedAtMs })
+        .where(and(eq(tickets.sessionId, sessionId), isNull(tickets.consumedAtMs)));
+    }),
+  );
 }
 
 /** A new stream pushes the oldest out: a relay begins one only when it lost its spool. */

@@ -79,15 +79,17 @@ export async function storeRelayOnline(
   relay: Pick<RelayRow, "id"> & {
     readonly build: string;
     readonly channelsMax: number;
+    /** Where clients reach it, when it said so; else what is stored stays. */
+    readonly advertised?: { readonly host: string; readonly tlsPort: number } | undefined;
     readonly atMs: number;
   },
   audit: AuditRecord,
 ): Promise<RelayRow | null> {
-  const { id, build, channelsMax, atMs } = relay;
+  const { id, build, channelsMax, advertised, atMs } = relay;
   return await database.transaction(async (transaction) => {
     const [row] = await transaction
       .update(relays)
-      .set({ state: "online", build, channelsMax, lastSeenAtMs: atMs })
+      .set({ state: "online", build, channelsMax, ...advertised, lastSeenAtMs: atMs })
       .where(eq(relays.id, id))
       .returning();
     if (row === undefined) {

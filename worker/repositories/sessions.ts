@@ -1,6 +1,6 @@
 /** Sessions as they are asked for and listed, and what the control plane itself does to them.
  * What relays report of them is in session-lifecycle.ts. */
-import { and, desc, eq, isNull, lt, or } from "drizzle-orm";
+import { and, desc, eq, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
@@ -46,12 +46,10 @@ export async function listSessions(
     .where(
       and(
         userId === null ? undefined : eq(sessions.userId, userId),
+        // As a row value, which SQLite looks up in an index; a disjunction it would read and sort.
         after === null
           ? undefined
-          : or(
-              lt(sessions.createdAtMs, after.createdAtMs),
-              and(eq(sessions.createdAtMs, after.createdAtMs), lt(sessions.id, after.id)),
-            ),
+          : sql`(${sessions.createdAtMs}, ${sessions.id}) < (${after.createdAtMs}, ${after.id})`,
       ),
     )
     .orderBy(desc(sessions.createdAtMs), desc(sessions.id))

@@ -3,7 +3,7 @@
  * the sessions of one that vanished. What is presumed here, the relay's own words override later.
  */
 import { toBase64Url } from "#shared/base/bytes.ts";
-import type { Welcome } from "#shared/control/contract.ts";
+import type { Hello, Welcome } from "#shared/control/contract.ts";
 import { deriveRelayBytes, deriveTicketKey } from "#shared/ticket/ticket.ts";
 import { insertAuditEvent } from "../repositories/audit-events.ts";
 import { findNewestStream } from "../repositories/relay-streams.ts";
@@ -19,13 +19,13 @@ export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">
 export async function welcomeRelay(
   context: ServiceContext,
   relayId: string,
-  hello: { readonly build: string; readonly channelsMax: number },
+  hello: Pick<Hello, "build" | "channelsMax" | "advertised">,
 ): Promise<WelcomeFacts | null> {
   const { database, settings } = context;
-  const { build, channelsMax } = hello;
+  const { build, channelsMax, advertised } = hello;
   const relay = await storeRelayOnline(
     database,
-    { id: relayId, build, channelsMax, atMs: context.nowMs() },
+    { id: relayId, build, channelsMax, advertised, atMs: context.nowMs() },
     auditRecord(
       context,
       relayCaller(relayId),

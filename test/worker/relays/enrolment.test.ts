@@ -109,7 +109,7 @@ describe("enrolment", () => {
     expect(certificate.notAfter.getTime()).toBeLessThanOrEqual(ca.notAfter.getTime());
   });
 
-  it.each(["192.0.2.7", "2001:db8::7"])("names the address %s as an address", async (host) => {
+  it.each(["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7"])("names the address %s as an address", async (host) => {
     const answer = await read(await enrol(await enrolment({ host })), 201);
     const certificate = new X509Certificate(String(answer["certificate"]));
     const names = certificate.getExtension(SubjectAlternativeNameExtension);
@@ -138,6 +138,11 @@ describe("enrolment", () => {
     ["name", "-relay"],
     ["host", "relay.example\nca=evil"],
     ["host", ""],
+    ["host", "999.1.1.1"],
+    ["host", "1.2.3"],
+    ["host", "::::"],
+    ["host", "12:34"],
+    ["host", "relay..example"],
     ["tlsPort", 0],
     ["publicKey", "short"],
   ])("refuses the %s %j and names the field", async (field, value) => {

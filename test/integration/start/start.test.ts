@@ -1,0 +1,206 @@
+/** `npm start` as a person meets it: what it prints, what it keeps, and how it fails. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { type RunningChild, startChild } from "../../harness/child-process.ts";
+import { eventually } from "../../harness/deadline.ts";
+import { freePort } from "../../harness/stack.ts";
+import { makeTempFolder, type TempFolder } from "../../harness/temp-folder.ts";
+
+const readySchema = z.strictObject({
+  url: z.url(),
+  adminUser: z.literal("admin"),
+  adminPassword: z.string().min(12),
+  demoConsoleId: z.string().startsWith("con_"),
+  relayId: z.string().startsWith("rly_"),
+});
+type Ready = z.infer<typeof readySchema>;
+
+let folder: TempFolder;
+let stateDir = "";
+
+beforeEach(async () => {
+  folder = await makeTempFolder();
+  stateDir = folder.file("state");
+});
+
+afterEach(async () => {
+  await folder[Symbol.asyncDispose]();
+});
+
+describe("npm start", () => {
+  it("prints one line of JSON, serves, keeps its state, and leaves nothing behind", async () => {
+    const ports = { control: await freePort(), relay: await freePort() };
+    const first = await runOnce(ports);
+    expect(first.stdoutLines).toHaveLength(1);
+    expect(first.stderr).toContain(first.ready.adminPassword);
+    expect(first.stderr).toContain("npx kerbside open demo --url");
+
+    const second = await runOnce(ports);
+    expect(second.ready).toEqual(first.ready);
+    expect(second.stderr).not.toContain(first.ready.adminPassword);
+
+    const moved = { control: await freePort(), relay: await freePort() };
+    const third = await runOnce(moved);
+    expect(third.ready).toEqual({ ...first.ready, url: `http://127.0.0.1:${moved.control}` });
+
+    const anew = await runOnce(ports, ["--reset"]);
+    expect(anew.ready.adminPassword).not.toBe(first.ready.adminPassword);
+    expect(anew.ready.relayId).not.toBe(first.ready.relayId);
+  });
+
+  it("brings up a test card where QEMU is not installed", async () => {
+    await using child = await start({ env: { PATH: "/nonexistent" } });
+    await readyLine(child);
+    expect(child.output("stderr")).toContain("a test card");
+  });
+
+  it("ends every process on Ctrl-C", async () => {
+    await using child = await start();
+    await readyLine(child);
+    child.signal("SIGINT");
+    expect(await child.waitForExit(20_000)).toEqual({ code: 0, signal: null });
+    expect(processesOf(stateDir)).toEqual([]);
+  });
+
+  it("leaves no process behind when it is killed itself", async () => {
+    await using child = await start();
+    await readyLine(child);
+    expect(processesOf(stateDir).length).toBeGreaterThan(3);
+    child.signal("SIGKILL");
+    await child.waitForExit();
+    await eventually("every process is gone", () =>
+      processesOf(stateDir).length === 0 ? true : null,
+    );
+  });
+
+  it.each(["--port", "--relay-port"])("says which port is in use: %s", async (flag) => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const { code, stderr } = await fails([flag, String(port)]);
+    server.close();
+    expect(code).toBe(1);
+    expect(stderr).toContain(`Port ${port} is in use`);
+    expect(stderr).toContain(flag);
+  });
+
+  it("says that a state folder is in use", async () => {
+    await using child = await start();
+    await readyLine(child);
+    const { code, stderr } = await fails([]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/The state folder .* is in use by process \d+/);
+  });
+
+  it.each([
+    ["state.json", "{"],
+    ["secrets.json", "{}"],
+    ["admin-password", ""],
+    ["control.db", "this is no database, and long enough to be looked at".repeat(40)],
+    ["relay/identity.json", "{}"],
+  ])("says that a state folder is corrupt: %s", async (name, content) => {
+    await runOnce({ control: await freePort(), relay: await freePort() });
+    await writeFile(join(stateDir, name), content);
+    const { code, stderr } = await fails([]);
+    expect(code).toBe(1);
+    const sentences = stderr.split("\n").filter((line) => line.startsWith("kerbside:"));
+    expect(sentences).toHaveLength(1);
+    expect(sentences[0]).toMatch(/corrupt|damaged|identity/);
+    expect(stderr).not.toContain("    at ");
+    expect(processesOf(stateDir)).toEqual([]);
+  });
+
+  it("never takes, and never deletes, a folder that is not its own", async () => {
+    await mkdir(stateDir);
+    await writeFile(join(stateDir, "thesis.txt"), "years of work");
+    const { code, stderr } = await fails(["--reset"]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("is not a state folder of Kerbside");
+    expect(await readFile(join(stateDir, "thesis.txt"), "utf8")).toBe("years of work");
+  });
+
+  it.each([
+    [["--port", "0"], "--port must be a port"],
+    [["--port", "70000"], "--port must be a port"],
+    [["--port", "9000", "--relay-port", "9000"], "different ports"],
+    [["--colour"], "--colour"],
+  ])("refuses %j", async (args, sentence) => {
+    const { code, stderr } = await fails(args);
+    expect(code).toBe(2);
+    expect(stderr).toContain(sentence);
+    expect(existsSync(stateDir)).toBe(false);
+  });
+});
+
+async function start(
+  options: {
+    readonly args?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    readonly ports?: { readonly control: number; readonly relay: number };
+  } = {},
+): Promise<RunningChild> {
+  const ports = options.ports ?? { control: await freePort(), relay: await freePort() };
+  return startChild({
+    command: process.execPath,
+    args: [
+      ...[join(PROJECT_ROOT, "worker/dev/launch.mjs"), "worker/dev/start.ts", "--json"],
+      ...["--state-dir", stateDir, "--port", String(ports.control)],
+      ...["--relay-port", String(ports.relay), ...(options.args ?? [])],
+    ],
+    ...(options.env === undefined ? {} : { env: options.env }),
+  });
+}
+
+async function readyLine(child: RunningChild): Promise<Ready> {
+  const [line] = await child.waitForOutput("stdout", /^.*\n/, 30_000);
+  return readySchema.parse(JSON.parse(line));
+}
+
+/** Starts, waits until it is ready, asks for its health, stops it with SIGTERM. */
+async function runOnce(
+  ports: { readonly control: number; readonly relay: number },
+  args: readonly string[] = [],
+) {
+  await using child = await start({ ports, args });
+  const ready = await readyLine(child);
+  const health = await fetch(`${ready.url}/healthz`);
+  expect(health.status).toBe(200);
+  child.signal("SIGTERM");
+  expect(await child.waitForExit(20_000)).toEqual({ code: 0, signal: null });
+  expect(processesOf(stateDir)).toEqual([]);
+  const stdoutLines = child.output("stdout").trimEnd().split("\n");
+  return { ready, stdoutLines, stderr: child.output("stderr") };
+}
+
+async function fails(args: readonly string[]) {
+  await using child = await start({ args });
+  const { code } = await child.waitForExit(30_000);
+  expect(child.output("stdout")).toBe("");
+  return { code, stderr: child.output("stderr") };
+}
+
+/** Processes whose command line names the folder: every part of a start does. */
+function processesOf(path: string): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map((pid) => commandLine(pid))
+    .filter((line) => line.includes(path) && !line.includes("launch.mjs"));
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return "";
+  }
+}
+
+const PROJECT_ROOT = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
