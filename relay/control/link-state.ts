@@ -290,9 +290,10 @@ function applied(state: LinkState, input: LinkInput & { readonly kind: "applied"
     appliedSeq: seq,
     refusals: refusal === null ? state.refusals : rememberRefusal(state.refusals, seq, refusal),
   };
-  // While not linked there is nobody to tell: the next hello says what was applied.
-  const effects: LinkEffect[] =
-    state.phase.name === "linked" ? [send({ type: "ack", seq, refusal })] : [];
+  // Without a welcome there is nobody to tell: the next hello says what was applied. After one the
+  // hello is out already, and the hub, which has sent the push again, waits for its ack.
+  const isWelcomed = ["adopting", "linked"].includes(state.phase.name);
+  const effects: LinkEffect[] = isWelcomed ? [send({ type: "ack", seq, refusal })] : [];
   return after({ state: done, effects }, applyNext);
 }
 

@@ -1,7 +1,8 @@
 /**
  * The events that the control plane has not stored yet, in order, bounded by count and bytes. When
- * full, the oldest channel events go first (a session's end still tells its totals), then the
- * oldest of any kind. It touches no disk and reads no clock.
+ * full, the oldest minor events go first: channels, because a session's end still tells its totals,
+ * and refused tickets, because any stranger can cause as many as he likes. Then go the oldest of
+ * any kind. It touches no disk and reads no clock.
  */
 import type { NumberedEvent } from "#shared/control/contract.ts";
 
@@ -24,8 +25,8 @@ export class SpoolQueue {
   #entries: Entry[] = [];
   #count = 0;
   #sizeBytes = 0;
-  /** No droppable channel event stands before this place. */
-  #channelFrom = 0;
+  /** No minor event stands before this place. */
+  #minorFrom = 0;
 
   constructor(bounds: SpoolBounds) {
     this.#bounds = bounds;
@@ -60,7 +61,7 @@ export class SpoolQueue {
       this.#clear(entry);
     }
     this.#entries.splice(0, kept);
-    this.#channelFrom = Math.max(0, this.#channelFrom - kept);
+    this.#minorFrom = Math.max(0, this.#minorFrom - kept);
   }
 
   /** Forgets earlier snapshots: a later one says everything that they would. */
@@ -96,10 +97,10 @@ export class SpoolQueue {
   }
 
   #dropOne(): void {
-    while (this.#channelFrom < this.#entries.length) {
-      const entry = this.#entries[this.#channelFrom];
-      this.#channelFrom += 1;
-      if (entry?.event?.event.type.startsWith("channel.") === true) {
+    while (this.#minorFrom < this.#entries.length) {
+      const entry = this.#entries[this.#minorFrom];
+      this.#minorFrom += 1;
+      if (entry !== undefined && isMinor(entry)) {
         this.#clear(entry);
         return;
       }
@@ -123,8 +124,8 @@ export class SpoolQueue {
     if (this.#entries.length - this.#count <= this.#count + HOLES_ALLOWED) {
       return;
     }
-    const before = this.#entries.slice(0, this.#channelFrom);
-    this.#channelFrom = before.filter((entry) => entry.event !== null).length;
+    const before = this.#entries.slice(0, this.#minorFrom);
+    this.#minorFrom = before.filter((entry) => entry.event !== null).length;
     this.#entries = this.#entries.filter((entry) => entry.event !== null);
   }
 
@@ -142,6 +143,11 @@ export class SpoolQueue {
     }
     return low;
   }
+}
+
+function isMinor({ event }: Entry): boolean {
+  const type = event?.event.type ?? "";
+  return type.startsWith("channel.") || type === "ticket.refused";
 }
 
 /** Holes beyond the number of events that are not worth a copy of the queue. */

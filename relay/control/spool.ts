@@ -66,8 +66,11 @@ export class Spool implements EventSink {
     this.#bounds = options.bounds ?? SPOOL_BOUNDS;
     this.#queue = new SpoolQueue(this.#bounds);
     this.#stream = newId("stream", this.#randomBytes);
-    this.#load();
-    this.#rewrite();
+    // Why not always: another process may have the file open, and a start that comes to nothing (a
+    // port in use) must not put another file in its place.
+    if (!this.#load()) {
+      this.#rewrite();
+    }
   }
 
   get stream(): string {
@@ -160,15 +163,15 @@ export class Spool implements EventSink {
     this.#disk.close();
   }
 
-  #load(): void {
+  /** Whether the file can be appended to as it is. */
+  #load(): boolean {
     try {
       const text = this.#disk.read();
-      if (text !== null && text !== "") {
-        this.#adopt(text);
-      }
+      return text !== null && text !== "" && this.#adopt(text);
     } catch (error) {
       this.#log.error({ detail: detailOf(error) }, CONTROL_LOG.spoolDiskFailed);
       this.#saveUnread();
+      return false;
     }
   }
 
@@ -181,12 +184,13 @@ export class Spool implements EventSink {
     }
   }
 
-  #adopt(text: string): void {
+  /** Whether every line of it was whole, and ours. */
+  #adopt(text: string): boolean {
     const content = parseSpool(text);
     if (content === null || content.relayId !== this.#relayId) {
       const detail = content === null ? "unreadable first line" : "another relay's spool";
       this.#log.error({ detail, keptAs: this.#disk.setAside() }, CONTROL_LOG.spoolCorrupt);
-      return;
+      return false;
     }
     if (content.isTorn) {
       this.#log.warn({ stream: content.stream }, CONTROL_LOG.spoolTorn);
@@ -199,6 +203,8 @@ export class Spool implements EventSink {
     this.#nextSeq = content.nextSeq;
     // An earlier process may have sent any of them.
     this.#shownSeq = content.nextSeq - 1;
+    this.#fileBytes = Buffer.byteLength(text);
+    return !content.isTorn && content.unreadableCount === 0;
   }
 
   #begin(events: readonly NumberedEvent[]): void {

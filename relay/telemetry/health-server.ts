@@ -41,6 +41,9 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   server.listen(options.port, "127.0.0.1", listening.resolve);
   await listening.promise;
   server.off("error", listening.reject);
+  // Why: accept errors (no file descriptor left) cost one scrape; nobody listening would end the
+  // whole relay.
+  server.on("error", () => {});
   return {
     port: (server.address() as AddressInfo).port,
     close: () => {

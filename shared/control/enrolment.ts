@@ -20,7 +20,7 @@ export const RELAY_HOST_PATTERN =
  */
 export const relayHostSchema = z
   .string()
-  .regex(RELAY_HOST_PATTERN, "a DNS name or an IP address")
+  .regex(RELAY_HOST_PATTERN, { error: "a DNS name or an IP address", abort: true })
   .refine(isNameOrAddress, "a DNS name or an IP address");
 
 /** POST /api/v1/relays/enrol; the join token alone authorises it. */
@@ -69,7 +69,8 @@ export const relayTokenClaimsSchema = z.object({
 
 function isNameOrAddress(host: string): boolean {
   if (host.includes(":")) {
-    return z.ipv6().safeParse(host).success;
+    // The form with an IPv4 address in it is left out: @peculiar/x509 writes half of it.
+    return !host.includes(".") && z.ipv6().safeParse(host).success;
   }
   return /^[0-9.]+$/.test(host)
     ? z.ipv4().safeParse(host).success

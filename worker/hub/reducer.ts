@@ -24,12 +24,12 @@ import {
   type LinkedLink,
   type WelcomeFacts,
 } from "./hub-state.ts";
-import { expire, nextExpiry } from "./expiry-rules.ts";
+import { expire, lookLater, nextExpiry } from "./expiry-rules.ts";
 import { chain, same } from "./hub-step.ts";
 import { hangUp, loseLink, refuse } from "./link-ends.ts";
-import { dropLate, enqueue, renumber, resend } from "./outbox-rules.ts";
+import { acknowledge, dropLate, enqueue, renumber, resend } from "./outbox-rules.ts";
 import { advancePresence, losePresence, savedPresence } from "./presence-rules.ts";
-import { acknowledged, events, eventsStored, lookUp, lookupDone } from "./relay-message-rules.ts";
+import { events, eventsStored, lookUp, lookupDone } from "./relay-message-rules.ts";
 
 /** One transition. Inputs from a socket that no longer counts change nothing. */
 export function stepHub(state: HubState, input: HubInput, moment: HubMoment): HubStep {
@@ -54,8 +54,11 @@ export function stepHub(state: HubState, input: HubInput, moment: HubMoment): Hu
       return eventsStored(state, input, moment);
     case "lookup-done":
       return lookupDone(state, input);
-    case "push":
-      return enqueue(state, input, moment.nowMs);
+    case "push": {
+      const isGrant = input.command.kind === "grant";
+      const next = isGrant ? lookLater(state, moment.nowMs) : state;
+      return enqueue(next, input, moment.nowMs);
+    }
     case "presence-saved":
       return savedPresence(state, input, moment.nowMs);
     case "sessions-expired":
@@ -123,7 +126,7 @@ function receive(
         const detail = "an ack of a push that was never sent";
         return refuse(state, CONTROL_CLOSE.malformed, detail, moment);
       }
-      return acknowledged({ ...state, link: heard }, message, moment.nowMs);
+      return acknowledge({ ...state, link: heard }, message);
     case "events":
       return events(state, heard, message, moment);
     case "lookup":
@@ -182,7 +185,7 @@ function greeted(
     storing: false,
     lookupsOpen: 0,
   };
-  const next = { ...numbered.state, link: linked };
+  const next = lookLater({ ...numbered.state, link: linked }, moment.nowMs);
   const welcome = {
     type: "welcome",
     version: link.version,

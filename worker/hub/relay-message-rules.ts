@@ -1,36 +1,12 @@
 /**
- * What a linked relay's messages lead to, pure: acknowledgements, events and look-ups, and what
- * came of them. Each function takes the state with the link as the message found it.
+ * What a linked relay's events and look-ups lead to, pure, and what came of them. Each function takes the state with the link as the message found it.
  */
 import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
 import type { RelayMessage } from "#shared/control/contract.ts";
 import { LOOKUPS_OPEN_MAX } from "#shared/control/limits.ts";
-import {
-  EXPIRY_FIRST_LOOK_MS,
-  type HubInput,
-  type HubMoment,
-  type HubState,
-  type HubStep,
-  type LinkedLink,
-} from "./hub-state.ts";
+import type { HubInput, HubMoment, HubState, HubStep, LinkedLink } from "./hub-state.ts";
 import { same } from "./hub-step.ts";
 import { hangUp, refuse } from "./link-ends.ts";
-import { acknowledge } from "./outbox-rules.ts";
-
-/** A grant that a relay holds can expire unopened, so somebody has to look. */
-export function acknowledged(
-  state: HubState,
-  ack: Extract<RelayMessage, { type: "ack" }>,
-  nowMs: number,
-): HubStep {
-  const granted = state.outbox.some((entry) => entry.seq === ack.seq && entry.kind === "grant");
-  const step = acknowledge(state, ack);
-  if (!granted) {
-    return step;
-  }
-  const atMs = Math.min(state.expiry?.atMs ?? Infinity, nowMs + EXPIRY_FIRST_LOOK_MS);
-  return { ...step, state: { ...step.state, expiry: { atMs, looking: false } } };
-}
 
 /** Stores one message of events at a time (EVENT_MESSAGES_OPEN_MAX). */
 export function events(

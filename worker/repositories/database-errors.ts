@@ -14,9 +14,12 @@ export function isUniqueViolation(error: unknown): boolean {
   );
 }
 
-/** Whether the database itself is away, so that trying again later can help. */
+/** Whether the database is away, or too busy to have done it, so that trying again can help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  return hasCause(error, (cause) => cause instanceof DatabaseUnavailableError);
+  return hasCause(
+    error,
+    (cause) => cause instanceof DatabaseUnavailableError || TRANSIENT_CODE.test(codeOf(cause)),
+  );
 }
 
 function hasCause(error: unknown, judge: (cause: Error) => boolean): boolean {
@@ -40,3 +43,6 @@ function messageOf(error: Error): string {
 
 /** A chain of causes is short; a circular one must not hold the request. */
 const CAUSES_MAX = 8;
+
+/** Another writer held the lock for too long, or the server gave our transaction up. */
+const TRANSIENT_CODE = /^(?:SQLITE_BUSY(?:_[A-Z]+)?|STREAM_EXPIRED)$/;

@@ -41,6 +41,7 @@ const loginRoute = createRoute({
       "auth.invalid-credentials",
       "request.invalid",
       "request.not-json",
+      "request.too-large",
       "request.cross-origin",
     ),
   },

@@ -201,6 +201,7 @@ const issueTicketRoute = createRoute({
       "request.invalid",
       "resource.not-found",
       "console.no-relay",
+      "target.unreadable",
     ),
   },
 });

@@ -36,13 +36,13 @@ export function refuse(code: ErrorCode, detail = ""): never {
   throw new ProblemError({ code, detail });
 }
 
-/** The answer for a failure. A code that is no HTTP answer by itself is answered by its fault. */
+/** The answer for a failure. */
 export function problemResponse<E extends RouteEnv>(
   context: Context<E>,
   failure: FieldFailure,
 ): Response {
   const row = errorRow(failure.code);
-  const status = row.httpStatus ?? (row.fault === "client" ? 400 : 503);
+  const status = statusOf(failure.code);
   const problem: z.infer<typeof problemSchema> = {
     type: `urn:kerbside:error:${failure.code}`,
     title: row.hint,
@@ -82,13 +82,14 @@ const problemSchema = z
   .openapi("Problem");
 
 /**
- * A route's failures for the API description: one entry a status, naming its codes. The type is
- * empty on purpose: handlers throw failures, so only successes are typed answers.
+ * A route's failures for the API description: one entry a status, naming its codes, and those of
+ * every route. The type is empty on purpose: handlers throw failures, so only successes are typed
+ * answers.
  */
 export function problemResponses(...codes: readonly ErrorCode[]): object {
   const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of codes) {
-    const status = errorRow(code).httpStatus ?? 503;
+  for (const code of new Set([...codes, ...EVERYWHERE])) {
+    const status = statusOf(code);
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
   return Object.fromEntries(
@@ -102,6 +103,14 @@ export function problemResponses(...codes: readonly ErrorCode[]): object {
   );
 }
 
+/** A code that is no HTTP answer by itself is answered by its fault. */
+function statusOf(code: ErrorCode): number {
+  const { httpStatus, fault } = errorRow(code);
+  return httpStatus ?? (fault === "client" ? 400 : 503);
+}
+
+/** Any route can meet a database that is away, and a bug of ours. */
+const EVERYWHERE: readonly ErrorCode[] = ["database.unavailable", "internal.error"];
 const PROBLEM_TYPE = "application/problem+json";
 /** An answer names at most so many fields: a hostile body must not be echoed at length. */
 const FIELD_ERRORS_MAX = 20;

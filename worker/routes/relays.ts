@@ -54,7 +54,10 @@ const enrolRoute = createRoute({
     },
     ...problemResponses(
       "join-token.invalid",
+      "request.cross-origin",
       "request.invalid",
+      "request.not-json",
+      "request.too-large",
       "relay.csr-invalid",
       "resource.conflict",
     ),

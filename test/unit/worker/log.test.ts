@@ -50,6 +50,15 @@ describe("the database's failures", () => {
     expect(isUniqueViolation(away)).toBe(false);
   });
 
+  it.each(["SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "STREAM_EXPIRED"])(
+    "of code %s pass, so that trying again can help",
+    (code) => {
+      const busy = new DrizzleQueryError("update", [], sqlError(code, "database is locked"));
+      expect(isDatabaseUnavailable(busy)).toBe(true);
+      expect(isUniqueViolation(busy)).toBe(false);
+    },
+  );
+
   it("of other constraints are no unique violation", () => {
     const check = sqlError("SQLITE_CONSTRAINT_CHECK", "CHECK constraint failed: port");
     expect(isUniqueViolation(check)).toBe(false);

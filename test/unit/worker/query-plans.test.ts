@@ -129,7 +129,8 @@ function expensiveSteps(sql: string, details: readonly string[]): string[] {
 
 /** The first page of everything: an index is read from its end, as far as the limit goes. */
 function isFirstPage(sql: string): boolean {
-  const unconditional = !sql.includes(" where ") || /where "\w+"\."deleted_at_ms" is null order/.test(sql);
+  const unconditional =
+    !sql.includes(" where ") || /where "\w+"\."deleted_at_ms" is null order/.test(sql);
   return unconditional && sql.endsWith(" limit ?");
 }
 
@@ -149,7 +150,10 @@ describe("what the services ask of the database", () => {
     for (const sql of asked) {
       const args = [...sql.matchAll(/\?/g)].map(() => 1);
       const plan = await client.execute({ sql: `EXPLAIN QUERY PLAN ${sql}`, args });
-      const steps = expensiveSteps(sql, plan.rows.map((row) => String(row["detail"])));
+      const steps = expensiveSteps(
+        sql,
+        plan.rows.map((row) => String(row["detail"])),
+      );
       if (steps.length > 0) {
         expensive[sql] = steps;
       }
@@ -190,7 +194,12 @@ describe("what the services ask of the database", () => {
     const page = await pageSessions(context, admin, { after: null, limit: events.length });
     const bytes = page.items.map(({ state, clientBytes }) => [state, clientBytes]);
     expect(bytes).toHaveLength(events.length / 2);
-    expect(bytes).toEqual(expect.arrayContaining([["ended", 1], ["ended", events.length / 2]]));
+    expect(bytes).toEqual(
+      expect.arrayContaining([
+        ["ended", 1],
+        ["ended", events.length / 2],
+      ]),
+    );
   });
 });
 

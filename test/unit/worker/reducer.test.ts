@@ -350,7 +350,7 @@ describe("the lease and the relay's presence", () => {
     expect(kinds(hub.tickAfter(1))).toEqual(["end-sessions"]);
     hub.feed({ kind: "presence-saved", step: "ended", done: true });
     expect(hub.state.presence).toEqual({ kind: "offline" });
-    expect(nextWakeMs(hub.state, null)).toBe(null);
+    expect(nextWakeMs({ ...hub.state, expiry: null }, null)).toBe(null);
   });
 
   it("ends no session of a relay that is back within the grace", () => {
@@ -409,6 +409,26 @@ describe("sessions that nobody opens", () => {
     expect(kinds(hub.tickAfter(90_000))).toEqual(["expire-sessions"]);
     hub.feed({ kind: "sessions-expired", done: true, nextMs: null });
     expect(nextWakeMs(hub.state, null)).toBe(null);
+  });
+
+  it("are looked for whatever became of the grant: they wait in the database already", () => {
+    const away = new HubDriver();
+    away.push("a");
+    expect(nextWakeMs(away.state, null)).toBe(away.nowMs + EXPIRY_FIRST_LOOK_MS);
+    const late = new HubDriver();
+    late.link();
+    late.push("a");
+    late.tickAfter(PUSH_ACK_DEADLINE_MS);
+    expect(kinds(late.tickAfter(EXPIRY_FIRST_LOOK_MS))).toContain("expire-sessions");
+  });
+
+  it("are looked for after a greeting: a control plane that ended may have left some", () => {
+    const hub = new HubDriver();
+    hub.link();
+    const heardAtMs = hub.nowMs + EXPIRY_FIRST_LOOK_MS;
+    expect(kinds(hub.tickAfter(EXPIRY_FIRST_LOOK_MS, heardAtMs))).toEqual(["expire-sessions"]);
+    hub.feed({ kind: "sessions-expired", done: true, nextMs: null });
+    expect(hub.state.expiry).toBe(null);
   });
 
   it("are looked for again when nobody could look", () => {

@@ -57,6 +57,20 @@ describe("join tokens", () => {
     );
   });
 
+  it("are in the audit trail with who made them and until when, and never themselves", async () => {
+    const admin = await makeUser("admin");
+    const made = await call("/relays/join-tokens", { method: "POST", token: admin.token });
+    const { token, expiresAt } = await read(made, 201);
+    const [record] = await auditOf(admin, { type: "join-token.created" });
+    expect(record).toMatchObject({
+      type: "join-token.created",
+      actor: { kind: "user", id: admin.id },
+      requestId: made.headers.get("X-Request-Id"),
+      data: { expiresAt },
+    });
+    expect(JSON.stringify(record)).not.toContain(token);
+  });
+
   it("enrol one relay, also when two come at once", async () => {
     const json = await enrolment();
     const answers = await Promise.all([enrol(json), enrol({ ...json, name: uniqueName("relay") })]);
@@ -109,12 +123,15 @@ describe("enrolment", () => {
     expect(certificate.notAfter.getTime()).toBeLessThanOrEqual(ca.notAfter.getTime());
   });
 
-  it.each(["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7"])("names the address %s as an address", async (host) => {
-    const answer = await read(await enrol(await enrolment({ host })), 201);
-    const certificate = new X509Certificate(String(answer["certificate"]));
-    const names = certificate.getExtension(SubjectAlternativeNameExtension);
-    expect(names?.names.toJSON()).toEqual([{ type: "ip", value: host }]);
-  });
+  it.each(["192.0.2.7", "2001:db8::7", "fd00::1:2:3"])(
+    "names the address %s as an address",
+    async (host) => {
+      const answer = await read(await enrol(await enrolment({ host })), 201);
+      const certificate = new X509Certificate(String(answer["certificate"]));
+      const names = certificate.getExtension(SubjectAlternativeNameExtension);
+      expect(names?.names.toJSON()).toEqual([{ type: "ip", value: host }]);
+    },
+  );
 
   it("takes an RSA key of 2048 bits", async () => {
     const csr = await makeCsr(rsa(2048));
@@ -141,6 +158,7 @@ describe("enrolment", () => {
     ["host", "999.1.1.1"],
     ["host", "1.2.3"],
     ["host", "::::"],
+    ["host", "::ffff:192.0.2.7"],
     ["host", "12:34"],
     ["host", "relay..example"],
     ["tlsPort", 0],

@@ -1,0 +1,106 @@
+import { createClient } from "@libsql/client/web";
+import { is } from "drizzle-orm";
+import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
+import { describe, expect, it } from "vitest";
+import { startLibsqlServer } from "../../../worker/dev/libsql/server.ts";
+import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts";
+import * as schema from "../../../worker/repositories/schema.ts";
+import { makeTempFolder } from "../../harness/temp-folder.ts";
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly notNull: boolean;
+  readonly default: string | null;
+  /** Its place in the primary key, from 1; 0 outside. */
+  readonly primaryKey: number;
+  /** Whether it alone is unique in the whole table; a primary key aside. */
+  readonly unique: boolean;
+}
+
+/** By table, each table's columns by name. */
+type Tables = Record<string, Column[]>;
+
+describe("the schema that the code sees", () => {
+  it("is the one that the migrations make, table by table and column by column", async () => {
+    expect(declaredTables()).toEqual(await migratedTables());
+  });
+});
+
+function declaredTables(): Tables {
+  const tables: Tables = {};
+  for (const table of Object.values(schema)) {
+    if (is(table, SQLiteTable)) {
+      const { name, columns, primaryKeys } = getTableConfig(table);
+      const key = primaryKeys[0]?.columns.map((column) => column.name) ?? [];
+      tables[name] = columns
+        .map((column) => ({
+          name: column.name,
+          type: column.getSQLType().toUpperCase(),
+          // SQLite itself makes a STRICT table's primary key refuse null.
+          notNull: column.notNull || column.primary,
+          default: column.default === undefined ? null : String(column.default),
+          primaryKey: column.primary ? 1 : key.indexOf(column.name) + 1,
+          unique: column.isUnique,
+        }))
+        .sort(byName);
+    }
+  }
+  return tables;
+}
+
+async function migratedTables(): Promise<Tables> {
+  await using folder = await makeTempFolder();
+  const authToken = "test-token";
+  const server = await startLibsqlServer({ file: folder.file("schema.db"), authToken });
+  const client = createClient({ url: server.url, authToken });
+  const query = async (sql: string) => (await client.execute(sql)).rows;
+  try {
+    await migrateDatabase({ url: server.url, authToken });
+    const tables: Tables = {};
+    const rows = await query("SELECT name FROM sqlite_schema WHERE type = 'table'");
+    for (const table of rows.map((row) => String(row["name"]))) {
+      if (table !== MIGRATIONS_TABLE && !table.startsWith("sqlite_")) {
+        const unique = await uniqueColumns(query, table);
+        const columns = await query(`PRAGMA table_info("${table}")`);
+        tables[table] = columns
+          .map((row) => ({
+            name: String(row["name"]),
+            type: String(row["type"]),
+            notNull: row["notnull"] === 1 || Number(row["pk"]) > 0,
+            default: row["dflt_value"] === null ? null : String(row["dflt_value"]),
+            primaryKey: Number(row["pk"]),
+            unique: unique.has(String(row["name"])),
+          }))
+          .sort(byName);
+      }
+    }
+    return tables;
+  } finally {
+    client.close();
+    await server.close();
+  }
+}
+
+type Query = (sql: string) => Promise<readonly Record<string, unknown>[]>;
+
+/** Columns with a unique index of their own; one over some rows only makes no column unique. */
+async function uniqueColumns(query: Query, table: string): Promise<Set<string>> {
+  const columns = new Set<string>();
+  for (const index of await query(`PRAGMA index_list("${table}")`)) {
+    if (index["unique"] === 1 && index["partial"] === 0 && index["origin"] !== "pk") {
+      const [first, ...others] = await query(`PRAGMA index_info("${String(index["name"])}")`);
+      if (first !== undefined && others.length === 0) {
+        columns.add(String(first["name"]));
+      }
+    }
+  }
+  return columns;
+}
+
+function byName(left: Column, right: Column): number {
+  return left.name < right.name ? -1 : 1;
+}
+
+/** The migration runner's own. */
+const MIGRATIONS_TABLE = "schema_migrations";
