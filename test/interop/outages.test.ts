@@ -126,6 +126,8 @@ async function openConsole(
   deferred: readonly string[] = [],
 ): Promise<IssuedTicket> {
   consoles += 1;
+  // A key that comes while the firmware still runs is the firmware's.
+  await qemu.waitForGuest();
   const consoleId = await stack.createConsole(`outage-${consoles}`, { port: qemu.port });
   const ticket = await stack.requestTicket(consoleId);
   await client.connect({ vvFile: await stack.downloadVv(ticket), deferredChannels: [...deferred] });

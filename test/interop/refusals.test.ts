@@ -71,6 +71,7 @@ describe("a ticket that must not open anything", () => {
 
   it("a used one gets SPICE's permission error, and its living session goes on", async () => {
     await using qemu = await startTestQemu();
+    await qemu.waitForGuest();
     const ticket = await ticketFor("used-once", qemu.port);
     const text = await stack.ticketText(ticket);
     await using first = await startSpiceGtkClient();

@@ -173,11 +173,26 @@ async function runOnce(
   const ready = await readyLine(child);
   const health = await fetch(`${ready.url}/healthz`);
   expect(health.status).toBe(200);
+  expect(await relayOf(ready)).toMatchObject({ state: "online", tlsPort: ports.relay });
   child.signal("SIGTERM");
   expect(await child.waitForExit(20_000)).toEqual({ code: 0, signal: null });
   expect(processesOf(stateDir)).toEqual([]);
   const stdoutLines = child.output("stdout").trimEnd().split("\n");
   return { ready, stdoutLines, stderr: child.output("stderr") };
+}
+
+/** The relay as the control plane shows it to the admin. */
+async function relayOf(ready: Ready): Promise<unknown> {
+  const login = await fetch(`${ready.url}/api/v1/auth/login`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ username: ready.adminUser, password: ready.adminPassword }),
+  });
+  const { token } = z.object({ token: z.string() }).parse(await login.json());
+  const answer = await fetch(`${ready.url}/api/v1/relays/${ready.relayId}`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  return await answer.json();
 }
 
 async function fails(args: readonly string[]) {
