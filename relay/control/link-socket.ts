@@ -85,7 +85,9 @@ function end(listener: LinkSocketListener, reason: string, detail: string): void
   if (row !== null && !row.retryable) {
     listener.refused(reason, row.hint);
   } else {
-    listener.closed(reason === "" ? detail : `${reason.slice(0, 123)} (${detail})`);
+    listener.closed(
+      reason === "" ? detail : `${reason.slice(0, CLOSE_REASON_BYTES_MAX)} (${detail})`,
+    );
   }
 }
 
@@ -97,7 +99,9 @@ function close(socket: WebSocket, reason: string): void {
     socket.terminate();
     return;
   }
-  socket.close(reason === "" ? CLOSE_NORMAL : CLOSE_POLICY, reason);
+  // A longer one throws, and it may be the control plane's own word.
+  const sayable = Buffer.byteLength(reason) <= CLOSE_REASON_BYTES_MAX ? reason : "";
+  socket.close(reason === "" ? CLOSE_NORMAL : CLOSE_POLICY, sayable);
   // A peer that is gone never answers the closing handshake.
   setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
 }
@@ -148,5 +152,7 @@ const QUICK_RETRY_IS_VAIN: ReadonlySet<number> = new Set([401, 403, 404, 426]);
 /** RFC 6455, section 7.4.1: normal closure, policy violation. */
 const CLOSE_NORMAL = 1000;
 const CLOSE_POLICY = 1008;
+/** RFC 6455, section 5.5: a control frame carries 125 bytes, of which the code takes two. */
+const CLOSE_REASON_BYTES_MAX = 123;
 /** How long the closing handshake may take. */
 const CLOSE_GRACE_MS = 1_000;

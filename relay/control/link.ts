@@ -5,7 +5,7 @@
  */
 import { performance } from "node:perf_hooks";
 import type { TicketRefusalReason } from "#shared/audit/events.ts";
-import type { Result } from "#shared/base/result.ts";
+import { fail, type Result } from "#shared/base/result.ts";
 import {
   type Command,
   HEARTBEAT_PING,
@@ -14,7 +14,11 @@ import {
   type RelayMessage,
   type Welcome,
 } from "#shared/control/contract.ts";
-import { RELAY_CLOCK_SKEW_SECONDS, SNAPSHOT_SESSIONS_MAX } from "#shared/control/limits.ts";
+import {
+  LOOKUP_DEADLINE_MS,
+  RELAY_CLOCK_SKEW_SECONDS,
+  SNAPSHOT_SESSIONS_MAX,
+} from "#shared/control/limits.ts";
 import type { CommandHandler, GrantLookup } from "../sessions/ports.ts";
 import { CONTROL_LOG, type ControlLog } from "./control-log.ts";
 import { type LinkSocket, openLinkSocket } from "./link-socket.ts";
@@ -53,7 +57,9 @@ export class ControlLink implements GrantLookup {
   readonly #inputs: LinkInput[] = [];
   readonly #waiting = new Map<string, (answer: LookupResult) => void>();
   readonly #linkedListeners = new Set<() => void>();
-  readonly #drainListeners = new Set<() => void>();
+  readonly #storedListeners = new Set<() => void>();
+  /** The newest event of the relay's earlier processes. */
+  readonly #inherited: { readonly stream: string; readonly lastSeq: number };
   #state: LinkState = initialLinkState();
   #ports: LinkPorts | null = null;
   #socket: LinkSocket | null = null;
@@ -66,6 +72,7 @@ export class ControlLink implements GrantLookup {
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#inherited = { stream: options.spool.stream, lastSeq: options.spool.lastSeq };
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
   }
 
@@ -89,7 +96,17 @@ export class ControlLink implements GrantLookup {
         });
   }
 
-  lookup(ticketHash: string): Promise<LookupResult> {
+  /**
+   * Asks only when the control plane knows what an earlier process of this relay has seen: else it
+   * could give out again the grant of a ticket that was used just before that process died.
+   */
+  async lookup(ticketHash: string): Promise<LookupResult> {
+    const { spool } = this.#options;
+    const { stream, lastSeq } = this.#inherited;
+    const isInformed = (): boolean => spool.stream !== stream || spool.isStored(lastSeq);
+    if (this.isLinked && !(await this.#waitForStored(isInformed, LOOKUP_DEADLINE_MS))) {
+      return fail("unverifiable");
+    }
     this.#lookupCount += 1;
     const requestId = `lookup-${this.#lookupCount}`;
     return new Promise((resolve) => {
@@ -101,17 +118,8 @@ export class ControlLink implements GrantLookup {
   /** Waits until the control plane has stored every event; false when it could not in time. */
   async flush(deadlineMs: number): Promise<boolean> {
     const { spool } = this.#options;
-    if (spool.pendingCount === 0 || !this.isLinked) {
-      return spool.pendingCount === 0;
-    }
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#drainListeners.add(resolve);
-      timer = setTimeout(resolve, deadlineMs);
-    });
-    clearTimeout(timer);
-    this.#drainListeners.clear();
-    return spool.pendingCount === 0;
+    const isDrained = (): boolean => spool.pendingCount === 0;
+    return this.isLinked ? await this.#waitForStored(isDrained, deadlineMs) : isDrained();
   }
 
   /** Lets the link go; resolves when its socket is gone. */
@@ -177,14 +185,14 @@ export class ControlLink implements GrantLookup {
         break;
       case "reconcile":
         spool.reconcile(effect.stream, effect.storedSeq);
-        this.#tellDrained();
+        this.#tellStored();
         break;
       case "record-snapshot":
         this.#recordSnapshot();
         break;
       case "acknowledged":
         spool.acknowledge(effect.stream, effect.seq);
-        this.#tellDrained();
+        this.#tellStored();
         break;
       case "deliver":
         this.#deliver(effect.afterSeq);
@@ -296,10 +304,27 @@ export class ControlLink implements GrantLookup {
     }
   }
 
-  #tellDrained(): void {
-    if (this.#options.spool.pendingCount === 0) {
-      this.#drainListeners.forEach((listener) => listener());
+  #tellStored(): void {
+    this.#storedListeners.forEach((listener) => listener());
+  }
+
+  /** Whether `holds` does within the time; it is asked again whenever events were stored. */
+  async #waitForStored(holds: () => boolean, deadlineMs: number): Promise<boolean> {
+    if (holds()) {
+      return true;
     }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, deadlineMs);
+    const listener = (): void => {
+      if (holds()) {
+        resolve();
+      }
+    };
+    this.#storedListeners.add(listener);
+    await promise;
+    this.#storedListeners.delete(listener);
+    clearTimeout(timer);
+    return holds();
   }
 
   #schedule(): void {

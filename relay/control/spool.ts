@@ -82,6 +82,17 @@ export class Spool implements EventSink {
     return this.#queue.count;
   }
 
+  /** The number of the newest event; 0 when there never was one. */
+  get lastSeq(): number {
+    return this.#nextSeq - 1;
+  }
+
+  /** Whether nothing up to `seq` waits any more. */
+  isStored(seq: number): boolean {
+    const [oldest] = this.#queue.next(0, 1, BATCH_BYTES_MAX);
+    return oldest === undefined || oldest.seq > seq;
+  }
+
   /** Events dropped because the spool was full, since this process began. */
   get droppedCount(): number {
     return this.#droppedCount;

@@ -28,7 +28,10 @@ export const LOOKUPS_OPEN_MAX = 64;
 export const EVENTS_PER_MESSAGE_MAX = 64;
 export const EVENT_MESSAGES_OPEN_MAX = 1;
 
-/** Events that a relay keeps while the control plane is away; the oldest channel events go first. */
+/**
+ * Events that a relay keeps while the control plane is away. When there are more, the oldest of
+ * channels and of refused tickets go first: they say least, and strangers can cause the latter.
+ */
 export const SPOOL_EVENTS_MAX = 100_000;
 
 /** Living sessions that a relay may name in one snapshot. */

@@ -27,18 +27,21 @@ async function fetchAnswer(request: Request): Promise<Response> {
     abort.abort();
   }, ANSWER_DEADLINE_MS);
   let response: Response;
+  let body: ArrayBuffer;
   try {
     response = await fetch(request, { signal: abort.signal });
+    // Read here, because the deadline is for the whole answer; the client would wait for ever.
+    body = await response.arrayBuffer();
   } catch (error) {
     throw new DatabaseUnavailableError("the database did not answer", { cause: error });
   } finally {
     clearTimeout(timer);
   }
   if (response.status >= 500) {
-    await response.body?.cancel();
     throw new DatabaseUnavailableError(`the database answered ${response.status}`);
   }
-  return response;
+  const { status, headers } = response;
+  return new Response(body, { status, headers });
 }
 
 /** A statement that takes longer than this holds up its caller beyond any use. */

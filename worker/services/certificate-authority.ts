@@ -112,7 +112,11 @@ function isStrongKey(algorithm: { readonly name: string }): boolean {
   );
 }
 
-async function importKey(ca: X509Certificate, pem: string): Promise<CryptoKey> {
+/** Its type by what it calls: Node's types and the Workers' name a key differently. */
+async function importKey(
+  ca: X509Certificate,
+  pem: string,
+): ReturnType<typeof crypto.subtle.importKey> {
   const algorithm = { ...ca.publicKey.algorithm, hash: "SHA-256" };
   const [der] = PemConverter.decode(pem);
   if (der === undefined) {

@@ -234,6 +234,19 @@ describe("the control link", () => {
     expect(relay.log.names()).not.toContain("control.refused");
   });
 
+  it("survives a refusal whose code is longer than a WebSocket's close can say", async () => {
+    await using hub = await startFakeHub();
+    await using relay = new TestRelay(hub.url);
+    const socket = await hub.nextSocket();
+    await socket.next("hello");
+    const code = "x".repeat(200);
+    socket.send({ type: "refuse", code, detail: "" });
+    expect((await withDeadline(socket.closed, 5_000, "the close")).code).toBe(1008);
+    expect(relay.log.lines).toContainEqual(
+      expect.objectContaining({ name: "control.refused", fields: { code, detail: "" } }),
+    );
+  });
+
   it("takes no notice of keys that were adopted for a link that is gone", async () => {
     await using hub = await startFakeHub();
     await using relay = new TestRelay(hub.url);
@@ -332,6 +345,34 @@ describe("the control link", () => {
       { ok: true, value: "jws" },
       { ok: false, error: "used" },
     ]);
+  });
+
+  it("asks only after the events of the relay's earlier process were stored", async () => {
+    await using hub = await startFakeHub();
+    const disk = memoryDisk();
+    const earlier = new Spool({
+      disk,
+      relayId: RELAY_ID,
+      nowMs: Date.now,
+      randomBytes: countingBytes(),
+      log: keepingLog(),
+    });
+    earlier.record({ type: "session.opened", sessionId: "ses_used", clientAddress: "" });
+    await using relay = new TestRelay(hub.url, disk);
+    const socket = await hub.nextSocket();
+    await socket.welcome();
+    await relay.link.whenLinked();
+    const answer = relay.link.lookup(HASH);
+    const events = await socket.next("events");
+    expect(events.events[0]?.event).toMatchObject({ sessionId: "ses_used" });
+    // The next thing that the relay says is its answer to this, and no look-up.
+    socket.send({ type: "push", seq: 1, command: terminate("ses_any") });
+    await socket.next("ack");
+    const seq = events.events.at(-1)?.seq ?? 0;
+    socket.send({ type: "events-ack", stream: events.stream, seq });
+    const { requestId } = await socket.next("lookup");
+    socket.send({ type: "lookup-answer", requestId, grant: null, reason: "used" });
+    expect(await answer).toEqual({ ok: false, error: "used" });
   });
 
   it("answers look-ups at once when there is no link, and when it is lost meanwhile", async () => {

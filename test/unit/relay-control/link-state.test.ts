@@ -306,6 +306,25 @@ describe("pushes", () => {
     expect(kinds(again).filter((kind) => kind === "apply")).toHaveLength(1);
   });
 
+  it("that end between the next welcome and its keys are acknowledged all the same", () => {
+    const welcomed = run(
+      run(linked(), [terminate(1), { kind: "closed", detail: "" }]).state,
+      [{ kind: "tick" }, { kind: "opened" }, message(WELCOME), terminate(1)],
+      NOW + 60_000,
+    );
+    expect(sent(welcomed)).toEqual([]);
+    const done = run(
+      welcomed.state,
+      [
+        { kind: "applied", epoch: "epoch-a", seq: 1, refusal: null },
+        { kind: "adopted", failure: null },
+      ],
+      NOW + 60_000,
+    );
+    expect(sent(done)).toEqual([{ type: "ack", seq: 1, refusal: null }]);
+    expect(kinds(done)).not.toContain("apply");
+  });
+
   it("of a new epoch begin at one again, after the old one's last has ended", () => {
     const lost = run(linked(), [terminate(9), { kind: "closed", detail: "" }]).state;
     const renewed = run(

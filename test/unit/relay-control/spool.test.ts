@@ -35,6 +35,14 @@ const channelOpened = (id: number): RelayEvent => ({
   clientAddress: "192.0.2.1",
 });
 
+const ticketRefused: RelayEvent = {
+  type: "ticket.refused",
+  reason: "malformed",
+  channel: "main",
+  clientAddress: "192.0.2.2",
+  sessionId: null,
+};
+
 function seqs(spool: Spool, afterSeq = 0): number[] {
   return spool.batch(afterSeq).events.map(({ seq }) => seq);
 }
@@ -278,6 +286,16 @@ describe("when it is full", () => {
     expect(seqs(spool)).toEqual([3, 4, 5, 6]);
   });
 
+  it("drops refused tickets before a session's events: strangers cause any number of them", () => {
+    const { spool } = open(memoryDisk(), { bounds });
+    spool.record(opened(1));
+    for (let count = 0; count < 10; count += 1) {
+      spool.record(ticketRefused);
+    }
+    spool.record(opened(2));
+    expect(seqs(spool)).toEqual([1, 10, 11, 12]);
+  });
+
   it("is bounded in bytes as well", () => {
     const { spool } = open(memoryDisk(), { bounds: { eventsMax: 1000, bytesMax: 1000 } });
     for (let id = 0; id < 100; id += 1) {
@@ -371,6 +389,18 @@ describe("on a real disk", () => {
     expect(spool.batch(0).events.map(({ event }) => event)).toEqual([opened(1), opened(3)]);
     spool.close();
     expect(open(openSpoolDisk(path)).log.lines).toEqual([]);
+  });
+
+  it("keeps what it records though another process began with the file and gave up", async () => {
+    await using folder = await makeTempFolder();
+    const path = folder.file("spool.ndjson");
+    const { spool } = open(openSpoolDisk(path));
+    spool.record(opened(1));
+    open(openSpoolDisk(path)).spool.close();
+    spool.record(opened(2));
+    // No close: as after kill -9.
+    const next = open(openSpoolDisk(path)).spool;
+    expect(next.batch(0).events.map(({ event }) => event)).toEqual([opened(1), opened(2)]);
   });
 
   it("goes on in memory when its folder is gone", async () => {

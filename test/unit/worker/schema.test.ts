@@ -54,23 +54,23 @@ async function migratedTables(): Promise<Tables> {
   const authToken = "test-token";
   const server = await startLibsqlServer({ file: folder.file("schema.db"), authToken });
   const client = createClient({ url: server.url, authToken });
-  const query = async (sql: string) => (await client.execute(sql)).rows;
+  const query: Query = async (text) => await client.execute(text).then(({ rows }) => rows);
   try {
     await migrateDatabase({ url: server.url, authToken });
     const tables: Tables = {};
     const rows = await query("SELECT name FROM sqlite_schema WHERE type = 'table'");
-    for (const table of rows.map((row) => String(row["name"]))) {
+    for (const table of rows.map((row) => textOf(row["name"]))) {
       if (table !== MIGRATIONS_TABLE && !table.startsWith("sqlite_")) {
         const unique = await uniqueColumns(query, table);
         const columns = await query(`PRAGMA table_info("${table}")`);
         tables[table] = columns
           .map((row) => ({
-            name: String(row["name"]),
-            type: String(row["type"]),
+            name: textOf(row["name"]),
+            type: textOf(row["type"]),
             notNull: row["notnull"] === 1 || Number(row["pk"]) > 0,
-            default: row["dflt_value"] === null ? null : String(row["dflt_value"]),
+            default: row["dflt_value"] === null ? null : textOf(row["dflt_value"]),
             primaryKey: Number(row["pk"]),
-            unique: unique.has(String(row["name"])),
+            unique: unique.has(textOf(row["name"])),
           }))
           .sort(byName);
       }
@@ -89,13 +89,21 @@ async function uniqueColumns(query: Query, table: string): Promise<Set<string>> 
   const columns = new Set<string>();
   for (const index of await query(`PRAGMA index_list("${table}")`)) {
     if (index["unique"] === 1 && index["partial"] === 0 && index["origin"] !== "pk") {
-      const [first, ...others] = await query(`PRAGMA index_info("${String(index["name"])}")`);
+      const [first, ...others] = await query(`PRAGMA index_info("${textOf(index["name"])}")`);
       if (first !== undefined && others.length === 0) {
         columns.add(String(first["name"]));
       }
     }
   }
   return columns;
+}
+
+/** A catalogue's value that is text. */
+function textOf(value: unknown): string {
+  if (typeof value !== "string") {
+    throw new TypeError("SQLite's catalogue has text here");
+  }
+  return value;
 }
 
 function byName(left: Column, right: Column): number {
