@@ -152,7 +152,7 @@ describe("what the services ask of the database", () => {
       const plan = await client.execute({ sql: `EXPLAIN QUERY PLAN ${sql}`, args });
       const steps = expensiveSteps(
         sql,
-        plan.rows.map((row) => `${row["detail"] as string}`),
+        plan.rows.map((row) => row["detail"] as string),
       );
       if (steps.length > 0) {
         expensive[sql] = steps;
