@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import { RELAY_HOST_PATTERN } from "#shared/control/enrolment.ts";
+import { relayHostSchema } from "#shared/control/enrolment.ts";
 import { parseControlUrl } from "./control/control-url.ts";
 
 export interface RelayConfig {
@@ -116,11 +116,7 @@ const configSchema = z.object({
   "state-dir": z.string("is missing: say where the relay's state folder is").min(1, "is empty"),
   "listen-host": z.string().min(1, "is empty").default("0.0.0.0"),
   "listen-port": port.nullable().default(null),
-  "advertise-host": z
-    .string()
-    .regex(RELAY_HOST_PATTERN, "must be a DNS name or an IP address")
-    .nullable()
-    .default(null),
+  "advertise-host": relayHostSchema.nullable().default(null),
   "advertise-port": port
     .refine((value) => value > 0, "must be a port from 1 to 65535")
     .nullable()

@@ -21,7 +21,7 @@ import { z } from "zod";
 import { SESSION_END_REASONS, TICKET_REFUSAL_REASONS } from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
-import { RELAY_HOST_PATTERN } from "./enrolment.ts";
+import { relayHostSchema } from "./enrolment.ts";
 import {
   CONTROL_MESSAGE_BYTES_MAX,
   EVENTS_PER_MESSAGE_MAX,
@@ -130,9 +130,7 @@ export const helloSchema = z.object({
   /** Channels that it can carry at once. */
   channelsMax: z.int().positive(),
   /** Where SPICE clients reach it now; absent: still where it said at enrolment. */
-  advertised: z
-    .object({ host: z.string().regex(RELAY_HOST_PATTERN), tlsPort: z.int().min(1).max(65_535) })
-    .optional(),
+  advertised: z.object({ host: relayHostSchema, tlsPort: z.int().min(1).max(65_535) }).optional(),
 });
 
 export const relayMessageSchema = z.discriminatedUnion("type", [

@@ -20,8 +20,8 @@ export const RELAY_HOST_PATTERN =
  */
 export const relayHostSchema = z
   .string()
-  .regex(RELAY_HOST_PATTERN, { error: "a DNS name or an IP address", abort: true })
-  .refine(isNameOrAddress, "a DNS name or an IP address");
+  .regex(RELAY_HOST_PATTERN, { error: "must be a DNS name or an IP address", abort: true })
+  .refine(isNameOrAddress, "must be a DNS name or an IP address");
 
 /** POST /api/v1/relays/enrol; the join token alone authorises it. */
 export const enrolRequestSchema = z.strictObject({

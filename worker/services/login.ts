@@ -39,7 +39,8 @@ export async function logIn(
       database,
       auditRecord(context, caller, {
         type: "user.login-refused",
-        data: { username: credentials.username },
+        // A name that nobody has may be a password, typed into the wrong field.
+        data: { username: user?.username ?? UNKNOWN_USERNAME },
       }),
     );
     return fail({ code: "auth.invalid-credentials", detail: "" });
@@ -91,3 +92,5 @@ export async function logOut(
 
 /** A working day: after it the user shows again who they are. */
 export const LOGIN_LIFE_MS = 12 * 60 * 60 * 1000;
+
+const UNKNOWN_USERNAME = "(unknown)";
