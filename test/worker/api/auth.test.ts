@@ -58,6 +58,11 @@ describe("logging in", () => {
         data: { username: admin.username },
       }),
     );
+    const typedIntoTheWrongField = `secret-${crypto.randomUUID()}`;
+    await call("/auth/login", { json: { username: typedIntoTheWrongField, password: "x" } });
+    const all = await auditOf(admin, { type: "user.login-refused", limit: "200" });
+    expect(all.length).toBeGreaterThan(refused.length);
+    expect(JSON.stringify(all)).not.toContain(typedIntoTheWrongField);
     const logins = await auditOf(admin, { type: "user.logged-in", limit: "200" });
     expect(logins).toContainEqual(
       expect.objectContaining({ actor: { kind: "user", id: admin.id } }),
