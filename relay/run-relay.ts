@@ -10,6 +10,7 @@ import manifest from "../package.json" with { type: "json" };
 import type { RelayConfig } from "./config.ts";
 import { type Identity, readIdentity } from "./control/identity-store.ts";
 import { relayLinkUrl } from "./control/control-url.ts";
+import { lockFolder } from "./control/folder-lock.ts";
 import { ControlLink } from "./control/link.ts";
 import { signRelayToken } from "./control/relay-token.ts";
 import { Spool } from "./control/spool.ts";
@@ -37,6 +38,10 @@ export async function runRelay(
   const identity = await readIdentity(config.stateDir);
   if (!identity.ok) {
     return identity;
+  }
+  const unlock = lockFolder(config.stateDir);
+  if (!unlock.ok) {
+    return unlock;
   }
   warnOfExpiry(identity.value, log);
   const spool = new Spool({
@@ -66,6 +71,7 @@ export async function runRelay(
     });
   } catch (error) {
     spool.close();
+    unlock.value();
     return fail(sayWhyNotListening(error as NodeJS.ErrnoException, config, port));
   }
   link.start({ commands: plane.commands, snapshot: () => plane.snapshot() });
@@ -80,6 +86,7 @@ export async function runRelay(
       log.info({ isDelivered, pending: spool.pendingCount }, "relay.let-go");
       await link.close();
       spool.close();
+      unlock.value();
     },
   });
 }

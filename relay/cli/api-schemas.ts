@@ -25,6 +25,7 @@ export const sessionSchema = z.looseObject({
   relay: named.nullable(),
   createdAt: z.string(),
   endReason: z.string().nullable(),
+  endDetail: z.string().nullish(),
 });
 
 export const terminationSchema = z.object({ state: z.string() });

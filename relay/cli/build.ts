@@ -20,9 +20,14 @@ export async function buildRelay(outFile: string): Promise<void> {
     platform: "node",
     format: "esm",
     target: "node24",
-    // Packages in CommonJS call require for Node's own modules.
+    // An older Node would run the file to its end without a word. And packages in CommonJS call
+    // require for Node's own modules.
     banner: {
-      js: "import{createRequire as kerbsideRequire}from'node:module';const require=kerbsideRequire(import.meta.url);",
+      js:
+        "if(Number(process.versions.node.split('.')[0])<24){" +
+        "console.error(`This needs Node 24 or newer, not ${process.version}.`);process.exit(1);}" +
+        "import{createRequire as kerbsideRequire}from'node:module';" +
+        "const require=kerbsideRequire(import.meta.url);",
     },
     logLevel: "warning",
   });

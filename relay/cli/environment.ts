@@ -10,6 +10,8 @@ export interface CliEnvironment {
   readonly password: string | null;
   /** Folders that programs are looked for in. */
   readonly searchPath: readonly string[];
+  /** Whether a viewer has a screen to open its window on. */
+  readonly hasDisplay: boolean;
 }
 
 /** Reads what the commands use of the environment. */
@@ -23,6 +25,10 @@ export function readEnvironment(
     loginFile: join(folder, "kerbside", "login.json"),
     url: environment["KERBSIDE_URL"] ?? null,
     password: environment["KERBSIDE_PASSWORD"] ?? null,
+    hasDisplay:
+      process.platform !== "linux" ||
+      (environment["DISPLAY"] ?? "") !== "" ||
+      (environment["WAYLAND_DISPLAY"] ?? "") !== "",
     searchPath: (environment["PATH"] ?? "").split(":").filter((part) => part !== ""),
   };
 }

@@ -87,6 +87,17 @@ describe("a ticket that must not open anything", () => {
   });
 });
 
+describe("a console that was deleted", () => {
+  it("takes its console files with it", async () => {
+    const doomed = await stack.createConsole("doomed", { port: 5900 });
+    const ticket = await stack.requestTicket(doomed);
+    expect((await stack.call("DELETE", `/consoles/${doomed}`)).status).toBe(204);
+    const answer = await stack.call("GET", ticket.vvUrl);
+    expect(answer.status).toBe(410);
+    expect(answer.json).toMatchObject({ code: "vv.gone" });
+  });
+});
+
 describe("a hypervisor that is down", () => {
   it("gives the client an error at link time, and the session says why", async () => {
     const ticket = await ticketFor("down", await freePort());

@@ -10,14 +10,16 @@ export class AdminApi {
     this.#token = token;
   }
 
-  /** Logs in. @throws {Error} with the control plane's answer when it refuses. */
-  static async login(url: string, username: string, password: string): Promise<AdminApi> {
+  /** Logs in; null when the password is wrong. @throws {Error} with any other answer. */
+  static async login(url: string, username: string, password: string): Promise<AdminApi | null> {
     const answer = await request(`${url}/api/v1/auth/login`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ username, password }),
     });
-    return new AdminApi(url, z.object({ token: z.string() }).parse(answer).token);
+    return answer === null
+      ? null
+      : new AdminApi(url, z.object({ token: z.string() }).parse(answer).token);
   }
 
   async createJoinToken(): Promise<string> {
@@ -52,10 +54,10 @@ export interface DemoConsole {
   readonly password: string;
 }
 
-/** The answer's JSON; null for "not found". */
+/** The answer's JSON; null for "not found", and for a login that was refused. */
 async function request(url: string, init: RequestInit): Promise<unknown> {
   const response = await fetch(url, { ...init, signal: AbortSignal.timeout(CALL_DEADLINE_MS) });
-  if (response.status === 404) {
+  if (response.status === 404 || response.status === 401) {
     return null;
   }
   const text = await response.text();

@@ -37,6 +37,11 @@ export async function ensureInstalled(tell) {
   tell(`Installed in ${Math.round((Date.now() - startedMs) / 1000)} s.`);
 }
 
+/** Passed on to npm, so that it is not left behind, half done, when we are told to stop. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
+/** What npm ends with after Ctrl-C. */
+const EXIT_INTERRUPTED = 130;
+
 /** Whether node_modules holds what the lock file names, by npm's own record of what it installed. */
 function isInstalled() {
   const recordFile = join(projectRoot, "node_modules", ".package-lock.json");
@@ -61,12 +66,23 @@ function runNpmCi() {
     cwd: projectRoot,
     stdio: ["ignore", 2, 2],
   });
+  const forward = (signal) => child.kill(signal);
+  for (const signal of SIGNALS) {
+    process.on(signal, forward);
+  }
   return new Promise((resolve, reject) => {
+    child.once("close", () => {
+      for (const signal of SIGNALS) {
+        process.off(signal, forward);
+      }
+    });
     child.once("error", () => {
       reject(new Error("npm was not found: install Node 20 or newer together with npm."));
     });
-    child.once("exit", (code) => {
-      if (code === 0) {
+    child.once("exit", (code, signal) => {
+      if (signal !== null || code === EXIT_INTERRUPTED) {
+        reject(new Error("stopped while it installed; start again to go on."));
+      } else if (code === 0) {
         resolve(undefined);
       } else {
         reject(new Error(`npm ci failed with exit code ${code}: its output above says why.`));

@@ -21,22 +21,20 @@ export async function startLocalWorker(options: {
   readonly bindings: Readonly<Record<string, string>>;
 }): Promise<LocalWorker> {
   bindWorkerdToThisProcess();
+  const settled = convertV4MiniflareOptions({
+    name: "kerbside",
+    host: options.host,
+    port: options.port,
+    cf: false,
+    logRequests: false,
+    compatibilityDate: COMPATIBILITY_DATE,
+    modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
+    bindings: { ...options.bindings },
+    durableObjects: { HUB: { className: "RelayHub", useSQLite: true } },
+  });
   const miniflare = withoutSignalHandlers(
-    () =>
-      new Miniflare(
-        convertV4MiniflareOptions({
-          name: "kerbside",
-          host: options.host,
-          port: options.port,
-          cf: false,
-          logRequests: false,
-          compatibilityDate: COMPATIBILITY_DATE,
-          modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
-          bindings: { ...options.bindings },
-          durableObjects: { HUB: { className: "RelayHub", useSQLite: true } },
-          durableObjectsPersist: options.hubFolder,
-        }),
-      ),
+    // The conversion drops the older options' place for storage.
+    () => new Miniflare({ ...settled, resourcePersistencePath: options.hubFolder }),
   );
   const url = await miniflare.ready;
   return { url: url.origin, stop: () => miniflare.dispose() };

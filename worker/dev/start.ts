@@ -4,7 +4,7 @@
  * standard output is for the one line that scripts read.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AdminApi } from "./admin-api.ts";
@@ -68,6 +68,7 @@ async function bringUp(
 ): Promise<Ready> {
   await assertPortFree({ port: options.relayPort, flag: "--relay-port" });
   await assertPortFree({ port: options.port, flag: "--port" });
+  state.refuseOrphanedRelay();
   const { password, isNew } = state.adminPassword();
   tell("Starting the control plane and the demo console …");
   const demoStart = supervisor.start(demoSpec(state));
@@ -75,6 +76,9 @@ async function bringUp(
   const control = await supervisor.start(controlSpec(state, options));
   const url = String(control["url"]);
   const api = await AdminApi.login(url, ADMIN, password);
+  if (api === null) {
+    throw state.wrongPassword();
+  }
   const relayStart = startRelay({ options, state, supervisor, api, url });
   relayStart.catch(() => null);
   const demo = await demoStart;
@@ -104,7 +108,14 @@ async function startRelay(given: {
     rmSync(tokenFile);
   }
   tell("Starting the relay …");
-  return await supervisor.start(relaySpec(state, options, url));
+  try {
+    return await supervisor.start(relaySpec(state, options, url));
+  } catch (error) {
+    throw new StartError(
+      `${sentenceOf(error)} Its log is in ${join(state.path, "logs", "relay.log")}; ` +
+        "to begin anew: npm start -- --reset",
+    );
+  }
 }
 
 /** The demo console keeps its id over restarts; only where it listens changes. */
@@ -212,8 +223,12 @@ function demoSpec(state: StateFolder) {
 }
 
 function openLog(state: StateFolder, name: string): number {
+  const file = join(state.path, "logs", `${name}.log`);
   mkdirSync(join(state.path, "logs"), { recursive: true });
-  return openSync(join(state.path, "logs", `${name}.log`), "w", 0o600);
+  if (existsSync(file)) {
+    renameSync(file, join(state.path, "logs", `${name}.previous.log`));
+  }
+  return openSync(file, "w", 0o600);
 }
 
 function nextStopSignal(): Promise<string> {

@@ -88,9 +88,25 @@ export class StateFolder {
     return this.#readJson(this.#secretsFile, secretsSchema);
   }
 
+  /** @throws {StartError} when a relay is enrolled with a database that is gone. */
+  refuseOrphanedRelay(): void {
+    const isEnrolled = existsSync(join(this.relayFolder, "identity.json"));
+    if (isEnrolled && !existsSync(this.databaseFile)) {
+      throw this.#corrupt("control.db", "it is missing though a relay is enrolled in it");
+    }
+  }
+
+  /** The sentence for a password that the database does not have. */
+  wrongPassword(): StartError {
+    return this.#corrupt("admin-password", "the database has another one");
+  }
+
   /** The admin's password, made at the first start. */
   adminPassword(): { readonly password: string; readonly isNew: boolean } {
     const isNew = !existsSync(this.adminPasswordFile);
+    if (isNew && existsSync(this.databaseFile)) {
+      throw this.#corrupt("admin-password", "it is missing though there is a database");
+    }
     if (isNew) {
       writePrivateFile(this.adminPasswordFile, toBase64Url(randomBytes(PASSWORD_BYTES)));
     }

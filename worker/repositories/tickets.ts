@@ -115,7 +115,14 @@ export async function takeConsoleFile(
             transaction
               .select({ id: sessions.id })
               .from(sessions)
-              .where(and(eq(sessions.id, tickets.sessionId), ne(sessions.state, "ended"))),
+              .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+              .where(
+                and(
+                  eq(sessions.id, tickets.sessionId),
+                  ne(sessions.state, "ended"),
+                  isNull(consoles.deletedAtMs),
+                ),
+              ),
           ),
         ),
       )

@@ -9,7 +9,7 @@ import { isId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { reasonOf } from "../../control/state-folder.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, type ApiClient, withApi } from "../api-client.ts";
-import { type ConsoleItem, consoleSchema, ticketSchema } from "../api-schemas.ts";
+import { type ConsoleItem, consoleSchema, sessionSchema, ticketSchema } from "../api-schemas.ts";
 import { collectPages } from "../collect-pages.ts";
 import {
   type CliFailure,
@@ -46,10 +46,10 @@ ${API_OPTIONS_HELP}`,
     if (textOption(options, "output") !== null && textOption(options, "viewer") !== null) {
       return fail(misused("Give --output or --viewer, not both."));
     }
-    const fetched = await withApi(options, tools, (client) =>
-      fetchFile(client, positionals[0] ?? ""),
-    );
-    return fetched.ok ? show(fetched.value, options, tools) : fetched;
+    return withApi(options, tools, async (client) => {
+      const fetched = await fetchFile(client, positionals[0] ?? "");
+      return fetched.ok ? show(client, fetched.value, { options, tools }) : fetched;
+    });
   },
 };
 
@@ -57,6 +57,7 @@ interface ConsoleFile {
   readonly name: string;
   readonly text: string;
   readonly expiresAt: string;
+  readonly sessionId: string;
 }
 
 async function fetchFile(
@@ -73,8 +74,8 @@ async function fetchFile(
     return ticket;
   }
   const text = await client.fetchFile(ticket.value.vvUrl);
-  const { expiresAt } = ticket.value;
-  return text.ok ? ok({ name: found.value.name, text: text.value, expiresAt }) : text;
+  const { expiresAt, sessionId } = ticket.value;
+  return text.ok ? ok({ name: found.value.name, text: text.value, expiresAt, sessionId }) : text;
 }
 
 /** By id when it looks like one, else by name; a name that several consoles have is refused. */
@@ -106,18 +107,37 @@ async function findConsole(
 }
 
 async function show(
+  client: ApiClient,
   file: ConsoleFile,
-  options: OptionValues,
-  tools: CliTools,
+  given: { readonly options: OptionValues; readonly tools: CliTools },
 ): Promise<CliOutcome> {
+  const { options, tools } = given;
   const output = textOption(options, "output");
   if (output !== null) {
     return keep(file, output, options, tools);
   }
-  const viewer = textOption(options, "viewer") ?? (await findViewer(tools.environment.searchPath));
-  return viewer === null
-    ? keep(file, `${toFileName(file.name)}.vv`, options, tools)
-    : view(file, viewer);
+  const { searchPath, hasDisplay } = tools.environment;
+  const found = hasDisplay ? await findViewer(searchPath) : null;
+  const viewer = textOption(options, "viewer") ?? found;
+  if (viewer === null) {
+    return keep(file, `${toFileName(file.name)}.vv`, options, tools);
+  }
+  const viewed = await view(file, viewer);
+  return (await whyItFailed(client, file.sessionId)) ?? viewed;
+}
+
+/**
+ * What became of the session, when it never opened. Why: a viewer shows whatever the relay answers
+ * to a ticket as a wrong password, and asks for another one.
+ */
+async function whyItFailed(client: ApiClient, sessionId: string): Promise<CliOutcome | null> {
+  const path = `/api/v1/sessions/${encodeURIComponent(sessionId)}`;
+  const session = await client.call("GET", path, sessionSchema);
+  if (!session.ok || session.value.endReason !== "failed") {
+    return null;
+  }
+  const detail = printable(session.value.endDetail ?? "an admin can see why");
+  return fail(failed(`The console could not be opened: ${detail}.`));
 }
 
 async function view(file: ConsoleFile, viewer: string): Promise<CliOutcome> {
@@ -150,8 +170,9 @@ async function keep(
     return fail(failed(`${path} cannot be written: ${why}.`));
   }
   tools.print(`${path}\n`);
+  const why = tools.environment.hasDisplay ? "" : "There is no display here to open a window on. ";
   tools.note(
-    `Open it before ${printable(file.expiresAt)}: ${VIEWER} ${path}\n` +
+    `${why}Open it before ${printable(file.expiresAt)}: ${VIEWER} ${path}\n` +
       "(Debian and Ubuntu have it in the package virt-viewer.)\n",
   );
   return ok(EXIT.done);

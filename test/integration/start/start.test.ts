@@ -1,6 +1,6 @@
 /** `npm start` as a person meets it: what it prints, what it keeps, and how it fails. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { dirname, join } from "node:path";
@@ -43,6 +43,8 @@ describe("npm start", () => {
 
     const second = await runOnce(ports);
     expect(second.ready).toEqual(first.ready);
+    expect(existsSync(join(stateDir, "hub/do")), "the hubs' storage is kept").toBe(true);
+    expect(hubEpoch("relay.log")).toBe(hubEpoch("relay.previous.log"));
     expect(second.stderr).not.toContain(first.ready.adminPassword);
 
     const moved = { control: await freePort(), relay: await freePort() };
@@ -98,6 +100,29 @@ describe("npm start", () => {
     const { code, stderr } = await fails([]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/The state folder .* is in use by process \d+/);
+  });
+
+  it.each(["admin-password", "control.db", "secrets.json"])(
+    "says what is missing in a state folder, and makes no new one: %s",
+    async (name) => {
+      await runOnce({ control: await freePort(), relay: await freePort() });
+      await rm(join(stateDir, name));
+      for (let tries = 0; tries < 2; tries += 1) {
+        const { code, stderr } = await fails([]);
+        expect(code).toBe(1);
+        expect(stderr).toMatch(new RegExp(`is corrupt \\(${name}: it is missing`));
+      }
+      expect(existsSync(join(stateDir, name))).toBe(false);
+    },
+  );
+
+  it("says that the stored password is not the database's", async () => {
+    await runOnce({ control: await freePort(), relay: await freePort() });
+    await writeFile(join(stateDir, "admin-password"), "another password");
+    const { code, stderr } = await fails([]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("is corrupt (admin-password: the database has another one)");
+    expect(stderr).not.toContain("    at ");
   });
 
   it.each([
@@ -200,6 +225,13 @@ async function fails(args: readonly string[]) {
   const { code } = await child.waitForExit(30_000);
   expect(child.output("stdout")).toBe("");
   return { code, stderr: child.output("stderr") };
+}
+
+/** The life of the hub's storage that the relay was welcomed to, by one of its logs. */
+function hubEpoch(log: string): string {
+  const [, epoch] =
+    /"epoch":"([^"]+)"/.exec(readFileSync(join(stateDir, "logs", log), "utf8")) ?? [];
+  return epoch ?? `none in ${log}`;
 }
 
 /** Processes whose command line names the folder: every part of a start does. */

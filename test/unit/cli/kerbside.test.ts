@@ -28,6 +28,16 @@ const CONSOLE_A = "con_AAAAAAAAAAAAAAAAAAAAAA";
 const CONSOLE_B = "con_BBBBBBBBBBBBBBBBBBBBBB";
 const VV = "[virt-viewer]\ntype=spice\npassword=kst1_x\n";
 
+const SESSION = {
+  id: "ses_1",
+  state: "active",
+  console: { id: CONSOLE_A, name: "web" },
+  user: { id: "usr_1", username: "admin" },
+  relay: { id: "rly_1", name: "relay-1" },
+  createdAt: EXPIRES_AT,
+  endReason: null,
+};
+
 /** A small control plane: one user, three consoles in two pages, everything that commands ask. */
 function answer(url: () => string, request: HeardRequest): FakeAnswer | undefined {
   const { method, path, token, body } = request;
@@ -48,15 +58,7 @@ function answer(url: () => string, request: HeardRequest): FakeAnswer | undefine
     { id: CONSOLE_B, name: "twin", source: "static" },
     { id: "con_CCCCCCCCCCCCCCCCCCCCCC", name: "twin", source: "static" },
   ];
-  const session = {
-    id: "ses_1",
-    state: "active",
-    console: { id: CONSOLE_A, name: "web" },
-    user: { id: "usr_1", username: "admin" },
-    relay: { id: "rly_1", name: "relay-1" },
-    createdAt: EXPIRES_AT,
-    endReason: null,
-  };
+  const session = SESSION;
   switch (`${method} ${path}`) {
     case "GET /api/v1/consoles":
       return { json: { items: consoles.slice(0, 2), nextCursor: "a/b" } };
@@ -75,6 +77,8 @@ function answer(url: () => string, request: HeardRequest): FakeAnswer | undefine
       };
     case "POST /api/v1/auth/logout":
       return { status: 204, text: "" };
+    case "GET /api/v1/sessions/ses_1":
+      return { json: session };
     case "GET /api/v1/sessions":
       return {
         json: {
@@ -103,17 +107,24 @@ function environment(folder: TempFolder, password?: string) {
     XDG_CONFIG_HOME: folder.file("config"),
     HOME: folder.path,
     PATH: folder.file("bin"),
+    DISPLAY: ":0",
+    WAYLAND_DISPLAY: undefined,
     TMPDIR: folder.path,
     KERBSIDE_URL: undefined,
     KERBSIDE_PASSWORD: password,
   };
 }
 
-function kerbside(folder: TempFolder, args: readonly string[], password?: string) {
+function kerbside(
+  folder: TempFolder,
+  args: readonly string[],
+  password?: string,
+  more: Readonly<Record<string, string | undefined>> = {},
+) {
   return runToEnd({
     command: process.execPath,
     args: [LAUNCH, ...args],
-    env: environment(folder, password),
+    env: { ...environment(folder, password), ...more },
     cwd: folder.path,
   });
 }
@@ -337,7 +348,38 @@ describe("kerbside open", () => {
     const left = readdirSync(folder.path).filter((name) => !before.includes(name));
     expect(left.sort()).toEqual(["shown.txt", "shown.vv"]);
     // The one-time address is the credential: the login's token stays out of it.
-    expect(plane.heard.at(-1)).toMatchObject({ path: "/api/v1/vv/one-time", token: null });
+    expect(plane.heard.at(-2)).toMatchObject({ path: "/api/v1/vv/one-time", token: null });
+    expect(plane.heard.at(-1)).toMatchObject({ path: "/api/v1/sessions/ses_1" });
+  });
+
+  it("says why a console did not open, whatever the viewer showed", async () => {
+    await using folder = await makeTempFolder();
+    let url = "";
+    const failure = { endReason: "failed", endDetail: "server.unreachable: connection refused" };
+    await using plane = await startFakeControlPlane((request) =>
+      request.path === "/api/v1/sessions/ses_1"
+        ? { json: { ...SESSION, state: "ended", ...failure } }
+        : answer(() => url, request),
+    );
+    url = plane.url;
+    await loggedIn(folder, plane.url);
+    installViewer(folder);
+    const ended = await kerbside(folder, ["open", CONSOLE_A]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain(
+      "The console could not be opened: server.unreachable: connection refused.",
+    );
+  });
+
+  it("writes the file when there is no display for a viewer", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startPlane();
+    await loggedIn(folder, plane.url);
+    installViewer(folder);
+    const ended = await kerbside(folder, ["open", CONSOLE_A], undefined, { DISPLAY: undefined });
+    expect(ended).toMatchObject({ code: 0, stdout: "web_2J.vv\n" });
+    expect(ended.stderr).toContain("There is no display here");
+    expect(existsSync(folder.file("shown.vv"))).toBe(false);
   });
 
   it("works in one command that logs in for itself and out again", async () => {
