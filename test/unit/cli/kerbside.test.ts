@@ -14,11 +14,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { runToEnd, startChild } from "../../harness/child-process.ts";
 import { makeTempFolder, type TempFolder } from "../../harness/temp-folder.ts";
-import {
-  answerEnrolment,
-  problem,
-  startFakeControlPlane,
-} from "../relay-control/fake-control-plane.ts";
+import { answerEnrolment, startFakeControlPlane } from "../relay-control/fake-control-plane.ts";
 import { answer, CONSOLE_A, CONSOLE_B, EXPIRES_AT, SESSION, VV } from "./fake-answers.ts";
 
 const LAUNCH = fileURLToPath(new URL("../../../relay/cli/launch.mjs", import.meta.url));
