@@ -84,8 +84,9 @@ describe("the relay is killed", () => {
 
     await stack.relay.start();
     expect(await stack.relayState()).toBe("online");
+    await using another = await startTestQemu();
     await using second = await startSpiceGtkClient();
-    await openConsole(second, qemu);
+    await openConsole(second, another);
   });
 
   it("ends its sessions with a reason when it is asked to stop", async () => {
