@@ -3,6 +3,7 @@
  * transaction as the change that it tells of. No event holds a secret.
  */
 import { z } from "zod";
+import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
 const text = z.string().max(1024);
@@ -17,11 +18,26 @@ export const SESSION_END_REASONS = [
   "relay-stopped",
   "relay-lost",
   "relay-restarted",
+  /** The relay was drained and its deadline passed. */
+  "relay-drained",
+  /** A process of the relay crashed. */
+  "relay-fault",
+  /** Nothing moved for as long as its policy allows. */
+  "idle",
+  /** It lasted as long as its policy allows. */
+  "duration-exceeded",
+  /** Another session opened its console, as its policy allows. */
+  "taken-over",
   "never-opened",
   "failed",
 ] as const;
 
 export type SessionEndReason = (typeof SESSION_END_REASONS)[number];
+
+/** Why the control plane ends a session: somebody asked for it, or another session has its console. */
+export const TERMINATE_CAUSES = ["terminated", "taken-over"] as const;
+
+export type TerminateCause = (typeof TERMINATE_CAUSES)[number];
 
 /** Why a presented ticket was refused. */
 export const TICKET_REFUSAL_REASONS = [
@@ -37,6 +53,21 @@ export const TICKET_REFUSAL_REASONS = [
 
 export type TicketRefusalReason = (typeof TICKET_REFUSAL_REASONS)[number];
 
+/** What the firewall found on one channel, coalesced by direction, rule and message. */
+export const firewallFindingSchema = z.object({
+  direction: z.enum(["client", "server"]),
+  /** The rule that was broken. */
+  rule: z.enum(["type", "size", "sub-list", "rate"]),
+  /** The message's number; null where a rule is about no single message. */
+  messageType: z.int().min(0).max(0xffff).nullable(),
+  count: z.int().positive(),
+});
+
+export type FirewallFinding = z.infer<typeof firewallFindingSchema>;
+
+/** Different findings of one channel that are told apart; further ones are not told. */
+export const FIREWALL_FINDINGS_MAX = 16;
+
 const event = <Type extends string, Data extends z.ZodRawShape>(type: Type, data: Data) =>
   z.object({ type: z.literal(type), data: z.object(data) });
 
@@ -51,9 +82,16 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("console.updated", { name: text, fields: text }),
   event("console.deleted", { name: text }),
   event("ticket.issued", { grantId: text, expiresAt: text }),
+  /** No ticket was given: `code` says why, `heldBy` which session was in the way. */
+  event("ticket.denied", { code: text, heldBy: text }),
   event("ticket.withdrawn", { grantId: text, code: text }),
   event("ticket.downloaded", {}),
-  event("ticket.refused", { reason: z.enum(TICKET_REFUSAL_REASONS), channel: text }),
+  event("ticket.refused", {
+    reason: z.enum(TICKET_REFUSAL_REASONS),
+    channel: text,
+    /** Refusals alike that this row stands for. */
+    count: z.int().positive().default(1),
+  }),
   event("session.failed", { code: text, detail: text }),
   event("session.opened", {}),
   event("session.resumed", {}),
@@ -63,6 +101,8 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     serverBytes: bytes,
   }),
   event("session.terminate-requested", {}),
+  /** Another session, on another relay, has its console: its relay is told to end it. */
+  event("session.superseded", { by: text, cause: z.enum(TERMINATE_CAUSES) }),
   event("channel.opened", { channel: z.enum(CHANNEL_NAMES), channelId: z.int() }),
   event("channel.closed", {
     channel: z.enum(CHANNEL_NAMES),
@@ -71,11 +111,20 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     clientBytes: bytes,
     serverBytes: bytes,
   }),
+  event("channel.firewall", {
+    channel: z.enum(CHANNEL_NAMES),
+    channelId: z.int(),
+    mode: z.enum(FIREWALL_MODES),
+    findings: z.array(firewallFindingSchema).max(FIREWALL_FINDINGS_MAX),
+  }),
   event("channel.refused", { channel: text, channelId: z.int(), code: text, detail: text }),
   event("join-token.created", { expiresAt: text }),
   event("relay.enrolled", { name: text, fingerprint: text }),
   event("relay.online", { build: text }),
   event("relay.offline", { code: text }),
+  /** It takes no new sessions, or takes them again. */
+  event("relay.draining", {}),
+  event("relay.serving", {}),
   event("relay.refused", { code: text, detail: text }),
 ]);
 

@@ -11,6 +11,7 @@
  *       ├─ ack (seq, outcome) ─────────────────►│
  *       ├─ events (stream, seq…) ──────────────►│   resent until acked, stored exactly once
  *       │◄───────────────────────── events-ack ─┤
+ *       ├─ serving (draining) ─────────────────►│   route here, or route here no more
  *       ├─ lookup (requestId, ticketHash) ─────►│   a ticket that came before its grant
  *       │◄────────────────────── lookup-answer ─┤
  *
@@ -18,8 +19,15 @@
  * relay's `stream` (the life of its spool). Whoever receives drops what it has already seen.
  */
 import { z } from "zod";
-import { SESSION_END_REASONS, TICKET_REFUSAL_REASONS } from "#shared/audit/events.ts";
+import {
+  FIREWALL_FINDINGS_MAX,
+  firewallFindingSchema,
+  SESSION_END_REASONS,
+  TERMINATE_CAUSES,
+  TICKET_REFUSAL_REASONS,
+} from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 import { relayHostSchema } from "./enrolment.ts";
 import {
@@ -51,6 +59,8 @@ export const relayEventSchema = z.discriminatedUnion("type", [
     clientAddress: shortText,
     /** When the relay knows which session the ticket was for. */
     sessionId: id.nullable(),
+    /** Refusals alike, from one address, that this event stands for. */
+    count: z.int().positive().default(1),
   }),
   /** A channel that was admitted but not linked: by policy, or because the server failed. */
   z.object({
@@ -80,6 +90,15 @@ export const relayEventSchema = z.discriminatedUnion("type", [
     /** Bytes from the client, and from the server, headers included. */
     clientBytes: bytes,
     serverBytes: bytes,
+  }),
+  /** Sent once when a channel on which the firewall found something has ended. */
+  z.object({
+    type: z.literal("channel.firewall"),
+    sessionId: id,
+    channel: z.enum(CHANNEL_NAMES),
+    channelId: z.int(),
+    mode: z.enum(FIREWALL_MODES),
+    findings: z.array(firewallFindingSchema).min(1).max(FIREWALL_FINDINGS_MAX),
   }),
   /** The last channel is gone, or the session was refused before its first one. */
   z.object({
@@ -113,7 +132,13 @@ export const commandSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("grant"), grant: z.string().max(CONTROL_MESSAGE_BYTES_MAX) }),
   /** The grant is void: its ticket must not open a session any more. A living one goes on. */
   z.object({ kind: z.literal("withdraw"), sessionId: id }),
-  z.object({ kind: z.literal("terminate"), sessionId: id, reason: shortText }),
+  z.object({
+    kind: z.literal("terminate"),
+    sessionId: id,
+    reason: shortText,
+    /** Which end reason the session gets. */
+    cause: z.enum(TERMINATE_CAUSES).default("terminated"),
+  }),
 ]);
 
 export type Command = z.infer<typeof commandSchema>;
@@ -130,7 +155,16 @@ export const helloSchema = z.object({
   /** Channels that it can carry at once. */
   channelsMax: z.int().positive(),
   /** Where SPICE clients reach it now; absent: still where it said at enrolment. */
-  advertised: z.object({ host: relayHostSchema, tlsPort: z.int().min(1).max(65_535) }).optional(),
+  advertised: z
+    .object({
+      host: relayHostSchema,
+      tlsPort: z.int().min(1).max(65_535),
+      /** Where it takes HTTP CONNECT; absent: nowhere. */
+      connectPort: z.int().min(1).max(65_535).optional(),
+    })
+    .optional(),
+  /** It takes no new sessions: nothing may be routed to it. */
+  draining: z.boolean().default(false),
 });
 
 export const relayMessageSchema = z.discriminatedUnion("type", [
@@ -146,6 +180,8 @@ export const relayMessageSchema = z.discriminatedUnion("type", [
     stream: id,
     events: z.array(numberedEventSchema).min(1).max(EVENTS_PER_MESSAGE_MAX),
   }),
+  /** It began or ceased to drain; `hello` says the same after a reconnect. */
+  z.object({ type: z.literal("serving"), draining: z.boolean() }),
   z.object({ type: z.literal("lookup"), requestId: id, ticketHash: z.string().length(43) }),
 ]);
 
@@ -174,6 +210,8 @@ export const welcomeSchema = z.object({
   /** The relay's event stream that the hub knows, and the last event it stored of it. */
   stream: id.nullable(),
   storedSeq: sequence,
+  /** Origins (scheme, host, port) whose pages may open web consoles. */
+  webOrigins: z.array(z.string().max(300)).max(16).default([]),
   nowMs: z.int(),
 });
 

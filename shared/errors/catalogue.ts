@@ -13,6 +13,7 @@ export type SpiceErrorName =
   | "INVALID_MAGIC"
   | "INVALID_DATA"
   | "VERSION_MISMATCH"
+  | "NEED_SECURED"
   | "PERMISSION_DENIED"
   | "BAD_CONNECTION_ID"
   | "CHANNEL_NOT_AVAILABLE";
@@ -83,6 +84,13 @@ export const ERRORS = {
     503,
     "No relay can carry this console now; the detail says why. Try again shortly.",
   ),
+  "console.in-use": {
+    fault: "client",
+    retryable: true,
+    httpStatus: 409,
+    spiceError: "PERMISSION_DENIED",
+    hint: "Somebody is watching this console. Wait until that session ends, or end it.",
+  },
   "vv.gone": http(
     "client",
     410,
@@ -123,11 +131,6 @@ export const ERRORS = {
     "INVALID_DATA",
     "Use a client that follows the SPICE protocol.",
   ),
-  "link.capability-missing": spice(
-    "client",
-    "VERSION_MISMATCH",
-    "Use a client with SPICE's mini headers and authentication selection.",
-  ),
   "link.mechanism-unsupported": spice(
     "client",
     "PERMISSION_DENIED",
@@ -139,6 +142,23 @@ export const ERRORS = {
     "Use a client that opens only channels that SPICE defines.",
   ),
   "link.deadline": spice("client", null, "The client took too long to link. Try again.", true),
+  "link.needs-secured": spice("client", "NEED_SECURED", "Connect to the relay's TLS port."),
+  "link.http-invalid": spice(
+    "client",
+    null,
+    "Send an HTTP CONNECT for a console file's host, or a WebSocket upgrade with its token.",
+  ),
+  "link.origin-refused": spice(
+    "client",
+    null,
+    "Open the web console from an origin that the relay is configured for.",
+  ),
+  "link.source-limited": spice(
+    "client",
+    null,
+    "Too many connections or handshakes from one address: close some, then try again.",
+    true,
+  ),
   "link.closed": spice("client", null, "The client left before it was linked.", true),
   "tls.failed": spice(
     "client",
@@ -173,6 +193,18 @@ export const ERRORS = {
     "internal",
     "ERROR",
     "The relay has no room for more channels. Try again shortly.",
+    true,
+  ),
+  "relay.draining": spice(
+    "internal",
+    "ERROR",
+    "The relay takes no new sessions before its maintenance. Ask for a new ticket.",
+    true,
+  ),
+  "relay.worker-lost": spice(
+    "internal",
+    "ERROR",
+    "A process of the relay ended. Open the console again.",
     true,
   ),
   "relay.stopping": spice(
@@ -215,6 +247,11 @@ export const ERRORS = {
     "ERROR",
     "The server refused the channel; the detail has its error.",
   ),
+  "server.proxy-refused": spice(
+    "backend",
+    "ERROR",
+    "The console's HTTP proxy refused the connection; the detail has its answer.",
+  ),
   "server.malformed": spice("backend", "ERROR", "The address does not answer as a SPICE server."),
   "server.capability-missing": spice(
     "backend",
@@ -237,6 +274,16 @@ export const ERRORS = {
     "client",
     null,
     "The peer sent a message whose size is unlawful for its type.",
+  ),
+  "message.sub-list-unlawful": spice(
+    "client",
+    null,
+    "The peer sent a list of sub-messages that is malformed or holds an unlawful one.",
+  ),
+  "message.rate-exceeded": spice(
+    "client",
+    null,
+    "The peer sent more messages than any lawful use of its channel needs.",
   ),
 
   // Between control plane and relay.

@@ -1,11 +1,13 @@
 /**
- * Capability bits of the SPICE link, and the two decisions a relay takes about them: what it offers
- * to a client before it knows the server, and what it tells the server on the client's behalf.
+ * Capability bits of the SPICE link, and the decisions a relay takes about them: what it offers to a
+ * client, knowing the server or not, what it tells the server on the client's behalf, and which
+ * header both then use.
  *
  * A set is an array of 32-bit words as it is on the wire; bit n is bit (n mod 32) of word n/32.
  * Numbers are those of spice-protocol's protocol.h.
  */
 import type { ChannelName } from "./channel-names.ts";
+import type { HeaderKind } from "./header.ts";
 
 /** Words of capability bits, in wire order; absent words are zero. */
 export type CapabilitySet = readonly number[];
@@ -94,15 +96,38 @@ export function serverOffer(channel: ChannelName): LinkCapabilities {
 }
 
 /**
+ * What a relay offers a client on a channel whose server it has linked already: exactly what that
+ * server states there, but with the authentication that the relay itself performs.
+ */
+export function offerFromServer(serverCapabilities: LinkCapabilities): LinkCapabilities {
+  return withRelayAuthentication(serverCapabilities);
+}
+
+/**
  * What the server is told: the client's own sets, so that it uses no codec that the client cannot
  * decode, but with the authentication that the relay itself performs.
  */
 export function clientCapabilitiesForServer(client: LinkCapabilities): LinkCapabilities {
-  const selected = withCapability(client.common, COMMON_CAPABILITY.PROTOCOL_AUTH_SELECTION);
+  return withRelayAuthentication(client);
+}
+
+/**
+ * The header of every message after the link, in both directions: `mini` only when both sides
+ * state MINI_HEADER. A relay passes the client's own sets on, so both legs come to the same answer
+ * when `server` is what the client was offered.
+ */
+export function headerKind(client: LinkCapabilities, server: LinkCapabilities): HeaderKind {
+  const mini = COMMON_CAPABILITY.MINI_HEADER;
+  return hasCapability(client.common, mini) && hasCapability(server.common, mini) ? "mini" : "full";
+}
+
+/** The sets with exactly the authentication that a relay performs on both legs: SPICE tickets. */
+function withRelayAuthentication(stated: LinkCapabilities): LinkCapabilities {
+  const selected = withCapability(stated.common, COMMON_CAPABILITY.PROTOCOL_AUTH_SELECTION);
   const ticketed = withCapability(selected, COMMON_CAPABILITY.AUTH_SPICE);
   return {
     common: withoutCapability(ticketed, COMMON_CAPABILITY.AUTH_SASL),
-    channel: client.channel,
+    channel: stated.channel,
   };
 }
 

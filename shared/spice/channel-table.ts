@@ -19,6 +19,9 @@ export type { MessageRow } from "./message-row.ts";
 /** Who sends the message. */
 export type Direction = "server" | "client";
 
+/** Rows at the index of their number; numbers beyond its end have none either. */
+export type MessageIndex = readonly (MessageRow | null)[];
+
 /**
  * The row of a message, or null when the channel has no such message in that direction. Constant
  * time: the pump asks for each message.
@@ -29,6 +32,14 @@ export function messageRow(
   type: number,
 ): MessageRow | null {
   return ROWS[channel][direction][type] ?? null;
+}
+
+/**
+ * The rows of a channel in one direction at the index of their number, null where there is none:
+ * for whoever looks up one message after another.
+ */
+export function messageIndex(channel: ChannelName, direction: Direction): MessageIndex {
+  return ROWS[channel][direction];
 }
 
 /** Every row of a channel in one direction, base messages first, by number. */
@@ -84,7 +95,7 @@ const OWN_MESSAGES: Readonly<Record<ChannelName, OwnMessages>> = {
 };
 
 /** Rows at the index of their number, null where there is none. */
-function indexRows(base: MessageTable, own: MessageTable): readonly (MessageRow | null)[] {
+function indexRows(base: MessageTable, own: MessageTable): MessageIndex {
   const rows = [...Object.values(base), ...Object.values(own)];
   const length = Math.max(...rows.map((row) => row.type)) + 1;
   const index = Array.from<unknown, MessageRow | null>({ length }, () => null);
@@ -105,4 +116,4 @@ const ROWS = Object.fromEntries(
       },
     ];
   }),
-) as Readonly<Record<ChannelName, Readonly<Record<Direction, readonly (MessageRow | null)[]>>>>;
+) as Readonly<Record<ChannelName, Readonly<Record<Direction, MessageIndex>>>>;

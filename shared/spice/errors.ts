@@ -9,7 +9,9 @@ export type SpiceErrorCode =
   | "link.magic-invalid"
   | "link.version-mismatch"
   | "link.malformed"
+  | "message.rate-exceeded"
   | "message.size-unlawful"
+  | "message.sub-list-unlawful"
   | "message.type-unknown"
   | "server.malformed";
 

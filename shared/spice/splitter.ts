@@ -17,9 +17,11 @@ export type BodyChoice = "pass" | "observe";
 export interface SplitterVisitor {
   /**
    * Called once per message, as soon as its header is complete and before any byte of its body.
-   * Throwing (a SpiceError) ends the stream: the splitter takes no more bytes.
+   * `subListOffset` is where in the body a full header says that sub-messages are listed; 0 for
+   * none and with mini headers. Throwing (a SpiceError) ends the stream: the splitter takes no more
+   * bytes.
    */
-  onHeader(type: number, sizeBytes: number): BodyChoice;
+  onHeader(type: number, sizeBytes: number, subListOffset: number): BodyChoice;
   /**
    * Called for each part of an observed body, in order, with a view into the pushed chunk (do not
    * keep it) and how much of the body came before. Never called for an empty body.
@@ -80,10 +82,13 @@ export class Splitter {
     const end = chunk.length;
     let at = 0;
     while (at < end) {
-      at =
-        this.#bodyLeftBytes > 0
-          ? this.#passBody(chunk, at, visitor)
-          : this.#passHeader(chunk, at, visitor);
+      if (this.#bodyLeftBytes > 0) {
+        at = this.#passBody(chunk, at, visitor);
+      } else if (this.#partialBytes > 0 || end - at < this.#headerBytes) {
+        at = this.#passPartialHeader(chunk, at, visitor);
+      } else {
+        at = this.#passMessages(chunk, at, visitor);
+      }
     }
     this.#ended = false;
   }
@@ -100,12 +105,8 @@ export class Splitter {
     return at + count;
   }
 
-  /** Passes one header, or what of it is in the chunk; returns where the rest begins. */
-  #passHeader(chunk: Uint8Array, at: number, visitor: SplitterVisitor): number {
-    if (this.#partialBytes === 0 && chunk.length - at >= this.#headerBytes) {
-      this.#begin(chunk, at, visitor);
-      return at + this.#headerBytes;
-    }
+  /** Passes what of a header that is cut by a chunk's end is in the chunk. */
+  #passPartialHeader(chunk: Uint8Array, at: number, visitor: SplitterVisitor): number {
     const next = Math.min(chunk.length, at + this.#headerBytes - this.#partialBytes);
     for (let index = at; index < next; index += 1) {
       this.#partial[this.#partialBytes] = chunk[index] ?? 0;
@@ -113,13 +114,32 @@ export class Splitter {
     }
     if (this.#partialBytes === this.#headerBytes) {
       this.#partialBytes = 0;
-      this.#begin(this.#partial, 0, visitor);
+      this.#bodyLeftBytes = this.#begin(this.#partial, 0, visitor);
     }
     return next;
   }
 
-  /** Takes the whole header at `at` of `bytes` and asks the visitor about its message. */
-  #begin(bytes: Uint8Array, at: number, visitor: SplitterVisitor): void {
+  /**
+   * Passes one message after another while they are whole: what a chunk of small ones is made of.
+   * Returns where a body or a header begins that is not.
+   */
+  #passMessages(chunk: Uint8Array, at: number, visitor: SplitterVisitor): number {
+    const end = chunk.length;
+    let headerAt = at;
+    while (end - headerAt >= this.#headerBytes) {
+      const sizeBytes = this.#begin(chunk, headerAt, visitor);
+      const bodyAt = headerAt + this.#headerBytes;
+      if (this.#observed || sizeBytes > end - bodyAt) {
+        this.#bodyLeftBytes = sizeBytes;
+        return bodyAt;
+      }
+      headerAt = bodyAt + sizeBytes;
+    }
+    return headerAt;
+  }
+
+  /** Asks the visitor about the message whose whole header is at `at`; returns its body's size. */
+  #begin(bytes: Uint8Array, at: number, visitor: SplitterVisitor): number {
     const typeAt = at + this.#typeAt;
     const sizeBytes = readU32(bytes, typeAt + 2);
     if (this.#typeAt !== 0) {
@@ -128,9 +148,10 @@ export class Splitter {
       this.#subListOffset = readU32(bytes, typeAt + 6);
     }
     this.#messages += 1;
-    this.#bodyLeftBytes = sizeBytes;
     this.#bodySeenBytes = 0;
-    this.#observed = visitor.onHeader(readU16(bytes, typeAt), sizeBytes) === "observe";
+    const choice = visitor.onHeader(readU16(bytes, typeAt), sizeBytes, this.#subListOffset);
+    this.#observed = choice === "observe";
+    return sizeBytes;
   }
 }
 

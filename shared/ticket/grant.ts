@@ -25,6 +25,8 @@ export const targetSchema = z
       .nullable(),
     /** Subject that the server's certificate must have, as in a .vv file; replaces the host check. */
     hostSubject: z.string().max(1024).nullable(),
+    /** `http://host:port`, with `user:password@` where it wants that: dial through it by CONNECT. */
+    proxy: z.string().max(1024).nullable().default(null),
     /** The server's own SPICE password, sealed for this relay (see seal.ts); null means none. */
     sealedPassword: z.string().max(1024).nullable(),
   })

@@ -76,8 +76,9 @@ export function parseTicket(text: string): ParsedTicket | null {
 }
 
 /**
- * Judges a ticket by its MAC and nothing else: any of `keys` may have made it. The expiry is judged
- * apart ({@link isExpired}), because a channel of a living session may come long after it.
+ * Judges a ticket by its MAC and nothing else: any of `keys` may have made it. Its expiry (the second
+ * of `expiresAtS` is already too late) is judged apart, because a channel of a living session may
+ * come long after it.
  */
 export async function authenticateTicket(
   text: string,
@@ -94,11 +95,6 @@ export async function authenticateTicket(
   const body = fromBase64Url(text.slice(TICKET_PREFIX.length))?.slice(0, BODY_BYTES);
   assert(body !== undefined, "a parsed ticket decodes");
   return equalBytes(await macOf(named.key, body), ticket.mac) ? ok(ticket) : fail("forged");
-}
-
-/** Whether the ticket's time is over; the second of expiry itself is already too late. */
-export function isExpired(ticket: TicketFields, nowMs: number): boolean {
-  return nowMs >= ticket.expiresAtS * 1000;
 }
 
 /** What is stored and compared in a ticket's stead: base64url of its SHA-256. */

@@ -3,7 +3,7 @@
  * SPICE_MSG_PLAYBACK_*, SPICE_MSG_RECORD_*, SPICE_MSGC_RECORD_*; sizes from spice.proto,
  * PlaybackChannel and RecordChannel). Clients send base messages only on playback.
  */
-import { KIB, messageTable, MIB } from "../message-row.ts";
+import { KIB, messageTable, MIB, QUIET } from "../message-row.ts";
 
 /** One packet of sound; a second of raw 48 kHz stereo has 192 kB and packets are far shorter. */
 const AUDIO_PACKET_BYTES_MAX = MIB;
@@ -21,7 +21,7 @@ export const PLAYBACK_SERVER = messageTable({
   PLAYBACK_STOP: [104, 0],
   PLAYBACK_VOLUME: [105, 1, VOLUME_BYTES_MAX],
   PLAYBACK_MUTE: [106, 1],
-  PLAYBACK_LATENCY: [107, 4],
+  PLAYBACK_LATENCY: [107, 4, 4, QUIET],
 });
 
 export const RECORD_SERVER = messageTable({
@@ -34,5 +34,5 @@ export const RECORD_SERVER = messageTable({
 export const RECORD_CLIENT = messageTable({
   RECORD_DATA: [101, 4, AUDIO_PACKET_BYTES_MAX],
   RECORD_MODE: [102, 6, AUDIO_MODE_BYTES_MAX],
-  RECORD_START_MARK: [103, 4],
+  RECORD_START_MARK: [103, 4, 4, QUIET],
 });

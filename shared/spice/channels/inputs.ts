@@ -3,7 +3,7 @@
  * SPICE_MSGC_INPUTS_*; sizes from spice.proto, InputsChannel, where button masks and keyboard
  * modifiers are 16 bits wide).
  */
-import { messageTable } from "../message-row.ts";
+import { messageTable, QUIET } from "../message-row.ts";
 
 /** Scancodes of one key event, one after another; the longest real one (Pause) has six bytes. */
 const SCANCODE_BYTES_MAX = 64;
@@ -11,7 +11,7 @@ const SCANCODE_BYTES_MAX = 64;
 export const INPUTS_SERVER = messageTable({
   INPUTS_INIT: [101, 2],
   INPUTS_KEY_MODIFIERS: [102, 2],
-  INPUTS_MOUSE_MOTION_ACK: [111, 0],
+  INPUTS_MOUSE_MOTION_ACK: [111, 0, 0, QUIET],
 });
 
 export const INPUTS_CLIENT = messageTable({
