@@ -4,8 +4,11 @@
  * other may flow off for a bounded time; when the session ends, both end at once.
  */
 import type { Duplex } from "node:stream";
+import type { FirewallMode } from "#shared/policy/policy.ts";
 import type { ChannelName } from "#shared/spice/channel-names.ts";
+import type { HeaderKind } from "#shared/spice/header.ts";
 import type { ChannelEnd } from "../sessions/ports.ts";
+import { ChannelFirewall, type ChannelFirewallOptions } from "./firewall.ts";
 import { MessageJudge } from "./message-judge.ts";
 import { Pump } from "./pump.ts";
 
@@ -19,10 +22,20 @@ export interface RunChannelOptions {
   readonly client: Duplex;
   readonly server: Duplex;
   readonly channel: ChannelName;
+  /** What both sides agreed on. */
+  readonly headerKind: HeaderKind;
+  readonly firewall: FirewallMode;
   /** Aborting ends both sides at once; the reason is a ChannelEnd. */
   readonly signal: AbortSignal;
   readonly endLingerMs: number;
+  /** Milliseconds of any clock. */
+  readonly nowMs: () => number;
+  /** The client leg is TLS with SPICE directly in it (see PumpOptions). */
+  readonly splitsLastMessage: boolean;
   readonly onConnectionId: (connectionId: number) => void;
+  /** Something other than housekeeping flowed, either way. Called once a second at most. */
+  readonly onActivity: () => void;
+  readonly onFinding: ChannelFirewallOptions["onFinding"];
   readonly traffic: TrafficTotals;
 }
 
@@ -54,6 +67,8 @@ class ChannelRun {
   readonly #resolve: (end: ChannelEnd) => void;
   readonly #client: Side;
   readonly #server: Side;
+  readonly #firewall: ChannelFirewall;
+  #activityAtMs = -Infinity;
   #cause: Cause | null = null;
   #linger: NodeJS.Timeout | null = null;
   #isDone = false;
@@ -61,6 +76,8 @@ class ChannelRun {
   constructor(options: RunChannelOptions, resolve: (end: ChannelEnd) => void) {
     this.#options = options;
     this.#resolve = resolve;
+    const { channel, firewall: mode, onFinding } = options;
+    this.#firewall = new ChannelFirewall({ channel, mode, onFinding });
     this.#client = this.#makeSide("client");
     this.#server = this.#makeSide("server");
   }
@@ -79,15 +96,19 @@ class ChannelRun {
   }
 
   #makeSide(name: SideName): Side {
-    const { client, server, channel, onConnectionId, traffic } = this.#options;
+    const { client, server, headerKind, splitsLastMessage, nowMs, traffic } = this.#options;
     const stream = name === "client" ? client : server;
     const pump = new Pump({
       from: stream,
       to: name === "client" ? server : client,
-      judge: new MessageJudge({ channel, direction: name, onConnectionId }),
+      headerKind,
+      judge: this.#makeJudge(name),
+      splitsLastMessage: splitsLastMessage && name === "server",
+      nowMs,
       onForwarded: (byteCount) => {
         traffic[`${name}Bytes`] += byteCount;
       },
+      onActivity: this.#onActivity,
       onViolation: (code, detail) => {
         this.#violated(name, { by: name, code, detail });
       },
@@ -95,6 +116,21 @@ class ChannelRun {
     const state = { hasEnded: false, hasFinished: false, isClosed: false, error: null };
     return { name, stream, pump, ...state };
   }
+
+  #makeJudge(direction: SideName): MessageJudge {
+    const { channel, headerKind, onConnectionId } = this.#options;
+    const firewall = this.#firewall;
+    return new MessageJudge({ channel, direction, headerKind, firewall, onConnectionId });
+  }
+
+  readonly #onActivity = (nowMs: number): void => {
+    const sinceMs = nowMs - this.#activityAtMs;
+    // A clock that was set back must not silence the channel.
+    if (sinceMs >= ACTIVITY_INTERVAL_MS || sinceMs < 0) {
+      this.#activityAtMs = nowMs;
+      this.#options.onActivity();
+    }
+  };
 
   #watch(side: Side, other: Side): void {
     side.stream.on("error", (error) => {
@@ -172,12 +208,17 @@ class ChannelRun {
       side.stream.destroy();
     }
     const { by, code, detail } = this.#cause ?? { by: "relay", code: "closed", detail: "" };
+    const findings = this.#firewall.findings();
     this.#resolve({
       by,
       code,
       detail,
       clientBytes: this.#client.pump.forwardedBytes,
       serverBytes: this.#server.pump.forwardedBytes,
+      ...(findings.length === 0 ? {} : { findings }),
     });
   }
 }
+
+/** Whoever measures idleness does so in seconds. */
+const ACTIVITY_INTERVAL_MS = 1_000;

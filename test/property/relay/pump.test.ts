@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeMiniHeader } from "#shared/spice/header.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
+import { ChannelFirewall } from "../../../relay/pump/firewall.ts";
 import { MessageJudge } from "../../../relay/pump/message-judge.ts";
 import { Pump } from "../../../relay/pump/pump.ts";
 import { encodeMainInit, SESSION_ID } from "../../harness/relay/fake-spice-server.ts";
@@ -56,11 +57,17 @@ async function run(chunks: readonly Buffer[], direction: "client" | "server"): P
   const pump = new Pump({
     from,
     to,
+    headerKind: "mini",
     judge: new MessageJudge({
       channel: "main",
       direction,
+      headerKind: "mini",
+      firewall: new ChannelFirewall({ channel: "main", mode: "enforce", onFinding() {} }),
       onConnectionId: (id) => connectionIds.push(id),
     }),
+    splitsLastMessage: true,
+    nowMs: () => 0,
+    onActivity() {},
     onForwarded: (count) => {
       meteredBytes += count;
     },
@@ -157,10 +164,21 @@ describe("the pump", () => {
     const judge = new MessageJudge({
       channel: "display",
       direction: "server",
+      headerKind: "mini",
+      firewall: new ChannelFirewall({ channel: "display", mode: "enforce", onFinding() {} }),
       onConnectionId() {},
     });
-    const options = { from, to, judge, onForwarded() {}, onViolation() {} };
-    new Pump(options).start();
+    new Pump({
+      from,
+      to,
+      headerKind: "mini",
+      judge,
+      splitsLastMessage: true,
+      nowMs: () => 0,
+      onForwarded() {},
+      onActivity() {},
+      onViolation() {},
+    }).start();
     for (let turn = 0; turn < 50; turn += 1) {
       await new Promise(setImmediate);
     }

@@ -1,12 +1,20 @@
 import { describe, expect, it } from "vitest";
 import {
+  awaitsReturn,
   judgeLater,
   judgeMain,
+  judgeViewer,
   type MainFacts,
   sessionEndReason,
 } from "../../../relay/sessions/admission-rules.ts";
 
-const facts: MainFacts = { connectionId: 0, expired: false, used: false, held: true };
+const facts: MainFacts = {
+  connectionId: 0,
+  expired: false,
+  used: false,
+  held: true,
+  awaited: false,
+};
 
 describe("a main channel", () => {
   it.each<[Partial<MainFacts>, string]>([
@@ -18,6 +26,9 @@ describe("a main channel", () => {
     [{ expired: true, used: true }, "expired"],
     [{ connectionId: 1 }, "no-session"],
     [{ connectionId: 1, expired: true }, "no-session"],
+    [{ awaited: true, used: true, held: false }, "reopen"],
+    [{ awaited: true, used: true, held: false, expired: true }, "reopen"],
+    [{ awaited: true, connectionId: 7 }, "no-session"],
   ])("%j is judged %s", (changed, verdict) => {
     expect(judgeMain({ ...facts, ...changed })).toBe(verdict);
   });
@@ -39,9 +50,44 @@ describe("a later channel", () => {
   );
 });
 
+describe("a second viewer", () => {
+  it.each([
+    [false, "refuse", "open"],
+    [false, "take-over", "open"],
+    [true, "refuse", "refuse"],
+    [true, "take-over", "take-over"],
+  ] as const)("console taken %j, rule %s: %s", (isTaken, rule, verdict) => {
+    expect(judgeViewer(isTaken, rule)).toBe(verdict);
+  });
+});
+
+describe("a lost main channel", () => {
+  const open = { opened: true, reconnectWindowS: 30 };
+
+  it.each([
+    ["client", "closed", open, true],
+    ["client", "closed", { opened: true, reconnectWindowS: 0 }, false],
+    ["client", "closed", { opened: false, reconnectWindowS: 30 }, false],
+    ["server", "closed", open, false],
+    ["relay", "closed", open, false],
+    ["client", "message.size-unlawful", open, false],
+    ["relay", "terminated", open, false],
+    ["relay", "relay.worker-lost", open, false],
+  ] as const)("ended by the %s with %s, %j: its session waits %j", (by, code, state, waits) => {
+    expect(awaitsReturn({ by, code }, state)).toBe(waits);
+  });
+});
+
 describe("a session's end", () => {
   it.each([
     ["terminated", "relay", true, "terminated"],
+    ["taken-over", "relay", true, "taken-over"],
+    ["idle", "relay", true, "idle"],
+    ["duration-exceeded", "relay", true, "duration-exceeded"],
+    ["drained", "relay", true, "relay-drained"],
+    ["relay.worker-lost", "relay", true, "relay-fault"],
+    ["message.sub-list-unlawful", "client", true, "protocol-violation"],
+    ["message.rate-exceeded", "client", true, "protocol-violation"],
     ["relay.stopping", "relay", true, "relay-stopped"],
     ["message.type-unknown", "client", true, "protocol-violation"],
     ["message.size-unlawful", "server", true, "protocol-violation"],

@@ -1,7 +1,6 @@
 /** Metrics and health: what they answer, and that their troubles are nobody else's. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { Server } from "node:net";
-import { Registry } from "prom-client";
 import { expect, it } from "vitest";
 import { type HealthServer, startHealthServer } from "../../../relay/telemetry/health-server.ts";
 
@@ -17,7 +16,7 @@ async function start(): Promise<{ readonly health: HealthServer; readonly server
   subscribe(name, onListen);
   const health = await startHealthServer({
     port: 0,
-    registry: new Registry(),
+    metrics: async () => "# none\n",
     health: () => HEALTH,
   });
   unsubscribe(name, onListen);

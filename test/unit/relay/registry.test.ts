@@ -1,106 +1,29 @@
 /** The registry without sockets: admission, races, commands, and how sessions end. */
-import { randomBytes } from "node:crypto";
 import { generateKeyPair } from "jose";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { TicketRefusalReason } from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import type { Failure } from "#shared/errors/catalogue.ts";
-import { type DataPlaneLimits, withLimits } from "../../../relay/limits.ts";
+import type { DataPlaneLimits } from "../../../relay/limits.ts";
 import { KeyRing } from "../../../relay/sessions/key-ring.ts";
-import type { AdmittedChannel, ChannelEnd, Presented } from "../../../relay/sessions/ports.ts";
-import { Registry } from "../../../relay/sessions/registry.ts";
-import { type FakeControl, makeControl } from "../../harness/relay/fake-control.ts";
-import { RecordedEvents } from "../../harness/relay/recorded-events.ts";
+import type { AdmittedChannel, ChannelEnd } from "../../../relay/sessions/ports.ts";
+import { type FakeControl, makeControl, makeTicketKey } from "../../harness/relay/fake-control.ts";
+import { BENCH_START_MS, closed, RegistryBench } from "../../harness/relay/registry-bench.ts";
 
 type Answer = Result<string, TicketRefusalReason>;
-
-const START_MS = 1_800_000_000_000;
-
-class Bench {
-  nowMs = START_MS;
-  readonly events = new RecordedEvents();
-  readonly lookups: string[] = [];
-  answer: (hash: string) => Promise<Answer> = async () => fail("unknown");
-  readonly control: FakeControl;
-  readonly registry: Registry;
-
-  constructor(control: FakeControl, limits: Partial<DataPlaneLimits>, keyRing = control.ring) {
-    this.control = control;
-    this.registry = new Registry({
-      keyRing,
-      lookup: {
-        lookup: async (hash) => {
-          this.lookups.push(hash);
-          return this.answer(hash);
-        },
-      },
-      events: this.events,
-      observer: {
-        ticketRefused: () => {},
-        channelRefused: () => {},
-        channelOpened: () => {},
-        channelEnded: () => {},
-        sessionEnded: () => {},
-      },
-      limits: withLimits(limits),
-      nowMs: () => this.nowMs,
-      randomBytes,
-    });
-  }
-
-  async push(grant: string): Promise<Failure | null> {
-    return this.registry.apply({ kind: "grant", grant });
-  }
-
-  async admit(
-    password: string,
-    presented: Partial<Presented> = {},
-  ): Promise<Result<AdmittedChannel, Failure>> {
-    return this.registry.admit({
-      password,
-      channel: "main",
-      channelId: 0,
-      connectionId: 0,
-      clientAddress: "192.0.2.1",
-      ...presented,
-    });
-  }
-
-  async admitted(password: string, presented: Partial<Presented> = {}): Promise<AdmittedChannel> {
-    const result = await this.admit(password, presented);
-    if (!result.ok) {
-      throw new Error(result.error.code);
-    }
-    return result.value;
-  }
-
-  async code(password: string, presented: Partial<Presented> = {}): Promise<string> {
-    const result = await this.admit(password, presented);
-    return result.ok ? "admitted" : result.error.code;
-  }
-}
 
 let control: FakeControl;
 
 beforeEach(async () => {
-  control = await makeControl(() => START_MS);
+  control = await makeControl(() => BENCH_START_MS);
 });
 
-function makeBench(limits: Partial<DataPlaneLimits> = {}): Bench {
-  return new Bench(control, limits);
+function makeBench(limits: Partial<DataPlaneLimits> = {}): RegistryBench {
+  return new RegistryBench(control, limits);
 }
-
-const closed = (by: ChannelEnd["by"], clientBytes = 0, serverBytes = 0): ChannelEnd => ({
-  by,
-  code: "closed",
-  detail: "",
-  clientBytes,
-  serverBytes,
-});
 
 describe("keys", () => {
   it("are needed before anything can be verified", async () => {
-    const bench = new Bench(control, {}, new KeyRing());
+    const bench = new RegistryBench(control, {}, new KeyRing());
     const { ticket, grant } = await control.issue();
     expect(await bench.code(ticket)).toBe("ticket.unverifiable");
     expect(await bench.code("no ticket")).toBe("ticket.malformed");
@@ -156,6 +79,7 @@ describe("a pushed grant", () => {
       tlsPort: 5901,
       ca: null,
       hostSubject: "CN=hv1",
+      proxy: null,
       password: "hypervisor's own",
     });
   });
@@ -183,9 +107,9 @@ describe("a ticket", () => {
     for (const { grant } of issued) {
       await bench.push(grant);
     }
-    bench.nowMs = START_MS + 59_999;
+    bench.clock.set(BENCH_START_MS + 59_999);
     expect(await bench.code(issued[0]?.ticket ?? "")).toBe("admitted");
-    bench.nowMs = START_MS + 60_000;
+    bench.clock.set(BENCH_START_MS + 60_000);
     expect(await bench.code(issued[1]?.ticket ?? "")).toBe("ticket.expired");
   });
 
@@ -194,9 +118,9 @@ describe("a ticket", () => {
     const { ticket, grant } = await control.issue({ expiresInS: 60 });
     await bench.push(grant);
     (await bench.admitted(ticket)).end(closed("client"));
-    bench.nowMs = START_MS + 60_999;
+    bench.clock.set(BENCH_START_MS + 60_999);
     bench.registry.sweep();
-    bench.nowMs = START_MS;
+    bench.clock.set(BENCH_START_MS);
     expect(await bench.code(ticket)).toBe("ticket.used");
     expect(bench.lookups).toEqual([]);
   });
@@ -219,7 +143,10 @@ describe("a ticket", () => {
     const codes = await Promise.all(Array.from({ length: 20 }, () => bench.code(ticket)));
     expect(codes.filter((code) => code === "admitted")).toHaveLength(1);
     expect(codes.filter((code) => code === "ticket.used")).toHaveLength(19);
-    expect(bench.events.of("ticket.refused")).toHaveLength(19);
+    bench.clock.advance(60_000);
+    bench.registry.sweep();
+    const told = bench.events.of("ticket.refused").map((event) => event.count);
+    expect(told).toEqual([1, 1, 1, 1, 1, 14]);
   });
 });
 
@@ -312,7 +239,7 @@ describe("a look-up", () => {
     bench.answer = async () => answer.promise;
     const waiting = bench.code(ticket);
     await vi.waitUntil(() => bench.lookups.length > 0);
-    await bench.registry.apply({ kind, sessionId, reason: "x" });
+    await bench.registry.apply({ kind, sessionId, reason: "x", cause: "terminated" });
     answer.resolve(ok(grant));
     expect(await waiting).toBe("ticket.unknown");
     expect(bench.registry.snapshot()).toEqual([]);
@@ -334,6 +261,18 @@ describe("a later channel", () => {
     main.learnConnectionId(7);
     main.learnConnectionId(8);
     expect(await bench.code(ticket, { ...display, connectionId: 8 })).toBe("ticket.no-session");
+    expect(await bench.code(ticket, display)).toBe("admitted");
+  });
+
+  it("joins by another relay's ticket too, long after its use was forgotten", async () => {
+    const bench = makeBench({ usedTicketMarginMs: 0 });
+    const { ticket, grant } = await control.issue({ ticketKey: makeTicketKey() });
+    await bench.push(grant);
+    const main = await bench.admitted(ticket);
+    main.opened();
+    main.learnConnectionId(7);
+    bench.clock.advance(3_600_000);
+    bench.registry.sweep();
     expect(await bench.code(ticket, display)).toBe("admitted");
   });
 
@@ -368,11 +307,9 @@ describe("a later channel", () => {
 });
 
 describe("a session's end", () => {
-  afterEach(() => {
-    vi.useRealTimers();
-  });
-
-  async function openWithDisplay(bench: Bench): Promise<[AdmittedChannel, AdmittedChannel]> {
+  async function openWithDisplay(
+    bench: RegistryBench,
+  ): Promise<[AdmittedChannel, AdmittedChannel]> {
     const { ticket, grant } = await control.issue();
     await bench.push(grant);
     const main = await bench.admitted(ticket);
@@ -406,17 +343,16 @@ describe("a session's end", () => {
   });
 
   it("gives the other channels a grace, and then ends them", async () => {
-    vi.useFakeTimers();
     const bench = makeBench({ mainGraceMs: 500 });
     const [main, display] = await openWithDisplay(bench);
     main.end(closed("server"));
-    vi.advanceTimersByTime(499);
+    bench.clock.advance(499);
     expect(display.signal.aborted).toBe(false);
-    vi.advanceTimersByTime(1);
+    bench.clock.advance(1);
     expect(display.signal.aborted).toBe(true);
     display.end(display.signal.reason as ChannelEnd);
     expect(bench.events.of("session.ended")).toMatchObject([{ reason: "server-closed" }]);
-    expect(vi.getTimerCount()).toBe(0);
+    expect(bench.clock.timerCount).toBe(0);
   });
 
   it("keeps its first reason: terminated, though main then ends by itself", async () => {
