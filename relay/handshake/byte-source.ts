@@ -81,6 +81,11 @@ export class ByteSource {
     });
   }
 
+  /** Our own side wants no more: a read under way fails, and every further one. */
+  giveUp(): void {
+    this.#fail(new ByteSourceError("closed", "given up"));
+  }
+
   /** Lets go of the stream; unread bytes stay in it. */
   release(): void {
     this.endPhase();

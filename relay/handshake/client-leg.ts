@@ -1,24 +1,21 @@
 /**
- * The client leg: here we are the SPICE server. Reads the link message, offers a key and what
- * spice-server usually offers, and reads the ticket. It tells the client no result: that waits
- * until the hypervisor has let us in.
+ * The client leg: here we are the SPICE server. Reads the link message, offers a key and the
+ * capabilities it is told to, and reads the ticket. It tells the client no result: that waits until
+ * the hypervisor has let us in.
  */
 import type { Duplex } from "node:stream";
 import type { Result } from "#shared/base/result.ts";
-import { errorRow, type Failure } from "#shared/errors/catalogue.ts";
+import type { Failure } from "#shared/errors/catalogue.ts";
 import {
   COMMON_CAPABILITY,
   hasCapability,
   type LinkCapabilities,
-  serverOffer,
 } from "#shared/spice/capabilities.ts";
 import { channelName, type ChannelName } from "#shared/spice/channel-names.ts";
 import {
   AUTH_MECHANISM,
   AUTH_MECHANISM_BYTES,
-  encodeLinkError,
   encodeLinkReply,
-  encodeLinkResult,
   ENCRYPTED_TICKET_BYTES,
   LINK_ERROR,
   LINK_HEADER_BYTES,
@@ -39,9 +36,6 @@ export interface ClientLink {
   readonly capabilities: LinkCapabilities;
 }
 
-/** Which of the server's two answers a refusal has to take the form of. */
-export type ClientStage = "reply" | "result";
-
 /** The client's link message, judged from its header on. */
 export async function readClientLink(
   source: ByteSource,
@@ -56,36 +50,35 @@ export async function readClientLink(
     if (channel === null) {
       throw new LegFailure("link.channel-unknown", `channel type ${message.channelType}`);
     }
-    const common = message.commonCapabilities;
-    for (const name of ["PROTOCOL_AUTH_SELECTION", "MINI_HEADER"] as const) {
-      if (!hasCapability(common, COMMON_CAPABILITY[name])) {
-        throw new LegFailure("link.capability-missing", name);
-      }
-    }
     return {
       connectionId: message.connectionId,
       channel,
       channelId: message.channelId,
-      capabilities: { common, channel: message.channelCapabilities },
+      capabilities: {
+        common: message.commonCapabilities,
+        channel: message.channelCapabilities,
+      },
     };
   });
 }
 
 /**
  * Offers the key and reads the ticket: the client's SPICE password. One that was not encrypted with
- * the key, or is too long, comes out as the empty text, which no ticket is.
+ * the key, or is too long, comes out as the empty text, which no ticket is. A client without
+ * PROTOCOL_AUTH_SELECTION sends the ticket at once (spice-server, reds.cpp).
  */
 export async function exchangeTicket(
   source: ByteSource,
   stream: Duplex,
   exchange: {
+    readonly link: ClientLink;
     readonly key: LinkKey;
-    readonly channel: ChannelName;
+    readonly offer: LinkCapabilities;
     readonly deadlineMs: number;
   },
 ): Promise<Result<string, Failure>> {
   return judgeLeg("client", async () => {
-    const offer = serverOffer(exchange.channel);
+    const { link, offer } = exchange;
     source.beginPhase(exchange.deadlineMs);
     stream.write(
       encodeLinkReply({
@@ -95,24 +88,16 @@ export async function exchangeTicket(
         channelCapabilities: offer.channel,
       }),
     );
-    const mechanism = parseAuthMechanism(await source.read(AUTH_MECHANISM_BYTES));
-    if (mechanism !== AUTH_MECHANISM.spice) {
-      throw new LegFailure("link.mechanism-unsupported", `mechanism ${mechanism}`);
+    if (hasCapability(link.capabilities.common, COMMON_CAPABILITY.PROTOCOL_AUTH_SELECTION)) {
+      const mechanism = parseAuthMechanism(await source.read(AUTH_MECHANISM_BYTES));
+      if (mechanism !== AUTH_MECHANISM.spice) {
+        throw new LegFailure("link.mechanism-unsupported", `mechanism ${mechanism}`);
+      }
     }
     const ciphertext = await source.read(ENCRYPTED_TICKET_BYTES);
     source.endPhase();
     return passwordOf(exchange.key.decrypt(ciphertext));
   });
-}
-
-/** What to tell a client that is refused at that stage; null when SPICE has no word for it. */
-export function encodeRefusal(stage: ClientStage, failure: Failure): Uint8Array | null {
-  const name = errorRow(failure.code).spiceError;
-  if (name === null) {
-    return null;
-  }
-  const error = LINK_ERROR[name];
-  return stage === "reply" ? encodeLinkError(error) : encodeLinkResult(error);
 }
 
 /** The text before the first NUL, as spice-server reads it (reds.cpp, reds_handle_ticket). */

@@ -1,156 +1,206 @@
 /**
- * Opens the connection to a hypervisor: TCP over IPv4 or IPv6, then TLS whenever the target has a
- * TLS port. TLS never falls back to plain. The target's CA, when it names one, is the only anchor;
- * its host subject, when it names one, is checked in the host name's stead, after the chain.
+ * Opens the connection to a hypervisor: TCP over IPv4 or IPv6, to it or to its HTTP proxy, then TLS
+ * whenever the target has a TLS port. TLS never falls back to plain, nor a proxy to a direct
+ * connection. Whom it trusts is decided in server-trust.ts. Promises that a failed or aborted
+ * attempt leaves no socket and no timer, and that a successful one leaves nothing of the target
+ * (its password least of all) referenced by the stream.
  */
-import { connect, isIP, type Socket } from "node:net";
+import type { LookupFunction, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { checkServerIdentity, connect as connectTls, type PeerCertificate } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import { assert } from "#shared/base/assert.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { ErrorCode, Failure } from "#shared/errors/catalogue.ts";
-import { matchesSubject } from "#shared/spice/host-subject.ts";
+import { connectDirect } from "../pump/direct-socket.ts";
 import type { DialTarget } from "../sessions/ports.ts";
-import { certificateSubject } from "./certificate-subject.ts";
+import { parseProxyAddress, requestTunnel } from "./http-tunnel.ts";
+import {
+  identityCheck,
+  namesCertificate,
+  serverNameOf,
+  trustAnchors,
+  type IdentityCheck,
+} from "./server-trust.ts";
+
+/** What of a target says how to reach it. */
+export type DialRoute = Omit<DialTarget, "password">;
 
 export interface DialOptions {
-  /** For name, connection and TLS together. */
+  /** For name, connection, proxy and TLS together. */
   readonly deadlineMs: number;
   readonly keepAliveIdleMs: number;
   /** Aborting ends the attempt at once; the failure is then `server.unreachable`. */
   readonly signal: AbortSignal;
+  /** Resolves names in the system resolver's stead; tests have no names of their own. */
+  readonly lookup?: LookupFunction;
 }
 
-/** A connected, and where wanted secured, stream; half-open is allowed on it. */
+/**
+ * A connected, and where wanted secured, stream; half-open is allowed on it, and its errors have a
+ * listener. The look-up of a name runs in the thread pool that also makes keys: the deadline ends
+ * the waiting for it, not the look-up itself.
+ */
 export async function dialTarget(
-  target: DialTarget,
+  route: DialRoute,
   options: DialOptions,
 ): Promise<Result<Duplex, Failure>> {
-  if (target.ca !== null && !target.ca.includes(PEM_CERTIFICATE)) {
-    // Why here: to Node an empty CA means the public roots, the opposite of what was asked for.
+  if (route.ca !== null && !namesCertificate(route.ca)) {
     return fail({ code: "server.tls-failed", detail: "the target's CA holds no certificate" });
   }
   if (options.signal.aborted) {
     return fail({ code: "server.unreachable", detail: GIVEN_UP });
   }
-  const attempt: Attempt = { stage: "connecting", mismatch: false, sockets: [] };
-  const outcome = Promise.withResolvers<Result<Duplex, Failure>>();
-  const settle = (code: ErrorCode, detail: string): void => {
-    outcome.resolve(fail({ code, detail }));
-  };
+  const attempt = new Attempt();
   const timer = setTimeout(() => {
-    settle("server.deadline", `${attempt.stage}: nothing within ${options.deadlineMs} ms`);
+    attempt.fail("server.deadline", `${attempt.stage}: nothing within ${options.deadlineMs} ms`);
   }, options.deadlineMs);
   const onAbort = (): void => {
-    settle("server.unreachable", GIVEN_UP);
+    attempt.fail("server.unreachable", GIVEN_UP);
   };
   options.signal.addEventListener("abort", onAbort);
-  start(target, { attempt, options, resolve: outcome.resolve });
-  const result = await outcome.promise;
+  start(route, attempt, options);
+  const result = await attempt.outcome;
   clearTimeout(timer);
   options.signal.removeEventListener("abort", onAbort);
-  if (!result.ok) {
-    for (const socket of attempt.sockets) {
-      socket.destroy();
-    }
-  }
+  attempt.letGo(!result.ok);
   return result;
 }
 
-interface Attempt {
-  stage: "connecting" | "securing";
-  mismatch: boolean;
-  readonly sockets: Socket[];
+type Stage = "connecting" | "asking the proxy" | "securing";
+
+/** Sockets of one attempt, and its one outcome: what comes first counts. */
+class Attempt {
+  readonly #sockets: Socket[] = [];
+  readonly #settled = Promise.withResolvers<Result<Duplex, Failure>>();
+  stage: Stage = "connecting";
+  identity: IdentityCheck | null = null;
+
+  get outcome(): Promise<Result<Duplex, Failure>> {
+    return this.#settled.promise;
+  }
+
+  succeed(stream: Duplex): void {
+    this.#settled.resolve(ok(stream));
+  }
+
+  fail(code: ErrorCode, detail: string): void {
+    this.#settled.resolve(fail({ code, detail: detail.slice(0, DETAIL_CHARACTERS_MAX) }));
+  }
+
+  watch(socket: Socket): void {
+    this.#sockets.push(socket);
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
+  }
+
+  /** The sockets know nothing of this attempt any more. */
+  letGo(isToDestroy: boolean): void {
+    for (const socket of this.#sockets) {
+      // Why: an error that comes after this must still find a listener.
+      socket.on("error", ignoreError);
+      socket.off("error", this.#onError);
+      socket.off("close", this.#onClose);
+      if (isToDestroy) {
+        socket.destroy();
+      }
+    }
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.fail(this.#failureCode(), describe(error));
+  };
+
+  readonly #onClose = (): void => {
+    this.fail(this.#failureCode(), "the connection was closed");
+  };
+
+  #failureCode(): ErrorCode {
+    const isMismatch = this.identity?.hasSubjectMismatch() ?? false;
+    return isMismatch ? "server.subject-mismatch" : STAGE_CODES[this.stage];
+  }
 }
 
-interface Dialling {
-  readonly attempt: Attempt;
-  readonly options: DialOptions;
-  readonly resolve: (result: Result<Duplex, Failure>) => void;
-}
-
-function start(target: DialTarget, dialling: Dialling): void {
-  const port = target.tlsPort ?? target.port;
+function start(route: DialRoute, attempt: Attempt, options: DialOptions): void {
+  const port = route.tlsPort ?? route.port;
   assert(port !== null, "a target has a port");
-  const socket = connect({
-    host: target.host,
-    port,
+  const proxy = route.proxy === null ? null : parseProxyAddress(route.proxy);
+  if (route.proxy !== null && proxy === null) {
+    attempt.fail("server.proxy-refused", "the target's proxy is not http://host:port");
+    return;
+  }
+  const { host } = route;
+  // A name with several addresses is tried as RFC 8305 says, which is Node's default.
+  const socket = connectDirect({
+    host: proxy?.host ?? host,
+    port: proxy?.port ?? port,
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: true,
-    keepAliveInitialDelay: dialling.options.keepAliveIdleMs,
+    keepAliveInitialDelay: options.keepAliveIdleMs,
+    ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
   });
-  watch(socket, dialling);
+  attempt.watch(socket);
   socket.once("connect", () => {
-    if (target.tlsPort === null) {
-      dialling.resolve(ok(socket));
-    } else {
-      secure(target, socket, dialling);
+    if (proxy === null) {
+      reached(socket, route, attempt);
+      return;
     }
+    attempt.stage = "asking the proxy";
+    const { authorization } = proxy;
+    requestTunnel(socket, { host, port, authorization }, (answer) => {
+      if (answer.ok) {
+        reached(socket, route, attempt);
+      } else {
+        attempt.fail("server.proxy-refused", answer.error);
+      }
+    });
   });
 }
 
-function secure(target: DialTarget, socket: Socket, dialling: Dialling): void {
-  const { attempt, resolve } = dialling;
+/** The socket leads to the server. */
+function reached(socket: Socket, route: DialRoute, attempt: Attempt): void {
+  if (route.tlsPort === null) {
+    attempt.succeed(socket);
+    return;
+  }
   attempt.stage = "securing";
+  const identity = identityCheck(route.host, route.hostSubject);
+  attempt.identity = identity;
+  const servername = serverNameOf(route.host);
   try {
     const secured = connectTls({
       socket,
-      minVersion: "TLSv1.2",
+      secureContext: trustAnchors(route.ca),
       rejectUnauthorized: true,
-      ...(target.ca === null ? {} : { ca: target.ca }),
-      ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
-      checkServerIdentity: (_host, certificate) => {
-        const error = judgeIdentity(target, certificate);
-        attempt.mismatch = error !== undefined && target.hostSubject !== null;
-        return error;
-      },
+      checkServerIdentity: identity.check,
+      ...(servername === null ? {} : { servername }),
     });
-    watch(secured, dialling);
+    attempt.watch(secured);
     secured.once("secureConnect", () => {
-      resolve(ok(secured));
+      attempt.succeed(secured);
     });
   } catch (error) {
     // A CA text that OpenSSL cannot read throws before any byte is sent.
-    resolve(fail({ code: "server.tls-failed", detail: describe(error) }));
+    attempt.fail("server.tls-failed", describe(error));
   }
-}
-
-function watch(socket: Socket, { attempt, resolve }: Dialling): void {
-  attempt.sockets.push(socket);
-  socket.on("error", (error) => {
-    resolve(fail({ code: failureCode(attempt), detail: describe(error) }));
-  });
-  socket.once("close", () => {
-    resolve(fail({ code: failureCode(attempt), detail: "the server closed the connection" }));
-  });
-}
-
-function failureCode(attempt: Attempt): ErrorCode {
-  if (attempt.mismatch) {
-    return "server.subject-mismatch";
-  }
-  return attempt.stage === "securing" ? "server.tls-failed" : "server.unreachable";
-}
-
-function judgeIdentity(target: DialTarget, certificate: PeerCertificate): Error | undefined {
-  if (target.hostSubject === null) {
-    return checkServerIdentity(target.host, certificate);
-  }
-  const subject = certificateSubject(certificate.raw);
-  const matches = subject !== null && matchesSubject(target.hostSubject, subject);
-  return matches ? undefined : new Error("the certificate's subject is another one");
 }
 
 /** System error codes and OpenSSL's words; neither holds a secret. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError) {
-    return [...new Set(error.errors.map(describe))].join(", ").slice(0, DETAIL_CHARACTERS_MAX);
+    return [...new Set(error.errors.map(describe))].join(", ");
   }
-  const text = error instanceof Error ? error.message : String(error);
-  return text.slice(0, DETAIL_CHARACTERS_MAX);
+  return error instanceof Error ? error.message : String(error);
 }
 
+function ignoreError(): void {
+  // The 'close' that follows tells whoever has the stream.
+}
+
+const STAGE_CODES: Readonly<Record<Stage, ErrorCode>> = {
+  connecting: "server.unreachable",
+  "asking the proxy": "server.proxy-refused",
+  securing: "server.tls-failed",
+};
 const GIVEN_UP = "the client or its session ended first";
-const PEM_CERTIFICATE = "-----BEGIN CERTIFICATE-----";
 const DETAIL_CHARACTERS_MAX = 256;
