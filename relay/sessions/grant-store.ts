@@ -12,6 +12,12 @@ export interface GrantStoreLimits {
   readonly withdrawnMax: number;
 }
 
+/** An unused grant and its session's label (shared/ticket/session-label.ts). */
+export interface HeldGrant {
+  readonly grant: Grant;
+  readonly label: string;
+}
+
 interface UsedTicket {
   readonly sessionId: string;
   readonly forgetAtMs: number;
@@ -20,8 +26,10 @@ interface UsedTicket {
 /** Tables by ticket hash, never by ticket. */
 export class GrantStore {
   readonly #limits: GrantStoreLimits;
-  readonly #held = new Map<string, Grant>();
-  readonly #hashes = new Map<string, string>();
+  readonly #held = new Map<string, HeldGrant>();
+  /** Ticket hashes of held grants, by session and by label. */
+  readonly #bySession = new Map<string, string>();
+  readonly #byLabel = new Map<string, string>();
   readonly #used = new Map<string, UsedTicket>();
   readonly #withdrawn = new Set<string>();
 
@@ -29,24 +37,39 @@ export class GrantStore {
     this.#limits = limits;
   }
 
-  /** Takes a verified grant; false when its ticket was used or its session withdrawn already. */
-  hold(grant: Grant, nowMs: number): boolean {
-    if (this.#used.has(grant.ticketHash) || this.#withdrawn.has(grant.sessionId)) {
+  /**
+   * Takes a verified grant; false when its ticket was used or its session withdrawn already. One
+   * that comes again changes nothing, so that an admission under way finds what it began with.
+   */
+  hold(held: HeldGrant, nowMs: number): boolean {
+    const { sessionId, ticketHash } = held.grant;
+    if (this.#used.has(ticketHash) || this.#withdrawn.has(sessionId)) {
       return false;
     }
-    if (this.#held.size >= this.#limits.grantsMax && !this.#held.has(grant.ticketHash)) {
+    if (this.#held.get(ticketHash)?.grant.jti === held.grant.jti) {
+      return true;
+    }
+    this.#drop(ticketHash);
+    this.withdrawHeld(sessionId);
+    if (this.#held.size >= this.#limits.grantsMax) {
       this.#dropExpired(nowMs);
       this.#dropOldest();
     }
-    this.withdrawHeld(grant.sessionId);
-    this.#held.set(grant.ticketHash, grant);
-    this.#hashes.set(grant.sessionId, grant.ticketHash);
+    this.#held.set(ticketHash, held);
+    this.#bySession.set(sessionId, ticketHash);
+    this.#byLabel.set(held.label, ticketHash);
     return true;
   }
 
   /** The unused grant of a ticket. */
-  held(ticketHash: string): Grant | null {
+  held(ticketHash: string): HeldGrant | null {
     return this.#held.get(ticketHash) ?? null;
+  }
+
+  /** The unused grant whose session has that label. */
+  heldByLabel(label: string): HeldGrant | null {
+    const ticketHash = this.#byLabel.get(label);
+    return ticketHash === undefined ? null : this.held(ticketHash);
   }
 
   isUsed(ticketHash: string): boolean {
@@ -55,7 +78,8 @@ export class GrantStore {
 
   /** The session that a ticket belongs to, while this relay knows it. */
   sessionOf(ticketHash: string): string | null {
-    return this.#held.get(ticketHash)?.sessionId ?? this.#used.get(ticketHash)?.sessionId ?? null;
+    const held = this.#held.get(ticketHash)?.grant;
+    return held?.sessionId ?? this.#used.get(ticketHash)?.sessionId ?? null;
   }
 
   /**
@@ -63,17 +87,18 @@ export class GrantStore {
    * the caller refuses, because forgetting one would let it open a second session.
    * @param expiresAtMs when the ticket itself expires; it is remembered until then at least.
    */
-  use(grant: Grant, expiresAtMs: number, nowMs: number): boolean {
-    assert(this.#held.get(grant.ticketHash) === grant, "only a held grant can be used");
+  use(held: HeldGrant, expiresAtMs: number, nowMs: number): boolean {
+    const { ticketHash, sessionId, exp } = held.grant;
+    assert(this.#held.get(ticketHash) === held, "only a held grant can be used");
     if (this.#used.size >= this.#limits.usedTicketsMax) {
       this.#forgetUsed(nowMs);
     }
     if (this.#used.size >= this.#limits.usedTicketsMax) {
       return false;
     }
-    this.withdrawHeld(grant.sessionId);
-    const forgetAtMs = Math.max(grant.exp * 1000, expiresAtMs) + this.#limits.usedTicketMarginMs;
-    this.#used.set(grant.ticketHash, { sessionId: grant.sessionId, forgetAtMs });
+    this.#drop(ticketHash);
+    const forgetAtMs = Math.max(exp * 1000, expiresAtMs) + this.#limits.usedTicketMarginMs;
+    this.#used.set(ticketHash, { sessionId, forgetAtMs });
     return true;
   }
 
@@ -90,10 +115,9 @@ export class GrantStore {
 
   /** Drops the unused grant of a session, if one is held. */
   withdrawHeld(sessionId: string): void {
-    const ticketHash = this.#hashes.get(sessionId);
+    const ticketHash = this.#bySession.get(sessionId);
     if (ticketHash !== undefined) {
-      this.#hashes.delete(sessionId);
-      this.#held.delete(ticketHash);
+      this.#drop(ticketHash);
     }
   }
 
@@ -112,18 +136,27 @@ export class GrantStore {
     };
   }
 
+  #drop(ticketHash: string): void {
+    const held = this.#held.get(ticketHash);
+    if (held !== undefined) {
+      this.#held.delete(ticketHash);
+      this.#bySession.delete(held.grant.sessionId);
+      this.#byLabel.delete(held.label);
+    }
+  }
+
   #dropExpired(nowMs: number): void {
-    for (const grant of this.#held.values()) {
+    for (const [ticketHash, { grant }] of this.#held) {
       if (nowMs >= grant.exp * 1000) {
-        this.withdrawHeld(grant.sessionId);
+        this.#drop(ticketHash);
       }
     }
   }
 
   #dropOldest(): void {
-    const oldest = this.#held.values().next().value;
+    const oldest = this.#held.keys().next().value;
     if (this.#held.size >= this.#limits.grantsMax && oldest !== undefined) {
-      this.withdrawHeld(oldest.sessionId);
+      this.#drop(oldest);
     }
   }
 

@@ -1,23 +1,37 @@
 /**
- * One living session: its channels, its totals, and how it ends. Promises that each channel ends
- * once, that `session.ended` comes once and after the last channel's event, and that a session that
- * is ending takes no further channel. It never waits for the network: it aborts, the channels end.
+ * One living session: its channels, its deadlines, and how it ends. Promises that each channel ends
+ * once, that `session.ended` comes once and after the last channel's event, that a session which is
+ * ending takes no further channel, and that its policy's times hold without anybody's help. It
+ * never waits for the network: it aborts, and the channels end.
  */
-import type { SessionEndReason } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Grant } from "#shared/ticket/grant.ts";
-import { sessionEndReason } from "./admission-rules.ts";
+import { awaitsReturn, sessionEndReason } from "./admission-rules.ts";
+import { type Deadlines, OwnDeadlines } from "./deadlines.ts";
 import type { SessionObserver } from "./observer.ts";
-import type { AdmittedChannel, ChannelEnd, DialTarget, EventSink, Presented } from "./ports.ts";
+import type {
+  AdmittedChannel,
+  ChannelEnd,
+  DialTarget,
+  EventSink,
+  Presented,
+  SessionStop,
+} from "./ports.ts";
+import { type Ending, SessionAccount, shortText } from "./session-account.ts";
 
 export interface LivingSessionOptions {
   readonly grant: Grant;
+  /** shared/ticket/session-label.ts */
+  readonly label: string;
   readonly target: DialTarget;
   readonly events: EventSink;
   readonly observer: SessionObserver;
   readonly nowMs: () => number;
+  readonly deadlines: Deadlines;
   /** How long the other channels may live after the main channel. */
   readonly mainGraceMs: number;
+  /** The connection id that later channels must name has changed; null: none. */
+  readonly onConnectionId: (connectionId: number | null, before: number | null) => void;
   /** A channel is gone: its room is free. */
   readonly onChannelGone: () => void;
   /** The last channel is gone and `session.ended` is recorded. */
@@ -32,25 +46,25 @@ interface LivingChannel {
   opened: boolean;
 }
 
-interface Ending {
-  readonly reason: SessionEndReason;
-  readonly detail: string;
-}
-
 /** A session from the admission of its main channel to the end of its last channel. */
 export class LivingSession {
   readonly #options: LivingSessionOptions;
-  readonly #startedAtMs: number;
+  readonly #account: SessionAccount;
   readonly #channels = new Set<LivingChannel>();
+  readonly #armed: OwnDeadlines<DeadlineKind>;
+  /** The main channel, from its admission to its end. */
+  #main: LivingChannel | null = null;
   #learnedId: number | null = null;
+  #touchedAtMs = 0;
+  /** The client was lost and may come back: what the session ends with if it does not. */
+  #loss: Ending | null = null;
   #ending: Ending | null = null;
-  #grace: NodeJS.Timeout | null = null;
-  #clientBytes = 0;
-  #serverBytes = 0;
+  #isOver = false;
 
   constructor(options: LivingSessionOptions) {
     this.#options = options;
-    this.#startedAtMs = options.nowMs();
+    this.#account = new SessionAccount(options);
+    this.#armed = new OwnDeadlines(options.deadlines);
   }
 
   get sessionId(): string {
@@ -61,6 +75,14 @@ export class LivingSession {
     return this.#options.grant;
   }
 
+  get label(): string {
+    return this.#options.label;
+  }
+
+  get target(): DialTarget {
+    return this.#options.target;
+  }
+
   /** The connection id that later channels must name, or null before MAIN_INIT. */
   get learnedId(): number | null {
     return this.#learnedId;
@@ -68,6 +90,11 @@ export class LivingSession {
 
   get isEnding(): boolean {
     return this.#ending !== null;
+  }
+
+  /** Its client was lost and has not come back yet. */
+  get awaitsClient(): boolean {
+    return this.#loss !== null && this.#main === null && !this.isEnding;
   }
 
   get channelCount(): number {
@@ -84,11 +111,42 @@ export class LivingSession {
       admittedAtMs: this.#options.nowMs(),
       opened: false,
     };
+    if (presented.channel === "main") {
+      assert(this.#main === null, "a session has one main channel");
+      // A client that is back has given up what is left of its earlier channels.
+      this.#abortAll({ ...NOTHING_MOVED, by: "client", detail: "the client came back" });
+      this.#main = channel;
+    }
     this.#channels.add(channel);
+    return this.#handleOf(channel);
+  }
+
+  /** Ends every channel at once; the first reason given stays the session's. */
+  endAll(code: SessionStop | "relay.stopping", detail: string): void {
+    const end: ChannelEnd = { ...NOTHING_MOVED, by: "relay", code, detail: shortText(detail) };
+    this.#ending ??= { reason: sessionEndReason(end, true), detail: end.detail };
+    this.#abortAll(end);
+    this.#finishWhenEmpty();
+  }
+
+  /** The relay is drained: the session has to be gone from here by then. */
+  leaveBy(atMs: number): void {
+    this.#armed.arm("drain", atMs, () => {
+      this.endAll("drained", "the relay was drained and its deadline passed");
+    });
+  }
+
+  /** The relay is drained no more. */
+  stay(): void {
+    this.#armed.disarm("drain");
+  }
+
+  #handleOf(channel: LivingChannel): AdmittedChannel {
     return {
       sessionId: this.sessionId,
-      channelRef,
-      target: this.#options.target,
+      channelRef: channel.channelRef,
+      target: this.target,
+      firewall: this.grant.policy.firewall,
       signal: channel.abort.signal,
       learnConnectionId: (connectionId) => {
         this.#learn(channel, connectionId);
@@ -96,23 +154,27 @@ export class LivingSession {
       opened: () => {
         this.#open(channel);
       },
+      touch: () => {
+        this.#touchedAtMs = this.#options.nowMs();
+      },
       end: (end) => {
         this.#end(channel, end);
       },
     };
   }
 
-  /** Ends every channel at once; the first reason given stays the session's. */
-  endAll(code: "terminated" | "relay.stopping", detail: string): void {
-    const end: ChannelEnd = { by: "relay", code, detail, clientBytes: 0, serverBytes: 0 };
-    this.#ending ??= { reason: sessionEndReason(end, true), detail };
-    this.#abortAll(end);
-  }
-
   #learn(channel: LivingChannel, connectionId: number): void {
     // The first MAIN_INIT counts; zero would let any channel in before it.
-    if (channel.presented.channel === "main" && connectionId !== 0) {
-      this.#learnedId ??= connectionId;
+    if (channel === this.#main && connectionId !== 0 && this.#learnedId === null) {
+      this.#setConnectionId(connectionId);
+    }
+  }
+
+  #setConnectionId(connectionId: number | null): void {
+    const before = this.#learnedId;
+    this.#learnedId = connectionId;
+    if (before !== connectionId) {
+      this.#options.onConnectionId(connectionId, before);
     }
   }
 
@@ -122,98 +184,114 @@ export class LivingSession {
       return;
     }
     channel.opened = true;
-    const { channel: name, channelId, clientAddress } = channel.presented;
-    const { events, observer } = this.#options;
-    const sessionId = this.sessionId;
-    if (name === "main") {
-      events.record({ type: "session.opened", sessionId, clientAddress });
+    this.#touchedAtMs = this.#options.nowMs();
+    this.#account.channelOpened(channel);
+    if (channel === this.#main) {
+      this.#mainOpened();
     }
-    events.record({ type: "channel.opened", sessionId, channel: name, channelId, clientAddress });
-    observer.channelOpened(name);
+  }
+
+  #mainOpened(): void {
+    if (this.isEnding) {
+      return;
+    }
+    const { durationS } = this.grant.policy;
+    const isReturn = this.#loss !== null;
+    this.#loss = null;
+    this.#armed.disarm("window");
+    this.#watchIdle();
+    if (durationS !== null && !isReturn) {
+      this.#armed.arm("duration", this.#options.nowMs() + durationS * 1000, () => {
+        this.endAll("duration-exceeded", `its policy allows ${durationS} s`);
+      });
+    }
+  }
+
+  /** One deadline, moved on when it finds that something flowed: touches are many and cost nothing. */
+  #watchIdle(): void {
+    const { idleS } = this.grant.policy;
+    if (idleS === null) {
+      return;
+    }
+    const idleAtMs = this.#touchedAtMs + idleS * 1000 + TOUCH_INTERVAL_MS;
+    this.#armed.arm("idle", idleAtMs, () => {
+      if (this.#touchedAtMs + idleS * 1000 + TOUCH_INTERVAL_MS > this.#options.nowMs()) {
+        this.#watchIdle();
+      } else {
+        this.endAll("idle", `nothing moved for ${idleS} s`);
+      }
+    });
   }
 
   #end(channel: LivingChannel, end: ChannelEnd): void {
     if (!this.#channels.delete(channel)) {
       return;
     }
-    this.#clientBytes += end.clientBytes;
-    this.#serverBytes += end.serverBytes;
-    this.#recordChannelEnd(channel, end);
+    this.#account.channelEnded(channel, end);
     this.#options.onChannelGone();
-    if (channel.presented.channel === "main") {
+    if (channel === this.#main) {
+      this.#main = null;
+      this.#setConnectionId(null);
       this.#mainEnded(channel, end);
     }
-    if (this.#ending !== null && this.#channels.size === 0) {
-      this.#finish(this.#ending);
-    }
-  }
-
-  #recordChannelEnd(channel: LivingChannel, end: ChannelEnd): void {
-    const { channel: name, channelId, clientAddress } = channel.presented;
-    const sessionId = this.sessionId;
-    const { events, observer } = this.#options;
-    const detail = end.detail.slice(0, DETAIL_CHARACTERS_MAX);
-    if (channel.opened) {
-      const reason = end.code === "closed" ? `${end.by}-closed` : end.code;
-      const { clientBytes, serverBytes } = end;
-      const where = { sessionId, channel: name, channelId };
-      events.record({ type: "channel.closed", ...where, reason, clientBytes, serverBytes });
-    } else {
-      const where = { sessionId, channel: name, channelId, clientAddress };
-      events.record({ type: "channel.refused", ...where, code: end.code, detail });
-    }
-    observer.channelEnded({
-      ...end,
-      detail,
-      sessionId,
-      channelRef: channel.channelRef,
-      channel: name,
-      channelId,
-      clientAddress,
-      opened: channel.opened,
-      durationMs: this.#options.nowMs() - channel.admittedAtMs,
-    });
+    this.#finishWhenEmpty();
   }
 
   #mainEnded(channel: LivingChannel, end: ChannelEnd): void {
-    const detail = channel.opened ? end.detail : `${end.code}: ${end.detail}`;
-    this.#ending ??= {
-      reason: sessionEndReason(end, channel.opened),
-      detail: detail.slice(0, DETAIL_CHARACTERS_MAX),
-    };
+    const { opened } = channel;
+    if (this.isEnding || (this.#loss !== null && !opened && this.#armed.isArmed("window"))) {
+      // A client that tried in vain to come back may try again until its window is over.
+      return;
+    }
+    const detail = opened ? end.detail : `${end.code}: ${end.detail}`;
+    const ending = { reason: sessionEndReason(end, opened), detail: shortText(detail) };
+    const { reconnectWindowS } = this.grant.policy;
+    if (awaitsReturn(end, { opened, reconnectWindowS })) {
+      this.#awaitReturn(ending, reconnectWindowS);
+    } else {
+      this.#ending = this.#loss ?? ending;
+    }
     if (this.#channels.size > 0) {
       // Why wait: a client that closes ends each channel itself, and that is the truer account.
       const last: ChannelEnd = { ...NOTHING_MOVED, by: end.by, detail: "the main channel ended" };
-      this.#grace = setTimeout(() => {
+      this.#armed.arm("grace", this.#options.nowMs() + this.#options.mainGraceMs, () => {
         this.#abortAll(last);
-      }, this.#options.mainGraceMs);
+      });
     }
   }
 
+  #awaitReturn(ending: Ending, windowS: number): void {
+    this.#loss = ending;
+    // Without channels nothing can move: the window bounds the wait.
+    this.#armed.disarm("idle");
+    this.#armed.arm("window", this.#options.nowMs() + windowS * 1000, () => {
+      if (this.#main === null) {
+        this.#ending ??= ending;
+        this.#finishWhenEmpty();
+      }
+    });
+  }
+
   #abortAll(end: ChannelEnd): void {
+    this.#armed.disarm("grace");
     for (const channel of this.#channels) {
       channel.abort.abort(end);
     }
   }
 
-  #finish(ending: Ending): void {
-    if (this.#grace !== null) {
-      clearTimeout(this.#grace);
+  #finishWhenEmpty(): void {
+    if (this.#ending === null || this.#channels.size > 0 || this.#isOver) {
+      return;
     }
-    const summary = {
-      sessionId: this.sessionId,
-      reason: ending.reason,
-      detail: ending.detail,
-      clientBytes: this.#clientBytes,
-      serverBytes: this.#serverBytes,
-    };
-    this.#options.events.record({ type: "session.ended", ...summary });
-    const durationMs = this.#options.nowMs() - this.#startedAtMs;
-    this.#options.observer.sessionEnded({ ...summary, durationMs });
+    this.#isOver = true;
+    this.#armed.disarmAll();
+    this.#account.ended(this.#ending);
     this.#options.onEnded();
   }
 }
 
+type DeadlineKind = "grace" | "window" | "idle" | "duration" | "drain";
+
 const NOTHING_MOVED = { code: "closed", clientBytes: 0, serverBytes: 0 } as const;
-/** The contract's short text. */
-const DETAIL_CHARACTERS_MAX = 1024;
+/** A channel tells at most once in this time that something flowed: no session ends before it could. */
+const TOUCH_INTERVAL_MS = 1_000;

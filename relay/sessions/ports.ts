@@ -3,10 +3,11 @@
  * handshake know these interfaces and nothing of the control link, so that no outage of the control
  * plane reaches a living channel.
  */
-import type { TicketRefusalReason } from "#shared/audit/events.ts";
+import type { FirewallFinding, TicketRefusalReason } from "#shared/audit/events.ts";
 import type { Result } from "#shared/base/result.ts";
 import type { Command, RelayEvent } from "#shared/control/contract.ts";
 import type { ErrorCode, Failure } from "#shared/errors/catalogue.ts";
+import type { FirewallMode } from "#shared/policy/policy.ts";
 import type { ChannelName } from "#shared/spice/channel-names.ts";
 
 /** Takes facts for the control plane. Never blocks and never throws; it spools and is bounded. */
@@ -37,6 +38,15 @@ export interface Presented {
   readonly clientAddress: string;
 }
 
+/** What may tell of a connection's session before its SPICE ticket does. */
+export type SessionClue =
+  /** The pseudo host of an HTTP CONNECT (shared/ticket/session-label.ts). Not a credential. */
+  | { readonly kind: "label"; readonly label: string }
+  /** The token of a web console: a ticket, judged like one, used up by nothing but its main channel. */
+  | { readonly kind: "token"; readonly token: string }
+  /** A later channel's connection id, which only its session's client was told. */
+  | { readonly kind: "connection-id"; readonly connectionId: number };
+
 /** Where to dial, with the hypervisor's password in clear (memory only). */
 export interface DialTarget {
   readonly host: string;
@@ -44,13 +54,36 @@ export interface DialTarget {
   readonly tlsPort: number | null;
   readonly ca: string | null;
   readonly hostSubject: string | null;
+  /** `http://[user:password@]host:port` of a proxy to dial through, or null. */
+  readonly proxy: string | null;
   readonly password: string;
+}
+
+/** Why a client is refused, and how long its answer is withheld (0 for the first mistakes). */
+export interface Refusal extends Failure {
+  readonly holdMs: number;
 }
 
 /** Decides who comes in. The handshake's only way to the sessions. */
 export interface Admissions {
+  /**
+   * The session that a clue tells of, so that its server can be dialled before the ticket comes and
+   * offered exactly. Reserves nothing and uses nothing up; null when the clue tells of none, which
+   * is no refusal. A token that is no usable ticket is a refusal.
+   * @param from who gave the clue, for the account of a refusal.
+   */
+  foresee(
+    clue: SessionClue,
+    from?: Pick<Presented, "channel" | "clientAddress">,
+  ): Promise<Result<ForeseenSession | null, Refusal>>;
   /** Judges the ticket and reserves the channel; on success the caller must call `end` once. */
-  admit(presented: Presented): Promise<Result<AdmittedChannel, Failure>>;
+  admit(presented: Presented): Promise<Result<AdmittedChannel, Refusal>>;
+}
+
+/** A session that a clue told of. */
+export interface ForeseenSession {
+  readonly sessionId: string;
+  readonly target: DialTarget;
 }
 
 /** A reserved channel of a living session. */
@@ -58,22 +91,30 @@ export interface AdmittedChannel {
   readonly sessionId: string;
   readonly channelRef: string;
   readonly target: DialTarget;
+  readonly firewall: FirewallMode;
   /** Aborted when the session or the channel is to end; the reason is a ChannelEnd. */
   readonly signal: AbortSignal;
   /** The main channel's MAIN_INIT told the connection id that later channels must name. */
   learnConnectionId(connectionId: number): void;
   /** Both legs are linked: the channel is open. */
   opened(): void;
+  /** Something other than housekeeping flowed, either way. Called once a second at most. */
+  touch(): void;
   /** Idempotent. `refused` when it never opened. */
   end(end: ChannelEnd): void;
 }
 
+/** Ends that the relay itself decides on, and that are nobody's error. */
+export type SessionStop = "terminated" | "taken-over" | "idle" | "duration-exceeded" | "drained";
+
 /** Why and with what a channel ended. */
 export interface ChannelEnd {
   readonly by: "client" | "server" | "relay";
-  readonly code: ErrorCode | "closed" | "terminated";
+  readonly code: ErrorCode | SessionStop | "closed";
   readonly detail: string;
   /** Bytes from the client and from the server. */
   readonly clientBytes: number;
   readonly serverBytes: number;
+  /** What the firewall found, enforced or only observed; absent: nothing. */
+  readonly findings?: readonly FirewallFinding[];
 }

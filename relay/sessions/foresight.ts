@@ -1,0 +1,124 @@
+/**
+ * Finds the session that a clue tells of before its SPICE ticket comes. Promises to use nothing up,
+ * to reserve nothing, and to name no session that would not be admitted now: its answer lets the
+ * relay dial a hypervisor, and a dial can cost the one who is watching his display.
+ */
+import type { TicketRefusalReason } from "#shared/audit/events.ts";
+import { unreachable } from "#shared/base/assert.ts";
+import { ok, type Result } from "#shared/base/result.ts";
+import type { Grant } from "#shared/ticket/grant.ts";
+import { judgeMain } from "./admission-rules.ts";
+import type { HeldGrant } from "./grant-store.ts";
+import type { Lives } from "./lives.ts";
+import type { LivingSession } from "./living-session.ts";
+import type { ForeseenSession, Presented, Refusal, SessionClue } from "./ports.ts";
+import { refuse, type Refusals } from "./refusals.ts";
+import type { AuthenticTicket, TicketDesk } from "./ticket-desk.ts";
+
+/** Whether new sessions are taken, and whether anything is. */
+export type Phase = "open" | "draining" | "stopping";
+
+export interface ForesightOptions {
+  readonly desk: TicketDesk;
+  readonly lives: Lives;
+  readonly refusals: Refusals;
+  readonly phase: () => Phase;
+  readonly nowMs: () => number;
+}
+
+type ClueGiver = Pick<Presented, "channel" | "clientAddress">;
+type Foreseen = Result<ForeseenSession | null, Refusal>;
+
+/** Reads clues. */
+export class Foresight {
+  readonly #options: ForesightOptions;
+
+  constructor(options: ForesightOptions) {
+    this.#options = options;
+  }
+
+  /** Null when the clue tells of none; a refusal when it is a token that opens nothing. */
+  async foresee(clue: SessionClue, from: ClueGiver = UNKNOWN_GIVER): Promise<Foreseen> {
+    const { lives, desk } = this.#options;
+    switch (clue.kind) {
+      case "label": {
+        const session = lives.findByLabel(clue.label);
+        return session === null
+          ? this.#foreseeHeld(desk.store.heldByLabel(clue.label))
+          : ok(seen(session));
+      }
+      case "connection-id": {
+        const session = lives.findByConnectionId(clue.connectionId);
+        return ok(session === null ? null : seen(session));
+      }
+      case "token":
+        return this.#foreseeToken(clue.token, from);
+      default:
+        return unreachable(clue);
+    }
+  }
+
+  async #foreseeToken(token: string, from: ClueGiver): Promise<Foreseen> {
+    const { desk, lives, refusals } = this.#options;
+    const judged = await desk.authenticate(token, (hash) => lives.findByTicket(hash) !== null);
+    if (this.#options.phase() === "stopping") {
+      return refuse("relay.stopping");
+    }
+    if (!judged.ok) {
+      return refusals.ticket(from, judged.error, null);
+    }
+    const { hash } = judged.value;
+    const session = lives.findByTicket(hash);
+    if (session !== null && !session.isEnding) {
+      return ok(seen(session));
+    }
+    const reason = await this.#whyUnusable(judged.value);
+    const phase = this.#options.phase();
+    if (phase === "stopping") {
+      return refuse("relay.stopping");
+    }
+    if (reason !== null) {
+      return refusals.ticket(from, reason, desk.store.sessionOf(hash));
+    }
+    if (phase === "draining") {
+      return refuse("relay.draining");
+    }
+    return this.#foreseeHeld(desk.store.held(hash));
+  }
+
+  /** Null when the token could open its session as a main channel's ticket, as far as is known. */
+  async #whyUnusable(ticket: AuthenticTicket): Promise<TicketRefusalReason | null> {
+    const { desk, phase } = this.#options;
+    const judge = (): ReturnType<typeof judgeMain> =>
+      judgeMain({ ...desk.facts(ticket), connectionId: 0, awaited: false });
+    let verdict = judge();
+    // Nothing is asked of the control plane that would not be admitted anyway.
+    if (verdict === "look-up" && phase() === "open") {
+      verdict = (await desk.lookUp(ticket.hash)) ?? judge();
+      // Still not held: it was withdrawn meanwhile.
+      verdict = verdict === "look-up" ? "unknown" : verdict;
+    }
+    return verdict === "use" || verdict === "reopen" || verdict === "look-up" ? null : verdict;
+  }
+
+  async #foreseeHeld(held: HeldGrant | null): Promise<Foreseen> {
+    if (held === null || !this.#mayOpen(held.grant)) {
+      return ok(null);
+    }
+    const target = await this.#options.desk.unsealTarget(held);
+    return ok(target === null ? null : { sessionId: held.grant.sessionId, target });
+  }
+
+  #mayOpen(grant: Grant): boolean {
+    const { lives, phase, nowMs } = this.#options;
+    const isUsable = nowMs() < grant.exp * 1000;
+    return phase() === "open" && isUsable && lives.judgeViewer(grant) !== "refuse";
+  }
+}
+
+function seen({ sessionId, target }: LivingSession): ForeseenSession {
+  return { sessionId, target };
+}
+
+/** A token opens a session, so that it counts as its main channel's. */
+const UNKNOWN_GIVER: ClueGiver = { channel: "main", clientAddress: "unknown" };
