@@ -7,6 +7,11 @@ import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { relayHostSchema } from "#shared/control/enrolment.ts";
 import { parseControlUrl } from "./control/control-url.ts";
+import { DATA_PLANE_LIMITS } from "./limits.ts";
+import { DRAIN_SECONDS_MAX } from "./operator/relay-status.ts";
+
+/** A supervisor's own patience is longer usually; most people's consoles are not. */
+export const DRAIN_SECONDS_DEFAULT = 30;
 
 export interface RelayConfig {
   /** The folder that enrolment wrote. */
@@ -21,6 +26,22 @@ export interface RelayConfig {
   readonly controlUrl: string | null;
   /** On loopback. 0: any free port. Null: neither metrics nor health are served. */
   readonly healthPort: number | null;
+  /** Answers NEED_SECURED; null: no such port. 0: any free one. */
+  readonly plainPort: number | null;
+  /** Takes HTTP CONNECT; null: no such port. 0: any free one. */
+  readonly connectPort: number | null;
+  /** Where clients reach the CONNECT port; null: as it is bound here. */
+  readonly advertiseConnectPort: number | null;
+  /** Origins whose pages may open web consoles, besides those that the control plane names. */
+  readonly webOrigins: readonly string[];
+  /** Processes that carry connections; 0: the relay's own. Null: one for each CPU. */
+  readonly workers: number | null;
+  /** Connections that one address may have at once; null: the usual. */
+  readonly connectionsPerSource: number | null;
+  /** What worker processes get of this process's environment. */
+  readonly workerEnvironment: Readonly<Record<string, string>>;
+  /** How long sessions may go on after SIGTERM. */
+  readonly drainSeconds: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -42,7 +63,10 @@ export function readRelayConfig(
     return ok({ kind: "help" });
   }
   const given = Object.fromEntries(
-    SETTINGS.map(({ flag, variable }) => [flag, flags.value[flag] ?? environment[variable]]),
+    SETTINGS.map(({ flag, variable }) => [
+      flag,
+      textOf(flags.value[flag]) ?? environment[variable],
+    ]),
   );
   const config = configSchema.safeParse(given);
   if (!config.success) {
@@ -60,6 +84,14 @@ export function readRelayConfig(
       advertisePort: config.data["advertise-port"],
       controlUrl: config.data["control-url"],
       healthPort: config.data["health-port"],
+      plainPort: config.data["plain-port"],
+      connectPort: config.data["connect-port"],
+      advertiseConnectPort: config.data["advertise-connect-port"],
+      webOrigins: config.data["web-origin"],
+      workers: config.data["workers"],
+      connectionsPerSource: config.data["connections-per-source"],
+      workerEnvironment: environmentOfWorkers(environment),
+      drainSeconds: config.data["drain-seconds"],
       logLevel: config.data["log-level"],
     },
   });
@@ -68,24 +100,61 @@ export function readRelayConfig(
 /** What `--help` prints. */
 export const RELAY_HELP = `Usage: node relay/main.ts --state-dir DIR [options]
 
-Carries SPICE consoles for the control plane that it was enrolled with.
+Carries SPICE consoles for the control plane that it was enrolled with. As its first
+argument it also takes enrol, status, drain or resume; each has a --help.
 
   --state-dir DIR      the folder that "kerbside relay enrol" wrote  (KERBSIDE_STATE_DIR)
   --listen-host HOST   address to serve clients on; default 0.0.0.0  (KERBSIDE_LISTEN_HOST)
   --listen-port PORT   default: the port it was enrolled with        (KERBSIDE_LISTEN_PORT)
+  --plain-port PORT    a port that tells clients to use TLS; default none
+                                                                (KERBSIDE_PLAIN_PORT)
+  --connect-port PORT  a port for HTTP CONNECT (proxy= in console files);
+                       default none                             (KERBSIDE_CONNECT_PORT)
   --advertise-host HOST, --advertise-port PORT
                        where clients reach it, when that has changed
                        since enrolment  (KERBSIDE_ADVERTISE_HOST, _PORT)
+  --advertise-connect-port PORT
+                       where clients reach the CONNECT port, when
+                       not there         (KERBSIDE_ADVERTISE_CONNECT_PORT)
+  --web-origin ORIGIN  whose pages may open web consoles, besides the
+                       control plane's; repeat it, or separate by
+                       commas                                   (KERBSIDE_WEB_ORIGIN)
   --control-url URL    the control plane, when it has moved since
                        enrolment                                (KERBSIDE_CONTROL_URL)
   --health-port PORT   /metrics and /healthz on loopback; 0 takes
                        any free port, "off" serves none; default 0   (KERBSIDE_HEALTH_PORT)
+  --workers N          processes that carry connections; 0: none
+                       but this one; default one for each CPU   (KERBSIDE_WORKERS)
+  --connections-per-source N
+                       from one address at once; raise it behind a load
+                       balancer; default ${DATA_PLANE_LIMITS.connectionsPerSourceMax} (KERBSIDE_CONNECTIONS_PER_SOURCE)
+  --drain-seconds N    how long sessions go on after SIGTERM or SIGINT;
+                       0 ends them at once; default ${DRAIN_SECONDS_DEFAULT}          (KERBSIDE_DRAIN_SECONDS)
   --log-level LEVEL    debug, info, warn, error or silent            (KERBSIDE_LOG_LEVEL)
   --help
 `;
 
+/** What worker processes need of the environment: where Node finds certificates and its clock. */
+function environmentOfWorkers(
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of WORKER_VARIABLES) {
+    const value = environment[name];
+    if (value !== undefined) {
+      kept[name] = value;
+    }
+  }
+  return kept;
+}
+
 interface Flags {
-  readonly [name: string]: string | boolean | undefined;
+  readonly [name: string]: string | boolean | readonly (string | boolean)[] | undefined;
+}
+
+/** A flag that was given several times is a comma list. */
+function textOf(value: Flags[string]): string | boolean | undefined {
+  return typeof value === "object" ? value.join(",") : value;
 }
 
 function parseFlags(args: readonly string[]): Result<Flags, string> {
@@ -95,7 +164,10 @@ function parseFlags(args: readonly string[]): Result<Flags, string> {
       options: {
         help: { type: "boolean" },
         ...Object.fromEntries(
-          SETTINGS.map(({ flag }) => [flag, { type: "string" as const }] as const),
+          SETTINGS.map(({ flag }) => {
+            const multiple = flag === "web-origin";
+            return [flag, { type: "string" as const, multiple }] as const;
+          }),
         ),
       },
     });
@@ -103,6 +175,28 @@ function parseFlags(args: readonly string[]): Result<Flags, string> {
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** The control plane names as many itself. */
+const WEB_ORIGINS_MAX = 16;
+/** More processes than any machine has use for. */
+const WORKERS_MAX = 256;
+const CONNECTIONS_MAX = 1_000_000;
+
+function wholeNumber(max: number) {
+  const rule = `must be a number from 0 to ${max}`;
+  return z
+    .string()
+    .regex(/^[0-9]{1,9}$/, rule)
+    .transform(Number)
+    .refine((value) => value <= max, rule);
+}
+
+/** Scheme, host and port as a browser writes them, and nothing else. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+    ? new URL(text).origin === text
+    : false;
 }
 
 const PORT_RULE = "must be a port from 0 to 65535";
@@ -136,12 +230,36 @@ const configSchema = z.object({
   "health-port": z
     .union([z.literal("off").transform(() => null), port], `${PORT_RULE}, or off`)
     .default(0),
+  "plain-port": port.nullable().default(null),
+  "connect-port": port.nullable().default(null),
+  "advertise-connect-port": port
+    .refine((value) => value > 0, "must be a port from 1 to 65535")
+    .nullable()
+    .default(null),
+  "web-origin": z
+    .string()
+    .transform((text) => text.split(",").map((part) => part.trim()))
+    .transform((origins) => origins.filter((origin) => origin !== ""))
+    .refine((origins) => origins.every(isOrigin), "must be like https://kerbside.example")
+    .refine(
+      (origins) => origins.length <= WEB_ORIGINS_MAX,
+      `may name ${WEB_ORIGINS_MAX} origins at most`,
+    )
+    .default([]),
+  workers: wholeNumber(WORKERS_MAX).nullable().default(null),
+  "connections-per-source": wholeNumber(CONNECTIONS_MAX)
+    .refine((value) => value > 0, `must be a number from 1 to ${CONNECTIONS_MAX}`)
+    .nullable()
+    .default(null),
+  "drain-seconds": wholeNumber(DRAIN_SECONDS_MAX).default(DRAIN_SECONDS_DEFAULT),
   "log-level": z
     .enum(["debug", "info", "warn", "error", "silent"], {
       error: "must be debug, info, warn, error or silent",
     })
     .default("info"),
 });
+
+const WORKER_VARIABLES = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ"];
 
 const SETTINGS = [
   { flag: "state-dir", variable: "KERBSIDE_STATE_DIR" },
@@ -151,5 +269,12 @@ const SETTINGS = [
   { flag: "advertise-port", variable: "KERBSIDE_ADVERTISE_PORT" },
   { flag: "control-url", variable: "KERBSIDE_CONTROL_URL" },
   { flag: "health-port", variable: "KERBSIDE_HEALTH_PORT" },
+  { flag: "plain-port", variable: "KERBSIDE_PLAIN_PORT" },
+  { flag: "connect-port", variable: "KERBSIDE_CONNECT_PORT" },
+  { flag: "advertise-connect-port", variable: "KERBSIDE_ADVERTISE_CONNECT_PORT" },
+  { flag: "web-origin", variable: "KERBSIDE_WEB_ORIGIN" },
+  { flag: "workers", variable: "KERBSIDE_WORKERS" },
+  { flag: "connections-per-source", variable: "KERBSIDE_CONNECTIONS_PER_SOURCE" },
+  { flag: "drain-seconds", variable: "KERBSIDE_DRAIN_SECONDS" },
   { flag: "log-level", variable: "KERBSIDE_LOG_LEVEL" },
 ] as const;

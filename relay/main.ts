@@ -1,15 +1,23 @@
 /**
  * The relay as a process: flags in, JSON log lines on standard output, exit code out (0 let go, 1
- * could not start or failed, 2 wrong flags). SIGTERM, SIGINT and the loss of a parent's IPC channel
- * let go cleanly; a parent with such a channel is told once the relay listens and was welcomed.
+ * could not start or failed, 2 wrong flags). SIGTERM and SIGINT drain and then let go; the loss of a
+ * parent's IPC channel, or a second signal, lets go at once. A parent with such a channel is told
+ * once the relay listens and was welcomed.
  */
 import "reflect-metadata";
+import { runOperatorCommand } from "./cli/operator-commands.ts";
 import { readRelayConfig, RELAY_HELP } from "./config.ts";
 import { runRelay, type RunningRelay } from "./run-relay.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
+import { WORKER_ARGUMENT } from "./workers/worker-entry.ts";
+import { runWorker } from "./workers/run-worker.ts";
 
-/** Runs a relay until it is told to end; resolves with the exit code. */
+/** Runs a relay until it is told to end, or one command; resolves with the exit code. */
 export async function relayMain(args: readonly string[]): Promise<number> {
+  const commanded = await runOperatorCommand(args, process.env);
+  if (commanded !== null) {
+    return commanded;
+  }
   const request = readRelayConfig(args, process.env);
   if (!request.ok) {
     return complain(`${request.error} See --help.`, EXIT_USAGE);
@@ -18,7 +26,7 @@ export async function relayMain(args: readonly string[]): Promise<number> {
     process.stdout.write(RELAY_HELP);
     return EXIT_OK;
   }
-  const ended = whenToldToEnd();
+  const told = watchEnds();
   const { config } = request.value;
   const log = createLog({ level: config.logLevel, stream: process.stdout });
   const relay = await runRelay(config, log);
@@ -28,8 +36,12 @@ export async function relayMain(args: readonly string[]): Promise<number> {
   }
   const fault = watchFaults(log);
   void announce(relay.value, log);
-  const reason = await Promise.race([ended, fault]);
+  const reason = await Promise.race([told.first, fault]);
   log.info({ reason }, "relay.letting-go");
+  if (isSignal(reason) && config.drainSeconds > 0) {
+    const drained = relay.value.drain(config.drainSeconds * 1000);
+    await Promise.race([drained, told.second, fault]);
+  }
   await relay.value.stop();
   return reason === FAULT ? EXIT_FAILED : EXIT_OK;
 }
@@ -37,20 +49,38 @@ export async function relayMain(args: readonly string[]): Promise<number> {
 /** Tells the log and, if there is one, the parent process. */
 async function announce(relay: RunningRelay, log: Log): Promise<void> {
   await relay.welcomed;
-  const { relayId, tlsPort, healthPort } = relay;
-  log.info({ relayId, tlsPort, healthPort }, "relay.ready");
-  await tellParent({ type: "ready", relayId, tlsPort, healthPort });
+  const { relayId, tlsPort, plainPort, connectPort, healthPort } = relay;
+  const ready = { relayId, tlsPort, plainPort, connectPort, healthPort };
+  log.info(ready, "relay.ready");
+  await tellParent({ type: "ready", ...ready });
 }
 
-/** Listeners stay, so that a second signal during the letting go does not cut it short. */
-function whenToldToEnd(): Promise<string> {
-  return new Promise((resolve) => {
-    process.on("SIGTERM", resolve);
-    process.on("SIGINT", resolve);
-    if (process.send !== undefined) {
-      process.on("disconnect", () => resolve("disconnect"));
-    }
-  });
+interface Ends {
+  /** What told the relay to end. */
+  readonly first: Promise<string>;
+  /** What told it again: whoever says it twice does not want to wait. */
+  readonly second: Promise<string>;
+}
+
+/** Listeners stay, so that no further signal cuts the letting go short. */
+function watchEnds(): Ends {
+  const first = Promise.withResolvers<string>();
+  const second = Promise.withResolvers<string>();
+  let isTold = false;
+  const tell = (reason: string): void => {
+    (isTold ? second : first).resolve(reason);
+    isTold = true;
+  };
+  process.on("SIGTERM", tell);
+  process.on("SIGINT", tell);
+  if (process.send !== undefined) {
+    process.on("disconnect", () => tell("disconnect"));
+  }
+  return { first: first.promise, second: second.promise };
+}
+
+function isSignal(reason: string): boolean {
+  return reason === "SIGTERM" || reason === "SIGINT";
 }
 
 /** A failure that nobody caught is our bug: the state is unknown, so the process ends in order. */
@@ -87,7 +117,9 @@ const EXIT_OK = 0;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-if (import.meta.main) {
+if (import.meta.main && process.argv[2] === WORKER_ARGUMENT) {
+  runWorker();
+} else if (import.meta.main) {
   // A parent's IPC channel would keep the process alive, so it is ended, not left to end.
   process.exit(await relayMain(process.argv.slice(2)));
 }

@@ -3,9 +3,11 @@
  * It knows no process: signals, exit codes and standard output belong to main.ts.
  */
 import { randomBytes as nodeRandomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { Hello } from "#shared/control/contract.ts";
 import manifest from "../package.json" with { type: "json" };
 import type { RelayConfig } from "./config.ts";
 import { type Identity, readIdentity } from "./control/identity-store.ts";
@@ -17,15 +19,24 @@ import { Spool } from "./control/spool.ts";
 import { openSpoolDisk } from "./control/spool-disk.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
 import { DATA_PLANE_LIMITS } from "./limits.ts";
+import { openOperator } from "./operator/open-operator.ts";
+import { sayWhyNotListening } from "./say-why-not-listening.ts";
 import { KeyRing, keysFromWelcome } from "./sessions/key-ring.ts";
 import type { Log } from "./telemetry/log.ts";
 
 export interface RunningRelay {
   readonly relayId: string;
   readonly tlsPort: number;
+  readonly plainPort: number | null;
+  readonly connectPort: number | null;
   readonly healthPort: number | null;
   /** Resolves once the control plane has welcomed this relay. */
   readonly welcomed: Promise<void>;
+  /**
+   * Takes no new session and tells the control plane so; living ones go on until the deadline.
+   * Resolves when none is left.
+   */
+  drain(deadlineMs: number): Promise<void>;
   /** Ends sessions, delivers what is spooled if it can within its deadline, and lets go. */
   stop(): Promise<void>;
 }
@@ -35,59 +46,136 @@ export async function runRelay(
   config: RelayConfig,
   log: Log,
 ): Promise<Result<RunningRelay, string>> {
-  const identity = await readIdentity(config.stateDir);
-  if (!identity.ok) {
-    return identity;
+  const read = await readIdentity(config.stateDir);
+  if (!read.ok) {
+    return read;
   }
   const unlock = lockFolder(config.stateDir);
   if (!unlock.ok) {
     return unlock;
   }
-  warnOfExpiry(identity.value, log);
+  warnOfExpiry(read.value, log);
   const spool = new Spool({
     disk: openSpoolDisk(join(config.stateDir, SPOOL_FILE)),
-    relayId: identity.value.relayId,
+    relayId: read.value.relayId,
     nowMs,
     randomBytes,
     log,
   });
   const keyRing = new KeyRing();
-  const link = makeLink({ identity: relocated(identity.value, config), keyRing, spool, log });
-  const port = config.listenPort ?? identity.value.tlsPort;
-  const listen = { host: config.listenHost, port };
-  let plane: DataPlane;
+  const parts: { plane: DataPlane | null } = { plane: null };
+  const identity = relocated(read.value, config);
+  const link = makeLink({ identity, config, keyRing, spool, log, plane: () => parts.plane });
+  const port = config.listenPort ?? read.value.tlsPort;
   try {
-    plane = await startDataPlane({
-      tls: identity.value.tls,
-      listen,
-      healthPort: config.healthPort,
-      events: spool,
-      lookup: link,
+    parts.plane = await openDataPlane(config, {
+      tls: read.value.tls,
+      port,
       keyRing,
-      isLinked: () => link.isLinked,
+      spool,
+      link,
       log,
-      nowMs,
-      randomBytes,
     });
   } catch (error) {
     spool.close();
     unlock.value();
     return fail(sayWhyNotListening(error as NodeJS.ErrnoException, config, port));
   }
+  const { plane } = parts;
+  return ok(
+    await letRun({
+      config,
+      relayId: identity.relayId,
+      plane,
+      link,
+      spool,
+      log,
+      unlock: unlock.value,
+    }),
+  );
+}
+
+/** A relay that serves: joins it to its operator and to the control plane. */
+async function letRun(parts: {
+  readonly config: RelayConfig;
+  readonly relayId: string;
+  readonly plane: DataPlane;
+  readonly link: ControlLink;
+  readonly spool: Spool;
+  readonly log: Log;
+  readonly unlock: () => void;
+}): Promise<RunningRelay> {
+  const { config, relayId, plane, link, spool, log, unlock } = parts;
+  const drain = async (deadlineMs: number): Promise<void> => {
+    const drained = plane.drain(deadlineMs);
+    link.tellServing({ draining: true });
+    await drained;
+  };
+  const closeOperator = await openOperator({
+    stateDir: config.stateDir,
+    relayId,
+    version: manifest.version,
+    plane,
+    isLinked: () => link.isLinked,
+    drain,
+    resume: () => {
+      plane.resume();
+      link.tellServing({ draining: plane.status !== "serving" });
+    },
+    log,
+  });
   link.start({ commands: plane.commands, snapshot: () => plane.snapshot() });
-  return ok({
-    relayId: identity.value.relayId,
+  return {
+    relayId,
     tlsPort: plane.address.port,
+    plainPort: plane.plainAddress?.port ?? null,
+    connectPort: plane.connectAddress?.port ?? null,
     healthPort: plane.healthPort,
     welcomed: link.whenLinked(),
+    drain,
     stop: async () => {
+      link.tellServing({ draining: true });
       await plane.stop(STOP_DEADLINE_MS);
       const isDelivered = await link.flush(FLUSH_DEADLINE_MS);
       log.info({ isDelivered, pending: spool.pendingCount }, "relay.let-go");
+      closeOperator();
       await link.close();
       spool.close();
-      unlock.value();
+      unlock();
     },
+  };
+}
+
+function openDataPlane(
+  config: RelayConfig,
+  parts: {
+    readonly tls: Identity["tls"];
+    readonly port: number;
+    readonly keyRing: KeyRing;
+    readonly spool: Spool;
+    readonly link: ControlLink;
+    readonly log: Log;
+  },
+): Promise<DataPlane> {
+  const { tls, port, keyRing, spool, link, log } = parts;
+  const { connectionsPerSource } = config;
+  return startDataPlane({
+    tls,
+    listen: { host: config.listenHost, port },
+    plainPort: config.plainPort,
+    connectPort: config.connectPort,
+    healthPort: config.healthPort,
+    workers: config.workers ?? availableParallelism(),
+    workerEnvironment: config.workerEnvironment,
+    webOrigins: config.webOrigins,
+    events: spool,
+    lookup: link,
+    keyRing,
+    isLinked: () => link.isLinked,
+    log,
+    nowMs,
+    randomBytes,
+    limits: connectionsPerSource === null ? {} : { connectionsPerSourceMax: connectionsPerSource },
   });
 }
 
@@ -105,26 +193,39 @@ function relocated(identity: Identity, config: RelayConfig): Identity {
 
 function makeLink(parts: {
   readonly identity: Identity;
+  readonly config: RelayConfig;
   readonly keyRing: KeyRing;
   readonly spool: Spool;
   readonly log: Log;
+  /** Null until it serves; the link is started behind that. */
+  readonly plane: () => DataPlane | null;
 }): ControlLink {
-  const { identity, keyRing, spool, log } = parts;
+  const { identity, config, keyRing, spool, log, plane } = parts;
+  let adoptions = 0;
   return new ControlLink({
     linkUrl: identity.linkUrl,
     about: {
       build: BUILD,
       instanceId: toBase64Url(randomBytes(INSTANCE_ID_BYTES)),
       channelsMax: DATA_PLANE_LIMITS.channelsMax,
-      advertised: { host: identity.host, tlsPort: identity.tlsPort },
+      // Asked for at each hello: the port may be any free one.
+      get advertised() {
+        return advertisedOf(identity, config, plane()?.connectAddress?.port ?? null);
+      },
     },
     signToken: () => signRelayToken(identity, nowMs(), randomBytes),
     adopt: async (welcome) => {
+      adoptions += 1;
+      const adoption = adoptions;
       const keys = await keysFromWelcome(welcome, identity.relayId);
       if (!keys.ok) {
         return keys;
       }
+      if (adoption !== adoptions) {
+        return fail("a newer welcome came meanwhile");
+      }
       keyRing.replace(keys.value);
+      plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
       return ok(null);
     },
     spool,
@@ -134,25 +235,15 @@ function makeLink(parts: {
   });
 }
 
-function sayWhyNotListening(
-  error: NodeJS.ErrnoException,
+/** Where clients reach it. */
+function advertisedOf(
+  { host, tlsPort }: Identity,
   config: RelayConfig,
-  port: number,
-): string {
-  // The error names the port that failed: the health port may be the one in use.
-  const failed = "port" in error && typeof error.port === "number" ? error.port : port;
-  const flag = failed === port ? "--listen-port" : "--health-port";
-  const { code } = error;
-  if (code === "EADDRINUSE") {
-    return `Port ${failed} is in use: stop the other program, or choose another by ${flag}.`;
-  }
-  if (code === "EACCES") {
-    return `Port ${failed} needs more rights: use a port above 1023, or grant them.`;
-  }
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
-    return `${config.listenHost} is no address of this machine: correct --listen-host.`;
-  }
-  return `The relay cannot serve on port ${failed}: ${error.message}`;
+  boundConnectPort: number | null,
+): NonNullable<Hello["advertised"]> {
+  const connectPort =
+    boundConnectPort === null ? null : (config.advertiseConnectPort ?? boundConnectPort);
+  return connectPort === null ? { host, tlsPort } : { host, tlsPort, connectPort };
 }
 
 function warnOfExpiry(identity: Identity, log: Log): void {

@@ -26,7 +26,10 @@ export const sessionSchema = z.looseObject({
   createdAt: z.string(),
   endReason: z.string().nullable(),
   endDetail: z.string().nullish(),
+  refusedCode: z.string().nullish(),
 });
+
+export type SessionItem = z.infer<typeof sessionSchema>;
 
 export const terminationSchema = z.object({ state: z.string() });
 

@@ -44,6 +44,26 @@ export interface ParsedCommand {
   readonly positionals: readonly string[];
 }
 
+/** Runs one command, or prints its help; resolves with the exit code and says what went wrong. */
+export async function runCommand(
+  command: Command,
+  args: readonly string[],
+  tools: CliTools,
+): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    tools.print(command.help);
+    return EXIT.done;
+  }
+  const outcome = await command.run(args, tools);
+  if (outcome.ok) {
+    return outcome.value;
+  }
+  const { exitCode, sentence } = outcome.error;
+  const pointer = exitCode === EXIT.usage ? ` See kerbside ${command.name} --help.` : "";
+  tools.note(`${sentence}${pointer}\n`);
+  return exitCode;
+}
+
 /** Reads a command's arguments; `positionals` is how many it takes, exactly. */
 export function parseCommand(
   args: readonly string[],

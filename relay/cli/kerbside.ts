@@ -1,13 +1,16 @@
 /** The `kerbside` command: finds the command that was asked for, runs it, says what went wrong. */
-import { type CliTools, type Command, EXIT } from "./command.ts";
+import { type CliTools, type Command, EXIT, runCommand } from "./command.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { openCommand } from "./commands/open.ts";
+import { relayDrainCommand } from "./commands/relay-drain.ts";
 import { relayEnrolCommand } from "./commands/relay-enrol.ts";
+import { relayResumeCommand } from "./commands/relay-resume.ts";
 import { relayRunCommand } from "./commands/relay-run.ts";
+import { relayStatusCommand } from "./commands/relay-status.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
 import { terminateCommand } from "./commands/terminate.ts";
 import { readEnvironment } from "./environment.ts";
@@ -26,18 +29,7 @@ export async function runKerbside(args: readonly string[], tools: CliTools): Pro
     return EXIT.usage;
   }
   const rest = args.slice(command.name.split(" ").length);
-  if (rest.includes("--help") || rest.includes("-h")) {
-    tools.print(command.help);
-    return EXIT.done;
-  }
-  const outcome = await command.run(rest, tools);
-  if (outcome.ok) {
-    return outcome.value;
-  }
-  const { exitCode, sentence } = outcome.error;
-  const pointer = exitCode === EXIT.usage ? ` See kerbside ${command.name} --help.` : "";
-  tools.note(`${sentence}${pointer}\n`);
-  return exitCode;
+  return runCommand(command, rest, tools);
 }
 
 function overview(): string {
@@ -77,6 +69,9 @@ const COMMANDS: readonly Command[] = [
   joinTokenCreateCommand,
   relayEnrolCommand,
   relayRunCommand,
+  relayStatusCommand,
+  relayDrainCommand,
+  relayResumeCommand,
 ];
 
 if (import.meta.main) {

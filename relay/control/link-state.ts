@@ -46,6 +46,7 @@ export function initialLinkState(): LinkState {
     openBatches: [],
     lookups: [],
     failures: 0,
+    draining: { now: false, told: false },
   };
 }
 
@@ -80,6 +81,8 @@ export function stepLink(state: LinkState, input: LinkInput, context: LinkContex
       return sendBatch(state, input, context);
     case "lookup":
       return askLookup(state, input, context.nowMs);
+    case "serving":
+      return tellServing({ ...state, draining: { ...state.draining, now: input.draining } });
     case "stop":
       return stop(state);
     default:
@@ -125,9 +128,14 @@ function opened(state: LinkState, context: LinkContext): LinkStep {
   }
   const deadlineMs = context.nowMs + HELLO_DEADLINE_MS;
   const { epoch, appliedSeq } = state;
-  const hello = { epoch, appliedSeq, versions: CONTROL_VERSIONS };
+  const draining = state.draining.now;
+  const hello = { epoch, appliedSeq, versions: CONTROL_VERSIONS, draining };
   return {
-    state: { ...state, phase: { name: "greeting", deadlineMs } },
+    state: {
+      ...state,
+      phase: { name: "greeting", deadlineMs },
+      draining: { now: draining, told: draining },
+    },
     effects: [{ kind: "hello", hello }],
   };
 }
@@ -240,7 +248,19 @@ function adopted(state: LinkState, failure: string | null, context: LinkContext)
       { kind: "record-snapshot" },
     ],
   };
-  return after(after(begun, deliver), applyNext);
+  return after(after(after(begun, tellServing), deliver), applyNext);
+}
+
+/** Tells the hub what has changed since this connection's hello. */
+function tellServing(state: LinkState): LinkStep {
+  const { now, told } = state.draining;
+  if (state.phase.name !== "linked" || now === told) {
+    return same(state);
+  }
+  return {
+    state: { ...state, draining: { now, told: now } },
+    effects: [send({ type: "serving", draining: now })],
+  };
 }
 
 function push(state: LinkState, message: QueuedPush, context: LinkContext): LinkStep {

@@ -56,6 +56,8 @@ export interface LinkState {
   readonly lookups: readonly OpenLookup[];
   /** Failed attempts since the last link that lasted. */
   readonly failures: number;
+  /** Whether the relay drains, and what the present connection's hub was told of that. */
+  readonly draining: { readonly now: boolean; readonly told: boolean };
 }
 
 export type LinkInput =
@@ -87,11 +89,16 @@ export type LinkInput =
       readonly events: readonly NumberedEvent[];
     }
   | { readonly kind: "lookup"; readonly requestId: string; readonly ticketHash: string }
+  /** The relay began or ceased to drain. */
+  | { readonly kind: "serving"; readonly draining: boolean }
   | { readonly kind: "stop" };
+
+/** What the state machine puts into a hello; the shell adds what never changes. */
+type HelloFacts = Pick<Hello, "epoch" | "appliedSeq" | "versions" | "draining">;
 
 export type LinkEffect =
   | { readonly kind: "connect" }
-  | { readonly kind: "hello"; readonly hello: Pick<Hello, "epoch" | "appliedSeq" | "versions"> }
+  | { readonly kind: "hello"; readonly hello: HelloFacts }
   | { readonly kind: "send"; readonly message: RelayMessage }
   | { readonly kind: "ping" }
   | { readonly kind: "close"; readonly reason: string }

@@ -83,6 +83,11 @@ export class ControlLink implements GrantLookup {
     this.#dispatch({ kind: "start" });
   }
 
+  /** Tells the hub whether to route here: at once when linked, else with the next hello. */
+  tellServing(serving: { readonly draining: boolean }): void {
+    this.#dispatch({ kind: "serving", draining: serving.draining });
+  }
+
   get isLinked(): boolean {
     return this.#state.phase.name === "linked";
   }

@@ -1,15 +1,16 @@
 /**
  * Metrics and health over HTTP, on loopback only: whoever scrapes from elsewhere goes through
  * something that authenticates. `GET /metrics` is Prometheus text, `GET /healthz` is JSON and
- * answers 200 as long as the process serves, linked to the control plane or not.
+ * answers 200 as long as the process runs, linked to the control plane or not; its status says what
+ * it does.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Registry } from "prom-client";
+import { METRICS_CONTENT_TYPE } from "./aggregate.ts";
 
 /** What `/healthz` answers. */
 export interface Health {
-  readonly status: "serving" | "stopping";
+  readonly status: "serving" | "draining" | "stopping";
   /** Whether the control link is up. */
   readonly linked: boolean;
   readonly sessions: number;
@@ -19,7 +20,8 @@ export interface Health {
 export interface HealthServerOptions {
   /** Port 0 takes any free port. */
   readonly port: number;
-  readonly registry: Registry;
+  /** The metrics as Prometheus text. */
+  readonly metrics: () => Promise<string>;
   readonly health: () => Health;
 }
 
@@ -65,8 +67,8 @@ async function answer(
     response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
     response.end(JSON.stringify(options.health()));
   } else if (path === "/metrics") {
-    const text = await options.registry.metrics();
-    response.writeHead(200, { "content-type": options.registry.contentType });
+    const text = await options.metrics();
+    response.writeHead(200, { "content-type": METRICS_CONTENT_TYPE });
     response.end(text);
   } else {
     response.writeHead(404).end();

@@ -7,6 +7,14 @@ import { type DestinationStream, type Logger, pino } from "pino";
 
 export type Log = Logger;
 
+/** What writes one line; a {@link Log} fits, and so does a worker's way to its control process. */
+export interface LineLog {
+  debug(fields: object, name: string): void;
+  info(fields: object, name: string): void;
+  warn(fields: object, name: string): void;
+  error(fields: object, name: string): void;
+}
+
 /** The names of canonical lines, so that tests and searches refer to the constant. */
 export const LOG_LINES = {
   relayListening: "relay.listening",
@@ -15,8 +23,15 @@ export const LOG_LINES = {
   ticketRefused: "ticket.refused",
   channelRefused: "channel.refused",
   channelEnded: "channel.ended",
+  channelFirewall: "channel.firewall",
   sessionEnded: "session.ended",
   relayFault: "relay.fault",
+  relayDraining: "relay.draining",
+  relayResumed: "relay.resumed",
+  relayDrained: "relay.drained",
+  acceptFailed: "accept.failed",
+  workerStarted: "worker.started",
+  workerLost: "worker.lost",
 } as const;
 
 export interface LogOptions {

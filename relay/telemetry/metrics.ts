@@ -1,26 +1,29 @@
 /**
- * The relay's metrics in a registry of their own. Labels have few values and name no user, console
- * or address. Byte counts are read when they are scraped, so that the pump pays nothing for them.
+ * The control process's metrics: sessions, channels, refusals, workers. Labels have few values and
+ * name no user, console or address.
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+
+/** What every metric of the relay is called first. */
+export const METRICS_PREFIX = "kerbside_relay_";
 
 export interface MetricsSources {
   /** Read at each scrape. */
   readonly connections: () => number;
+  readonly workers: () => number;
   readonly counts: () => {
     readonly sessions: number;
     readonly channels: number;
     readonly grants: number;
   };
-  readonly traffic: { readonly clientBytes: number; readonly serverBytes: number };
 }
 
 export interface Metrics {
   readonly registry: Registry;
-  readonly connectionsAccepted: Counter;
-  /** Label `code`: an error code, or "linked". */
-  readonly links: Counter<"code">;
-  readonly linkSeconds: Histogram;
+  /** Connections closed unheard. */
+  readonly gateRefusals: Counter<"code">;
+  /** Worker processes that ended unasked; label `cause`. */
+  readonly workersLost: Counter<"cause">;
   /** Label `reason`. */
   readonly ticketsRefused: Counter<"reason">;
   readonly channelsRefused: Counter<"code">;
@@ -28,38 +31,34 @@ export interface Metrics {
   readonly channelsOpen: Gauge<"channel">;
   readonly channelsClosed: Counter<"channel" | "code">;
   readonly sessionsEnded: Counter<"reason">;
-  /** Bugs of ours that ended one connection. */
-  readonly faults: Counter;
 }
 
-/** Makes the metrics; each call has its own registry. */
-export function createMetrics(sources: MetricsSources): Metrics {
+/** A registry with what each process tells of itself: event loop lag, memory, CPU, open handles. */
+export function createProcessRegistry(): Registry {
   const registry = new Registry();
-  const registers = [registry];
-  // Event loop lag, memory, CPU, open handles.
   collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Makes the metrics in a registry. */
+export function createMetrics(registry: Registry, sources: MetricsSources): Metrics {
+  const registers = [registry];
   watchSources(registry, sources);
   const counter = <Label extends string>(
     name: string,
     help: string,
     labelNames: readonly Label[] = [],
   ): Counter<Label> =>
-    new Counter({ name: `${PREFIX}${name}`, help, labelNames: [...labelNames], registers });
+    new Counter({ name: `${METRICS_PREFIX}${name}`, help, labelNames: [...labelNames], registers });
   return {
     registry,
-    connectionsAccepted: counter("connections_accepted_total", "TLS handshakes that succeeded."),
-    links: counter("links_total", "Client links by outcome.", ["code"]),
-    linkSeconds: new Histogram({
-      name: `${PREFIX}link_seconds`,
-      help: "From the TLS handshake to both legs linked.",
-      buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-      registers,
-    }),
+    gateRefusals: counter("gate_refusals_total", "Connections closed unheard, by code.", ["code"]),
+    workersLost: counter("workers_lost_total", "Worker processes that crashed or hung.", ["cause"]),
     ticketsRefused: counter("tickets_refused_total", "Tickets refused, by reason.", ["reason"]),
     channelsRefused: counter("channels_refused_total", "Channels refused, by code.", ["code"]),
     channelsOpened: counter("channels_opened_total", "Channels linked on both legs.", ["channel"]),
     channelsOpen: new Gauge({
-      name: `${PREFIX}channels_open`,
+      name: `${METRICS_PREFIX}channels_open`,
       help: "Channels that are open, by type.",
       labelNames: ["channel"],
       registers,
@@ -69,7 +68,6 @@ export function createMetrics(sources: MetricsSources): Metrics {
       "code",
     ]),
     sessionsEnded: counter("sessions_ended_total", "Sessions that ended, by reason.", ["reason"]),
-    faults: counter("faults_total", "Bugs that ended one connection."),
   };
 }
 
@@ -77,7 +75,7 @@ function watchSources(registry: Registry, sources: MetricsSources): void {
   const registers = [registry];
   const gauge = (name: string, help: string, read: () => number): Gauge =>
     new Gauge({
-      name: `${PREFIX}${name}`,
+      name: `${METRICS_PREFIX}${name}`,
       help,
       registers,
       collect() {
@@ -85,23 +83,8 @@ function watchSources(registry: Registry, sources: MetricsSources): void {
       },
     });
   gauge("connections", "Client connections, linked or not.", sources.connections);
+  gauge("workers", "Worker processes that carry connections.", sources.workers);
   gauge("sessions", "Living sessions.", () => sources.counts().sessions);
   gauge("channels_reserved", "Channels admitted, open or not.", () => sources.counts().channels);
   gauge("grants_held", "Grants that wait for their ticket.", () => sources.counts().grants);
-  const directions = { client: "clientBytes", server: "serverBytes" } as const;
-  const forwarded = new Counter({
-    name: `${PREFIX}forwarded_bytes_total`,
-    help: "SPICE bytes forwarded, by who sent them.",
-    labelNames: ["from"],
-    registers,
-    collect() {
-      this.reset();
-      for (const [from, key] of Object.entries(directions)) {
-        this.inc({ from }, sources.traffic[key]);
-      }
-    },
-  });
-  forwarded.reset();
 }
-
-const PREFIX = "kerbside_relay_";

@@ -1,27 +1,14 @@
-/** Turns what sessions and links tell into log lines and metrics, in one place. */
-import type { Failure } from "#shared/errors/catalogue.ts";
-import type { LinkObserver } from "../handshake/link-channel.ts";
+/** Turns what sessions tell into log lines and metrics, in one place. */
 import type { SessionObserver } from "../sessions/observer.ts";
 import { type Log, LOG_LINES } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** The sessions' and the links' observer, over one log and one set of metrics. */
-export function createObserver(log: Log, metrics: Metrics): SessionObserver & LinkObserver {
+/** The sessions' observer, over one log and one set of metrics. */
+export function createObserver(log: Log, metrics: Metrics): SessionObserver {
   return {
-    linked(durationMs) {
-      metrics.links.inc({ code: "linked" });
-      metrics.linkSeconds.observe(durationMs / 1000);
-    },
-    linkFailed(failure: Failure, clientAddress) {
-      metrics.links.inc({ code: failure.code });
-      const outcome = failure.code;
-      // At debug: refusals have their own lines, and strangers must not be able to fill the log.
-      const { detail } = failure;
-      log.debug({ outcome, detail, clientAddress }, LOG_LINES.connectionRefused);
-    },
-    ticketRefused(reason, channel, clientAddress) {
-      metrics.ticketsRefused.inc({ reason });
-      log.info({ outcome: reason, channel, clientAddress }, LOG_LINES.ticketRefused);
+    ticketRefused(reason, channel, clientAddress, count) {
+      metrics.ticketsRefused.inc({ reason }, count);
+      log.info({ outcome: reason, channel, clientAddress, count }, LOG_LINES.ticketRefused);
     },
     channelRefused(code, channel, clientAddress) {
       metrics.channelsRefused.inc({ code });
@@ -40,6 +27,9 @@ export function createObserver(log: Log, metrics: Metrics): SessionObserver & Li
         metrics.channelsRefused.inc({ code });
       }
       log.info({ outcome: code, channel, opened, ...rest }, LOG_LINES.channelEnded);
+    },
+    channelFirewall(summary) {
+      log.warn({ ...summary }, LOG_LINES.channelFirewall);
     },
     sessionEnded(summary) {
       const { reason, ...rest } = summary;

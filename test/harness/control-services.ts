@@ -51,6 +51,7 @@ export async function startControlServices(): Promise<ControlServices> {
       secretsKey: fromBase64(secrets.SECRETS_KEY),
       caCertificate: secrets.CA_CERTIFICATE,
       caKey: secrets.CA_KEY,
+      webOrigins: ["https://kerbside.test"],
     },
     hubs: {
       push: async (relayId, command) => {

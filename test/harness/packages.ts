@@ -39,6 +39,30 @@ export const REQUIRED_TOOLS: readonly RequiredTool[] = [
   { name: "import (ImageMagick)", packages: ["imagemagick"], probe: ["import", "-version"] },
   { name: "nasm", packages: ["nasm"], probe: ["nasm", "-v"] },
   {
+    name: "Xspice",
+    packages: ["xserver-xspice"],
+    probe: ["test", "-r", "/usr/lib/xorg/modules/drivers/spiceqxl_drv.so"],
+  },
+  {
+    name: "GStreamer for sound",
+    packages: ["gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good"],
+    probe: ["sh", "-c", "ls /usr/lib/*/gstreamer-1.0/libgstapp.so"],
+  },
+  { name: "certutil", packages: ["libnss3-tools"], probe: ["sh", "-c", "command -v certutil"] },
+  { name: "openssl", packages: ["openssl"], probe: ["openssl", "version"] },
+  {
+    name: "haproxy",
+    packages: ["haproxy"],
+    // It is in /usr/sbin, which a user's PATH may lack.
+    probe: ["sh", "-c", "PATH=$PATH:/usr/sbin; command -v haproxy"],
+  },
+  { name: "x11perf", packages: ["x11-apps"], probe: ["sh", "-c", "command -v x11perf"] },
+  {
+    name: "systemd-analyze",
+    packages: ["systemd"],
+    probe: ["systemd-analyze", "--version"],
+  },
+  {
     name: "the SPICE protocol headers",
     packages: ["libspice-protocol-dev"],
     probe: ["test", "-r", "/usr/include/spice-1/spice/enums.h"],

@@ -88,6 +88,13 @@ export class TestQemu implements AsyncDisposable {
     return parsePpm(await readFile(file));
   }
 
+  /** The screen of one graphics card, by its device id. */
+  async screendumpOf(device: string): Promise<Picture> {
+    const filename = this.#folder.file(`${device}.ppm`);
+    await this.execute("screendump", { filename, device });
+    return parsePpm(await readFile(filename));
+  }
+
   /** Presses and releases a key at the virtual keyboard, by QEMU's name for it ("a", "ret"). */
   async sendKey(name: string): Promise<void> {
     await this.execute("send-key", { keys: [{ type: "qcode", data: name }] });

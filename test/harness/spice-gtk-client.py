@@ -11,6 +11,7 @@ called on it, which is what makes a late channel possible; pixels come as an add
 """
 
 import atexit
+import base64
 import ctypes
 import json
 import os
@@ -24,9 +25,20 @@ from gi.repository import GLib, GObject, SpiceClientGLib as Spice
 
 CHANNEL_MAIN = 1
 CHANNEL_DISPLAY = 2
+CHANNEL_PLAYBACK = 5
+CHANNEL_RECORD = 6
+CHANNEL_PORT = 10
+CHANNEL_WEBDAV = 11
 KEY_FILE_GROUP = "virt-viewer"
 READ_SIZE_BYTES = 64 * 1024
 on = GObject.Object.connect
+# The binding of spice_port_channel_write_async hands over memory that it has freed already.
+glib_client = ctypes.CDLL("libspice-client-glib-2.0.so.8")
+write_to_port = glib_client.spice_port_channel_write_async
+write_to_port.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t] + [ctypes.c_void_p] * 3
+COMMANDS = (
+    "connect open close list key pixel picture write speak share_cd disconnect".split()
+)
 STATES = {
     int(getattr(Spice.ChannelEvent, name)): name.lower().replace("_", "-")
     for name in (
@@ -43,6 +55,11 @@ def send(message):
 def name_of(channel):
     kind = Spice.Channel.type_to_string(channel.props.channel_type)
     return "%s:%d" % (kind, channel.props.channel_id)
+
+
+def bytes_at(data, size):
+    """What a signal brings as data: an address, or bytes already."""
+    return ctypes.string_at(data, size) if isinstance(data, int) else bytes(data[:size])
 
 
 def read_vv(path):
@@ -73,8 +90,11 @@ class Client:
         self.channels = {}
         self.states = {}
         self.deferred = set()
-        self.primary = None
+        self.primaries = {}
         self.waits = []
+        self.playback_bytes = 0
+        self.recorder = None
+        self.kept = []
 
     # Commands. Each returns what its reply carries, or raises.
 
@@ -86,6 +106,11 @@ class Client:
         session = self.session
         session.set_property("enable-audio", options.get("audio", False))
         session.set_property("enable-usbredir", options.get("usbredir", True))
+        card = options.get("smartcard")
+        session.set_property("enable-smartcard", card is not None)
+        if card is not None:
+            session.set_property("smartcard-db", card["database"])
+            session.set_property("smartcard-certificates", card["certificates"])
         for option, prop in (
             ("host", "host"),
             ("port", "port"),
@@ -93,6 +118,8 @@ class Client:
             ("password", "password"),
             ("proxy", "proxy"),
             ("caFile", "ca-file"),
+            ("username", "username"),
+            ("sharedFolder", "shared-dir"),
         ):
             if options.get(option) is not None:
                 session.set_property(prop, str(options[option]))
@@ -138,7 +165,55 @@ class Client:
         return {}
 
     def pixel(self, options):
-        return {"colour": self.read_pixel(options["x"], options["y"])}
+        return {"colour": self.read_pixel(options)}
+
+    def picture(self, options):
+        """The whole picture of a display into a PPM file."""
+        width, height, stride, data = self.primary_of(options)
+        rows = b"".join(ctypes.string_at(data + y * stride, 4 * width) for y in range(height))
+        colours = bytearray(3 * width * height)
+        colours[0::3], colours[1::3], colours[2::3] = rows[2::4], rows[1::4], rows[0::4]
+        with open(options["file"], "wb") as file:
+            file.write(b"P6\n%d %d\n255\n" % (width, height) + colours)
+        return {}
+
+    def write(self, options):
+        """Sends bytes into a port channel."""
+        data = base64.b64decode(options["base64"])
+        self.kept.append(data)
+        channel = self.channels[options["channel"]]
+        write_to_port(hash(channel), data, len(data), None, None, None)
+        return {}
+
+    def speak(self, options):
+        """Sends sound as the microphone's. The guest must record."""
+        if self.recorder is None:
+            raise RuntimeError("the guest does not record")
+        data = base64.b64decode(options["base64"])
+        self.kept.append(data)
+        address = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
+        time_ms = int(GLib.get_monotonic_time() / 1000) & 0xFFFFFFFF
+        self.recorder.send_data(address, len(data), time_ms)
+        return {}
+
+    def share_cd(self, options):
+        """Plugs an image file in as a USB CD drive."""
+        manager = Spice.UsbDeviceManager.get(self.session)
+
+        def redirected(source, result, *_):
+            try:
+                source.connect_device_finish(result)
+                send({"event": "usb-redirected", "message": None})
+            except GLib.Error as error:
+                send({"event": "usb-redirected", "message": error.message})
+
+        def added(_manager, device):
+            if manager.is_device_shared_cd(device):
+                manager.connect_device_async(device, None, redirected)
+
+        on(manager, "device-added", added)
+        manager.create_shared_cd_device(options["file"])
+        return {}
 
     def disconnect(self, _options):
         Spice.Session.disconnect(self.session)
@@ -155,10 +230,57 @@ class Client:
             on(channel, "display-primary-create", self.on_primary_create)
             on(channel, "display-primary-destroy", self.on_primary_destroy)
             on(channel, "display-invalidate", self.on_invalidate)
+        self.watch_content(name, channel)
         is_deferred = name in self.deferred
         send({"event": "channel-new", "channel": name, "deferred": is_deferred})
         if not is_deferred:
             Spice.Channel.connect(channel)
+
+    def watch_content(self, name, channel):
+        """Reports what comes through the channels that have no picture."""
+        kind = channel.props.channel_type
+        if kind == CHANNEL_MAIN:
+            on(channel, "main-agent-update", self.on_agent)
+            on(channel, "notify::agent-caps-0", self.on_agent)
+        if kind == CHANNEL_PLAYBACK:
+            on(channel, "playback-start", self.on_playback_start)
+            on(channel, "playback-data", self.on_playback_data)
+        if kind == CHANNEL_RECORD:
+            on(channel, "record-start", self.on_record_start)
+            on(channel, "record-stop", self.on_record_stop)
+        if kind in (CHANNEL_PORT, CHANNEL_WEBDAV):
+            on(channel, "notify::port-opened", self.on_port_opened)
+        if kind == CHANNEL_PORT:
+            on(channel, "port-data", self.on_port_data)
+
+    def on_agent(self, channel, *_):
+        connected, caps = channel.props.agent_connected, channel.props.agent_caps_0
+        send({"event": "agent", "connected": connected, "capabilities": caps})
+
+    def on_playback_start(self, _channel, sound_format, channels, rate):
+        send({"event": "playback-start", "channels": channels, "rate": rate})
+
+    def on_playback_data(self, _channel, data, size):
+        sound = bytes_at(data, size)
+        if self.playback_bytes == 0 and any(sound):
+            self.playback_bytes = size
+            send({"event": "playback-sound", "bytes": size})
+
+    def on_record_start(self, channel, sound_format, channels, rate):
+        self.recorder = channel
+        send({"event": "record-start", "channels": channels, "rate": rate})
+
+    def on_record_stop(self, _channel):
+        self.recorder = None
+        send({"event": "record-stop"})
+
+    def on_port_opened(self, channel, _property):
+        port, opened = channel.props.port_name, channel.props.port_opened
+        send({"event": "port", "channel": name_of(channel), "port": port, "opened": opened})
+
+    def on_port_data(self, channel, data, size):
+        text = base64.b64encode(bytes_at(data, size)).decode()
+        send({"event": "port-data", "channel": name_of(channel), "base64": text})
 
     def on_channel_event(self, channel, event):
         name = name_of(channel)
@@ -179,13 +301,11 @@ class Client:
         send({"event": "channel-destroy", "channel": name})
 
     def on_primary_create(self, channel, _format, width, height, stride, _shmid, data):
-        if channel.props.channel_id == 0:
-            self.primary = (width, height, stride, data)
+        self.primaries[channel.props.channel_id] = (width, height, stride, data)
         send({"event": "primary-create", "width": width, "height": height})
 
     def on_primary_destroy(self, channel):
-        if channel.props.channel_id == 0:
-            self.primary = None
+        self.primaries.pop(channel.props.channel_id, None)
 
     def on_invalidate(self, *_):
         for wait in list(self.waits):
@@ -200,9 +320,9 @@ class Client:
         self.settle(wait)
 
     def settle(self, wait):
-        if self.primary is None:
+        if wait.get("display", 0) not in self.primaries:
             return
-        colour = self.read_pixel(wait["x"], wait["y"])
+        colour = self.read_pixel(wait)
         if colour == wait["colour"]:
             self.waits.remove(wait)
             send({"reply": wait["id"], "ok": True, "colour": colour})
@@ -211,16 +331,20 @@ class Client:
         if wait in self.waits:
             self.waits.remove(wait)
             seen = "no picture"
-            if self.primary is not None:
-                seen = "%06x" % self.read_pixel(wait["x"], wait["y"])
+            if wait.get("display", 0) in self.primaries:
+                seen = "%06x" % self.read_pixel(wait)
             message = "the pixel did not become %06x: %s" % (wait["colour"], seen)
             send({"reply": wait["id"], "ok": False, "message": message})
         return GLib.SOURCE_REMOVE
 
-    def read_pixel(self, x, y):
-        if self.primary is None:
+    def primary_of(self, options):
+        if options.get("display", 0) not in self.primaries:
             raise RuntimeError("there is no picture yet")
-        width, height, stride, data = self.primary
+        return self.primaries[options.get("display", 0)]
+
+    def read_pixel(self, options):
+        width, height, stride, data = self.primary_of(options)
+        x, y = options["x"], options["y"]
         if not (0 <= x < width and 0 <= y < height):
             raise RuntimeError("the picture has %dx%d pixels" % (width, height))
         return ctypes.c_uint32.from_address(data + y * stride + 4 * x).value & 0xFFFFFF
@@ -246,9 +370,8 @@ class Client:
         if command == "wait-pixel":
             self.wait_pixel(request)
             return
-        commands = ("connect", "open", "close", "list", "key", "pixel", "disconnect")
         try:
-            if command not in commands:
+            if command not in COMMANDS:
                 raise RuntimeError("no such command")
             send({"reply": request["id"], "ok": True, **getattr(self, command)(request)})
         except (GLib.Error, KeyError, OSError, RuntimeError) as error:

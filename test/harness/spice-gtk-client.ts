@@ -6,6 +6,7 @@
 import { fileURLToPath } from "node:url";
 import { startChild, type RunningChild } from "./child-process.ts";
 import { withDeadline } from "./deadline.ts";
+import { readPpm, type Picture } from "./ppm.ts";
 
 /** Where and how to connect: a `.vv` file, or the values one by one (which win over the file's). */
 export interface SpiceGtkOptions {
@@ -26,6 +27,12 @@ export interface SpiceGtkOptions {
   readonly audio?: boolean;
   /** Open usbredir channels; true by default, as in remote-viewer. */
   readonly usbredir?: boolean;
+  /** Open the smartcard channel too, with a card in software: an NSS database and names in it. */
+  readonly smartcard?: { readonly database: string; readonly certificates: readonly string[] };
+  /** For a server that asks for a user besides a password (SASL). */
+  readonly username?: string;
+  /** The folder that the webdav channel offers. */
+  readonly sharedFolder?: string;
 }
 
 /** The state of a channel: what its last event said. */
@@ -52,6 +59,20 @@ export type SpiceGtkEvent =
     }
   | { readonly event: "channel-destroy"; readonly channel: string }
   | { readonly event: "primary-create"; readonly width: number; readonly height: number }
+  | { readonly event: "agent"; readonly connected: boolean; readonly capabilities: number }
+  | { readonly event: "playback-start"; readonly channels: number; readonly rate: number }
+  /** The first sound that is no silence. */
+  | { readonly event: "playback-sound"; readonly bytes: number }
+  | { readonly event: "record-start"; readonly channels: number; readonly rate: number }
+  | { readonly event: "record-stop" }
+  | {
+      readonly event: "port";
+      readonly channel: string;
+      readonly port: string;
+      readonly opened: boolean;
+    }
+  | { readonly event: "port-data"; readonly channel: string; readonly base64: string }
+  | { readonly event: "usb-redirected"; readonly message: string | null }
   | { readonly event: "disconnected" };
 
 /** One channel that the client knows. */
@@ -116,9 +137,53 @@ export class SpiceGtkClient implements AsyncDisposable {
     return Number((await this.#run("pixel", { x, y }))["colour"]);
   }
 
+  /** The whole picture of display `display` as the client has it, written to `file`. */
+  async picture(display: number, file: string): Promise<Picture> {
+    await this.#run("picture", { display, file });
+    return readPpm(file);
+  }
+
+  /** Sends bytes into a port channel such as "port:0". */
+  async writeToPort(channel: string, bytes: Uint8Array): Promise<void> {
+    await this.#run("write", { channel, base64: Buffer.from(bytes).toString("base64") });
+  }
+
+  /** Sends sound (16 bits, stereo) as the microphone's, once the guest records. */
+  async speak(sound: Uint8Array): Promise<void> {
+    await this.#run("speak", { base64: Buffer.from(sound).toString("base64") });
+  }
+
+  /** Plugs an image file into the guest as a USB CD drive. */
+  async shareCd(file: string): Promise<void> {
+    await this.#run("share_cd", { file });
+    const redirected = await this.waitForA("usb-redirected");
+    if (redirected.message !== null) {
+      throw new Error(this.#describe(`sharing ${file}: ${redirected.message}`));
+    }
+  }
+
+  /** Waits until the bytes that came through a port channel hold `text`; gives all of them. */
+  async waitForPortText(channel: string, text: string): Promise<string> {
+    const arrived = (): string =>
+      this.#events
+        .map((event) =>
+          event.event === "port-data" && event.channel === channel
+            ? Buffer.from(event.base64, "base64").toString("latin1")
+            : "",
+        )
+        .join("");
+    await this.waitForA("port-data", () => arrived().includes(text));
+    return arrived();
+  }
+
+  /** The channel of the port that has this name, once it is open. */
+  async waitForPort(port: string): Promise<string> {
+    return (await this.waitForA("port", (event) => event.port === port && event.opened)).channel;
+  }
+
   /** Waits until a pixel has this colour, as the client's redraws tell. */
   async waitForPixel(
-    place: { readonly x: number; readonly y: number },
+    place: { readonly x: number; readonly y: number; readonly display?: number },
     colour: number,
     timeoutMs: number = EVENT_TIMEOUT_MS,
   ): Promise<void> {
@@ -152,6 +217,16 @@ export class SpiceGtkClient implements AsyncDisposable {
       throw new Error(this.#describe(`${what}: it became ${event.state}`));
     }
     return event;
+  }
+
+  /** The first event of a name, past or to come, that fits. */
+  async waitForA<Name extends SpiceGtkEvent["event"]>(
+    name: Name,
+    fits: (event: Extract<SpiceGtkEvent, { event: Name }>) => boolean = () => true,
+  ): Promise<Extract<SpiceGtkEvent, { event: Name }>> {
+    const isIt = (event: SpiceGtkEvent): event is Extract<SpiceGtkEvent, { event: Name }> =>
+      event.event === name && fits(event as Extract<SpiceGtkEvent, { event: Name }>);
+    return await this.waitForEvent(isIt, `an event ${name} that fits`);
   }
 
   /** The first event, past or to come, that fits. @throws Error at the deadline, with all events */

@@ -1,8 +1,12 @@
-/** Runs spicy-screenshot, spice-gtk's smallest client: connect, take the first picture, leave. */
+/**
+ * spice-gtk's own small clients: spicy-screenshot, which takes the first picture and leaves, and
+ * spicy, a window on a display of its own.
+ */
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import { runToEnd } from "./child-process.ts";
+import { runToEnd, startChild } from "./child-process.ts";
 import { readPpm, type Picture } from "./ppm.ts";
 import { makeTempFolder } from "./temp-folder.ts";
+import { startXDisplay, type XDisplay } from "./x-display.ts";
 
 /** Where and how to connect. */
 export interface SpicyOptions {
@@ -59,6 +63,58 @@ export async function takeSpicyScreenshot(
   return ok({ picture: await readPpm(file), durationMs: performance.now() - startMs });
 }
 
+/** A spicy with its window. Ends with `await using`. */
+export interface SpicyWindow extends AsyncDisposable {
+  readonly display: XDisplay;
+  /** Closes the window politely and waits until spicy has left. */
+  close(): Promise<void>;
+}
+
+/** Starts spicy; its window is on the display when this resolves. @param subject of the server */
+export async function startSpicy(
+  options: SpicyOptions & { readonly subject: string },
+): Promise<SpicyWindow> {
+  const folder = await makeTempFolder();
+  const display = await startXDisplay();
+  const child = startChild({
+    command: "spicy",
+    args: [
+      ...["-h", options.host ?? "127.0.0.1", "-s", String(options.tlsPort)],
+      ...["-w", options.password ?? ""],
+      ...[`--spice-ca-file=${options.caFile}`, `--spice-host-subject=${options.subject}`],
+    ],
+    env: {
+      DISPLAY: display.name,
+      HOME: folder.path,
+      XDG_CONFIG_HOME: folder.file("config"),
+      GDK_BACKEND: "x11",
+      GSETTINGS_BACKEND: "memory",
+      NO_AT_BRIDGE: "1",
+      DBUS_SESSION_BUS_ADDRESS: undefined,
+      SPICE_PROXY: undefined,
+    },
+  });
+  const dispose = async (): Promise<void> => {
+    await child.stop();
+    await display[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  try {
+    await display.waitForWindow(SPICY_CLASS);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    display,
+    close: async () => {
+      await display.closeWindow(await display.waitForWindow(SPICY_CLASS));
+      await child.waitForExit();
+    },
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
 function eventName(code: number): SpicyEvent {
   const name = Object.entries(MAIN_EVENTS).find(([number]) => Number(number) === code);
   return name?.[1] ?? "none";
@@ -73,5 +129,6 @@ const MAIN_EVENTS = {
   23: "error-auth",
   24: "error-io",
 } as const;
+const SPICY_CLASS = "spicy";
 /** It takes 0.1 s directly; a relay under test may have to time out first. */
 const TIMEOUT_MS = 20_000;

@@ -11,7 +11,9 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import type { Policy } from "#shared/policy/policy.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
+import type { Way } from "#shared/ticket/way.ts";
 import { enrolRelay } from "../../relay/control/enrolment.ts";
 import { StateFolder } from "../../worker/dev/state-folder.ts";
 import { eventually, withDeadline } from "./deadline.ts";
@@ -32,7 +34,15 @@ export interface ConsoleTarget {
   readonly tlsPort?: number;
   readonly ca?: string;
   readonly hostSubject?: string;
+  readonly proxy?: string;
   readonly password?: string;
+  /** What differs from the default policy. */
+  readonly policy?: Partial<Policy>;
+}
+
+export interface TestStackOptions {
+  /** More arguments for the relay; the last one of a name counts. */
+  readonly relayArguments?: readonly string[];
 }
 
 const ticketSchema = z.object({ sessionId: z.string(), vvUrl: z.string(), expiresAt: z.string() });
@@ -113,28 +123,34 @@ export class TestStack implements AsyncDisposable {
   readonly state: StateFolder;
   readonly url: string;
   readonly relayPort: number;
+  /** Where the relay only says that TLS is needed, and where it takes HTTP CONNECT. */
+  readonly plainPort: number;
+  readonly connectPort: number;
   readonly #folder: TempFolder;
   #token = "";
   #relayId = "";
 
-  private constructor(folder: TempFolder, ports: { control: number; relay: number }) {
+  private constructor(folder: TempFolder, ports: StackPorts, options: TestStackOptions) {
     this.#folder = folder;
     this.state = new StateFolder(folder.file("state"));
     this.url = `http://127.0.0.1:${ports.control}`;
     this.relayPort = ports.relay;
+    this.plainPort = ports.plain;
+    this.connectPort = ports.connect;
     this.control = new StackProcess("worker/dev/control.ts", [
       ...["--state-dir", this.state.path, "--port", String(ports.control)],
     ]);
     this.relay = new StackProcess("relay/main.ts", [
       ...["--state-dir", this.state.relayFolder, "--listen-host", "127.0.0.1"],
-      ...["--listen-port", String(ports.relay)],
+      ...["--listen-port", String(ports.relay), "--workers", "0", "--drain-seconds", "0"],
+      ...["--plain-port", String(ports.plain), "--connect-port", String(ports.connect)],
+      ...(options.relayArguments ?? []),
     ]);
   }
 
-  static async start(): Promise<TestStack> {
+  static async start(options: TestStackOptions = {}): Promise<TestStack> {
     const folder = await makeTempFolder();
-    const [control, relay] = await Promise.all([freePort(), freePort()]);
-    const stack = new TestStack(folder, { control, relay });
+    const stack = new TestStack(folder, await freeStackPorts(), options);
     try {
       stack.state.open({ reset: false });
       const { password } = stack.state.adminPassword();
@@ -192,8 +208,8 @@ export class TestStack implements AsyncDisposable {
     return z.object({ id: z.string() }).parse(answer.json).id;
   }
 
-  async requestTicket(consoleId: string): Promise<IssuedTicket> {
-    const answer = await this.call("POST", `/consoles/${consoleId}/tickets`, {});
+  async requestTicket(consoleId: string, way: Way = "tls"): Promise<IssuedTicket> {
+    const answer = await this.call("POST", `/consoles/${consoleId}/tickets`, { way });
     if (answer.status !== 201) {
       throw new Error(`POST tickets answered ${answer.status}: ${answer.text}`);
     }
@@ -280,6 +296,22 @@ export class TestStack implements AsyncDisposable {
     }
     this.#relayId = enrolled.value.relayId;
   }
+}
+
+interface StackPorts {
+  readonly control: number;
+  readonly relay: number;
+  readonly plain: number;
+  readonly connect: number;
+}
+
+async function freeStackPorts(): Promise<StackPorts> {
+  const ports = new Set<number>();
+  while (ports.size < 4) {
+    ports.add(await freePort());
+  }
+  const [control = 0, relay = 0, plain = 0, connect = 0] = ports;
+  return { control, relay, plain, connect };
 }
 
 /**

@@ -17,6 +17,7 @@ import {
   textOption,
 } from "../command.ts";
 import { readSecretFile } from "../password.ts";
+import { POLICY_OPTIONS, POLICY_OPTIONS_HELP, readPolicyOptions } from "../policy-options.ts";
 import { printable } from "../printable.ts";
 
 export const consoleAddCommand: Command = {
@@ -31,7 +32,8 @@ export const consoleAddCommand: Command = {
   --ca-file F          PEM certificates that may sign the hypervisor's
   --host-subject S     the subject that its certificate must have
   --password-file F    the hypervisor's own SPICE password
-  --source S           the source that it belongs to; default static
+  --proxy URL          http://host:port to dial the hypervisor through
+${POLICY_OPTIONS_HELP}  --source S           the source that it belongs to; default static
   --uuid U             the virtual machine's id; made up by default
   --url URL            the control plane; default: where you logged in
 `,
@@ -72,8 +74,9 @@ async function readBody(options: OptionValues): Promise<Result<object, CliFailur
   const ca = caFile === null ? ok(null) : await readText(caFile);
   const passwordFile = textOption(options, "password-file");
   const password = passwordFile === null ? ok(null) : await readSecretFile(passwordFile);
-  if (!ca.ok || !password.ok) {
-    return ca.ok ? (password as Result<never, CliFailure>) : ca;
+  const policy = await readPolicyOptions(options);
+  if (!ca.ok || !password.ok || !policy.ok) {
+    return [ca, password, policy].find((part) => !part.ok) as Result<never, CliFailure>;
   }
   const fields = {
     name: name.value,
@@ -82,6 +85,8 @@ async function readBody(options: OptionValues): Promise<Result<object, CliFailur
     tlsPort: tlsPort.value,
     ca: ca.value,
     password: password.value,
+    proxy: textOption(options, "proxy"),
+    policy: policy.value,
     hostSubject: textOption(options, "host-subject"),
     source: textOption(options, "source"),
     uuid: textOption(options, "uuid"),
@@ -99,6 +104,7 @@ async function readText(path: string): Promise<Result<string, CliFailure>> {
 
 const text = { type: "string" } as const;
 const OPTIONS = {
+  ...POLICY_OPTIONS,
   name: text,
   host: text,
   port: text,
@@ -106,6 +112,7 @@ const OPTIONS = {
   "ca-file": text,
   "host-subject": text,
   "password-file": text,
+  proxy: text,
   source: text,
   uuid: text,
   url: text,

@@ -7,9 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { type Way, WAYS } from "#shared/ticket/way.ts";
 import { reasonOf } from "../../control/state-folder.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, type ApiClient, withApi } from "../api-client.ts";
-import { type ConsoleItem, consoleSchema, sessionSchema, ticketSchema } from "../api-schemas.ts";
+import { type ConsoleItem, consoleSchema, ticketSchema } from "../api-schemas.ts";
 import { collectPages } from "../collect-pages.ts";
 import {
   type CliFailure,
@@ -24,6 +25,7 @@ import {
   textOption,
 } from "../command.ts";
 import { formatTable, printable, toFileName } from "../printable.ts";
+import { readOutcome } from "../session-outcome.ts";
 import { findViewer, runViewer, VIEWER } from "../viewer.ts";
 
 export const openCommand: Command = {
@@ -33,6 +35,7 @@ export const openCommand: Command = {
 
 Opens the console in ${VIEWER}, or writes its console file when there is none.
 
+  --way WAY            tls (default), or connect: through the relay's HTTP CONNECT port
   --output FILE        only write the console file
   --force              overwrite a file that is there already
   --viewer PATH        this viewer instead of ${VIEWER}
@@ -46,8 +49,12 @@ ${API_OPTIONS_HELP}`,
     if (textOption(options, "output") !== null && textOption(options, "viewer") !== null) {
       return fail(misused("Give --output or --viewer, not both."));
     }
+    const way = WAYS.find((name) => name === (textOption(options, "way") ?? "tls"));
+    if (way === undefined) {
+      return fail(misused(`--way must be ${WAYS.join(" or ")}.`));
+    }
     return withApi(options, tools, async (client) => {
-      const fetched = await fetchFile(client, positionals[0] ?? "");
+      const fetched = await fetchFile(client, positionals[0] ?? "", way);
       return fetched.ok ? show(client, fetched.value, { options, tools }) : fetched;
     });
   },
@@ -63,13 +70,14 @@ interface ConsoleFile {
 async function fetchFile(
   client: ApiClient,
   wanted: string,
+  way: Way,
 ): Promise<Result<ConsoleFile, CliFailure>> {
   const found = await findConsole(client, wanted);
   if (!found.ok) {
     return found;
   }
   const path = `/api/v1/consoles/${encodeURIComponent(found.value.id)}/tickets`;
-  const ticket = await client.call("POST", path, ticketSchema);
+  const ticket = await client.call("POST", path, ticketSchema, { way });
   if (!ticket.ok) {
     return ticket;
   }
@@ -123,21 +131,14 @@ async function show(
     return keep(file, `${toFileName(file.name)}.vv`, options, tools);
   }
   const viewed = await view(file, viewer);
-  return (await whyItFailed(client, file.sessionId)) ?? viewed;
-}
-
-/**
- * What became of the session, when it never opened. Why: a viewer shows whatever the relay answers
- * to a ticket as a wrong password, and asks for another one.
- */
-async function whyItFailed(client: ApiClient, sessionId: string): Promise<CliOutcome | null> {
-  const path = `/api/v1/sessions/${encodeURIComponent(sessionId)}`;
-  const session = await client.call("GET", path, sessionSchema);
-  if (!session.ok || session.value.endReason !== "failed") {
-    return null;
+  const outcome = await readOutcome(client, file.sessionId);
+  if (outcome === null || outcome.opened) {
+    if (outcome !== null) {
+      tools.note(`${outcome.sentence}\n`);
+    }
+    return viewed;
   }
-  const detail = printable(session.value.endDetail ?? "an admin can see why");
-  return fail(failed(`The console could not be opened: ${detail}.`));
+  return fail(failed(outcome.sentence));
 }
 
 async function view(file: ConsoleFile, viewer: string): Promise<CliOutcome> {
@@ -180,6 +181,7 @@ async function keep(
 
 const OPTIONS = {
   ...API_OPTIONS,
+  way: { type: "string" },
   output: { type: "string" },
   viewer: { type: "string" },
   force: { type: "boolean" },

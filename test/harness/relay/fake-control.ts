@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import { newId } from "#shared/base/ids.ts";
-import type { Policy } from "#shared/policy/policy.ts";
+import type { Welcome } from "#shared/control/contract.ts";
+import { DEFAULT_POLICY, type Policy } from "#shared/policy/policy.ts";
 import { GRANT_TYPE, type Target } from "#shared/ticket/grant.ts";
 import { seal } from "#shared/ticket/seal.ts";
 import { hashTicket, mintTicket, type TicketKey } from "#shared/ticket/ticket.ts";
@@ -16,7 +17,11 @@ export interface IssueOptions {
   readonly target?: Partial<Target>;
   /** The hypervisor's password in clear; it is sealed into the grant. */
   readonly password?: string | null;
-  readonly policy?: Policy;
+  /** What the default policy does not say. */
+  readonly policy?: Partial<Policy>;
+  readonly consoleId?: string;
+  /** The user. */
+  readonly userId?: string;
   readonly expiresInS?: number;
   readonly sessionId?: string;
   /** Signed with another key, for another audience, of another type: an invalid grant. */
@@ -34,6 +39,7 @@ export interface Issued {
   readonly hash: string;
   readonly grant: string;
   readonly sessionId: string;
+  readonly consoleId: string;
 }
 
 /** Keys of one relay, and what can be issued with them. */
@@ -67,6 +73,7 @@ export class FakeControl {
     });
     const hash = await hashTicket(ticket);
     const sessionId = options.sessionId ?? newId("session", randomBytes);
+    const consoleId = options.consoleId ?? newId("console", randomBytes);
     const password = options.password === undefined ? "sekret" : options.password;
     const target = {
       host: "127.0.0.1",
@@ -74,25 +81,26 @@ export class FakeControl {
       tlsPort: null,
       ca: null,
       hostSubject: null,
+      proxy: null,
       sealedPassword: password === null ? null : await this.#seal(password, options.sealKey),
       ...options.target,
     };
     const grant = await new SignJWT({
       sessionId,
-      consoleId: newId("console", randomBytes),
+      consoleId,
       ticketHash: options.ticketHash ?? hash,
       target,
-      policy: options.policy ?? { channels: null },
+      policy: { ...DEFAULT_POLICY, ...options.policy },
     })
       .setProtectedHeader({ alg: "EdDSA", typ: options.type ?? GRANT_TYPE, kid: "k1" })
       .setIssuer(options.issuer ?? ISSUER)
       .setAudience(options.audience ?? RELAY_ID)
-      .setSubject(newId("user", randomBytes))
+      .setSubject(options.userId ?? newId("user", randomBytes))
       .setJti(newId("grant", randomBytes))
       .setIssuedAt(nowS)
       .setExpirationTime(expiresAtS)
       .sign(options.signWith ?? this.#signingKey);
-    return { ticket, hash, grant, sessionId };
+    return { ticket, hash, grant, sessionId, consoleId };
   }
 
   async #seal(password: string, sealKey?: Uint8Array<ArrayBuffer>): Promise<string> {
@@ -106,26 +114,32 @@ export class FakeControl {
 
 /** Makes the keys of one relay. */
 export async function makeControl(nowMs: () => number = Date.now): Promise<FakeControl> {
+  return (await makeControlWithWelcome(nowMs)).control;
+}
+
+/** The keys of one relay, and the part of a welcome that gives it them. */
+export async function makeControlWithWelcome(nowMs: () => number = Date.now): Promise<{
+  readonly control: FakeControl;
+  readonly welcome: Pick<Welcome, "ticketKeys" | "grantKeys" | "grantIssuer">;
+}> {
   const pair = await generateKeyPair("EdDSA");
   const jwk = await exportJWK(pair.publicKey);
-  const keys = await keysFromWelcome(
-    {
-      ticketKeys: [
-        {
-          keyId: toBase64Url(randomBytes(4)),
-          key: toBase64Url(randomBytes(32)),
-          sealKey: toBase64Url(randomBytes(32)),
-        },
-      ],
-      grantKeys: [{ kty: "OKP", crv: "Ed25519", x: jwk.x ?? "", kid: "k1" }],
-      grantIssuer: ISSUER,
-    },
-    RELAY_ID,
-  );
+  const welcome = {
+    ticketKeys: [
+      {
+        keyId: toBase64Url(randomBytes(4)),
+        key: toBase64Url(randomBytes(32)),
+        sealKey: toBase64Url(randomBytes(32)),
+      },
+    ],
+    grantKeys: [{ kty: "OKP" as const, crv: "Ed25519" as const, x: jwk.x ?? "", kid: "k1" }],
+    grantIssuer: ISSUER,
+  };
+  const keys = await keysFromWelcome(welcome, RELAY_ID);
   if (!keys.ok) {
     throw new Error(keys.error);
   }
-  return new FakeControl(keys.value, pair.privateKey, nowMs);
+  return { control: new FakeControl(keys.value, pair.privateKey, nowMs), welcome };
 }
 
 /** A ticket key that belongs to no relay of the test. */

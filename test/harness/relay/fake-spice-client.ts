@@ -2,6 +2,7 @@
 import { constants, createPublicKey, publicEncrypt } from "node:crypto";
 import { connect as connectTcp } from "node:net";
 import { connect } from "node:tls";
+import { COMMON_CAPABILITY, hasCapability } from "#shared/spice/capabilities.ts";
 import { type ChannelName, CHANNEL_TYPE } from "#shared/spice/channel-names.ts";
 import {
   AUTH_MECHANISM,
@@ -51,8 +52,13 @@ export class FakeSpiceClient extends SocketPeer {
     return parseLinkReply(await this.read(header.sizeBytes));
   }
 
-  sendTicket(reply: LinkReply, ticket: string): void {
-    this.send(Buffer.concat([encodeAuthMechanism(AUTH_MECHANISM.spice), encrypt(reply, ticket)]));
+  /** With the mechanism first, unless one of both sides knows of none (as spice-gtk does). */
+  sendTicket(reply: LinkReply, ticket: string, options: ClientChannelOptions = {}): void {
+    const bit = COMMON_CAPABILITY.PROTOCOL_AUTH_SELECTION;
+    const own = options.commonCapabilities ?? CLIENT_COMMON;
+    const selects = hasCapability(own, bit) && hasCapability(reply.commonCapabilities, bit);
+    const mechanism = selects ? encodeAuthMechanism(AUTH_MECHANISM.spice) : new Uint8Array();
+    this.send(Buffer.concat([mechanism, encrypt(reply, ticket)]));
   }
 
   async readResult(): Promise<LinkErrorName | null> {
@@ -62,7 +68,7 @@ export class FakeSpiceClient extends SocketPeer {
   /** Everything up to the link's result. */
   async link(ticket: string, options: ClientChannelOptions = {}): Promise<LinkErrorName | null> {
     this.sendLink(options);
-    this.sendTicket(await this.readReply(), ticket);
+    this.sendTicket(await this.readReply(), ticket, options);
     return this.readResult();
   }
 }

@@ -17,6 +17,11 @@ export interface RelayFixtureOptions {
   readonly lookup?: (ticketHash: string) => Promise<Result<string, TicketRefusalReason>>;
   readonly nowMs?: () => number;
   readonly identity?: TestIdentity;
+  /** Worker processes; 0 by default: the test's process carries the connections. */
+  readonly workers?: number;
+  readonly plainPort?: number | null;
+  readonly connectPort?: number | null;
+  readonly webOrigins?: readonly string[];
 }
 
 /** Close it with `await using`: it stops the relay and destroys its clients. */
@@ -116,7 +121,11 @@ export async function startRelay(options: RelayFixtureOptions = {}): Promise<Rel
   const plane = await startDataPlane({
     tls: { cert: identity.cert, key: identity.key },
     listen: { host: "127.0.0.1", port: 0 },
+    plainPort: options.plainPort ?? null,
+    connectPort: options.connectPort ?? null,
     healthPort: 0,
+    workers: options.workers ?? 0,
+    webOrigins: options.webOrigins ?? [],
     events,
     lookup: {
       lookup: async (ticketHash) => {

@@ -35,6 +35,7 @@ export const WELCOME: Welcome = {
   grantIssuer: "https://kerbside.test",
   stream: null,
   storedSeq: 0,
+  webOrigins: [],
   nowMs: Date.now(),
 };
 
@@ -76,6 +77,21 @@ class HubSocket {
       throw new Error(`expected ${type}, got ${JSON.stringify(message)}`);
     }
     return message.value as Extract<RelayMessage, { type: Type }>;
+  }
+
+  /** The next message of this type; events before it are acknowledged, nothing else may come. */
+  async until<Type extends RelayMessage["type"]>(
+    type: Type,
+  ): Promise<Extract<RelayMessage, { type: Type }>> {
+    for (;;) {
+      await withDeadline(this.#untilHeard(), WAIT_MS, `a message of type ${type}`);
+      const message = parseRelayMessage(this.#heard[0] ?? "");
+      if (message.ok && message.value.type === "events" && type !== "events") {
+        await this.storeEvents();
+      } else {
+        return this.next(type);
+      }
+    }
   }
 
   send(message: HubMessage): void {

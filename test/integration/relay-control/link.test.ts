@@ -78,6 +78,7 @@ const terminate = (sessionId: string): Command => ({
   kind: "terminate",
   sessionId,
   reason: "test",
+  cause: "terminated",
 });
 
 describe("the control link", () => {
@@ -105,6 +106,7 @@ describe("the control link", () => {
       epoch: null,
       appliedSeq: 0,
       channelsMax: 5,
+      draining: false,
     });
     const { events } = await socket.storeEvents();
     expect(events.map(({ event }) => event)).toEqual([

@@ -1,101 +1,17 @@
 /** The relay as a process: enrolled, started by a parent, told to end in each way. */
-import { type ChildProcess, fork, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
+import { connect as connectTls } from "node:tls";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
-import { assert } from "#shared/base/assert.ts";
-import { enrolRequestSchema } from "#shared/control/enrolment.ts";
-import { enrolRelay } from "../../../relay/control/enrolment.ts";
+import { WebSocket } from "ws";
 import { buildRelay } from "../../../relay/cli/build.ts";
-import { withDeadline } from "../../harness/deadline.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
-import {
-  answerEnrolment,
-  startFakeControlPlane,
-} from "../../unit/relay-control/fake-control-plane.ts";
-import { type FakeHub, startFakeHub } from "./fake-hub.ts";
+import { enrol, RelayProcess } from "./enrolled-relay.ts";
+import { startFakeHub } from "./fake-hub.ts";
 
-const MAIN = fileURLToPath(new URL("../../../relay/main.ts", import.meta.url));
 const WAIT_MS = 10_000;
-
-/** Enrols a relay whose hub is the fake one. */
-async function enrol(stateDir: string, hub: FakeHub): Promise<void> {
-  const url = `http://127.0.0.1:${hub.port}`;
-  await using plane = await startFakeControlPlane(({ body }) =>
-    answerEnrolment(url, enrolRequestSchema.parse(body).csr),
-  );
-  const enrolled = await enrolRelay({
-    controlUrl: plane.url,
-    joinToken: "kjt",
-    name: "relay-1",
-    host: "127.0.0.1",
-    tlsPort: 5900,
-    stateDir,
-  });
-  expect(enrolled.ok).toBe(true);
-}
-
-class RelayProcess implements AsyncDisposable {
-  readonly child: ChildProcess;
-  readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
-  output = "";
-  errors = "";
-  readonly #ready: Promise<unknown>;
-
-  constructor(stateDir: string, ...args: string[]) {
-    this.child = fork(
-      MAIN,
-      ["--state-dir", stateDir, "--listen-host", "127.0.0.1", "--listen-port", "0", ...args],
-      {
-        stdio: ["ignore", "pipe", "pipe", "ipc"],
-        env: { PATH: process.env["PATH"] },
-        execArgv: [],
-      },
-    );
-    this.child.stdout?.on("data", (text) => (this.output += String(text)));
-    this.child.stderr?.on("data", (text) => (this.errors += String(text)));
-    // Not `close`: it never comes when it was the parent that closed the IPC channel.
-    const exit = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
-      this.child.once("exit", (code, signal) => resolve({ code, signal }));
-    });
-    const { stdout, stderr } = this.child;
-    assert(stdout !== null && stderr !== null, "both are pipes");
-    this.exited = Promise.all([exit, once(stdout, "end"), once(stderr, "end")]).then(
-      ([how]) => how,
-    );
-    this.#ready = new Promise((resolve) => {
-      this.child.once("message", resolve);
-    });
-  }
-
-  async ready(): Promise<z.infer<typeof readySchema>> {
-    const said = await withDeadline(
-      this.#ready,
-      WAIT_MS,
-      () => `ready\n${this.output}${this.errors}`,
-    );
-    return readySchema.parse(said);
-  }
-
-  exit() {
-    return withDeadline(this.exited, WAIT_MS, () => `exit\n${this.output}${this.errors}`);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill("SIGKILL");
-    await this.exited;
-  }
-}
-
-const readySchema = z.strictObject({
-  type: z.literal("ready"),
-  relayId: z.string(),
-  tlsPort: z.int(),
-  healthPort: z.int().nullable(),
-});
 
 describe("the relay's process", () => {
   it("says that it is ready once welcomed, serves health, and lets go on SIGTERM", async () => {
@@ -119,11 +35,39 @@ describe("the relay's process", () => {
     expect(relay.output).not.toMatch(/PRIVATE|AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/);
   });
 
+  it("tells where it takes CONNECT, and opens web consoles to the hub's origins and its own", async () => {
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    const flags = ["--connect-port", "0", "--web-origin", "https://own.example"];
+    await using relay = new RelayProcess(folder.path, flags);
+    const socket = await hub.nextSocket();
+    const hello = await socket.welcome({ webOrigins: ["https://hub.example"] });
+    await socket.storeEvents();
+    const { tlsPort, connectPort } = await relay.ready();
+    expect(hello.advertised).toEqual({ host: "127.0.0.1", tlsPort: 5900, connectPort });
+    const statusFor = async (origin: string): Promise<number | undefined> => {
+      const url = `wss://127.0.0.1:${tlsPort}/console?token=none`;
+      const page = new WebSocket(url, ["binary"], { rejectUnauthorized: false, origin });
+      page.on("error", () => {});
+      const [, response] = (await once(page, "unexpected-response")) as [
+        unknown,
+        { readonly statusCode?: number },
+      ];
+      page.terminate();
+      return response.statusCode;
+    };
+    // The origin is judged before the token.
+    expect(await statusFor("https://hub.example")).toBe(401);
+    expect(await statusFor("https://own.example")).toBe(401);
+    expect(await statusFor("https://other.example")).toBe(403);
+  });
+
   it("lets go when its parent is gone", async () => {
     await using folder = await makeTempFolder();
     await using hub = await startFakeHub();
     await enrol(folder.path, hub);
-    await using relay = new RelayProcess(folder.path, "--health-port", "off");
+    await using relay = new RelayProcess(folder.path, ["--health-port", "off"]);
     const socket = await hub.nextSocket();
     await socket.welcome();
     await socket.storeEvents();
@@ -174,8 +118,8 @@ describe("the relay's process", () => {
     });
     const { port } = server.address() as AddressInfo;
     try {
-      for (const flag of ["--listen-port", "--health-port"]) {
-        await using relay = new RelayProcess(folder.path, flag, String(port));
+      for (const flag of ["--listen-port", "--health-port", "--plain-port", "--connect-port"]) {
+        await using relay = new RelayProcess(folder.path, [flag, String(port)]);
         expect(await relay.exit()).toEqual({ code: 1, signal: null });
         expect(relay.errors).toBe(
           `Port ${port} is in use: stop the other program, or choose another by ${flag}.\n`,
@@ -191,7 +135,7 @@ describe("the relay's process", () => {
     await using stranger = new RelayProcess(folder.path);
     expect(await stranger.exit()).toEqual({ code: 1, signal: null });
     expect(stranger.errors).toContain("kerbside relay enrol");
-    await using mistyped = new RelayProcess(folder.path, "--bogus");
+    await using mistyped = new RelayProcess(folder.path, ["--bogus"]);
     expect(await mistyped.exit()).toEqual({ code: 2, signal: null });
     expect(mistyped.errors).toContain("--bogus");
   });
@@ -208,5 +152,32 @@ describe("the relay's process", () => {
     });
     expect(started.stderr.toString()).toContain("holds no relay identity");
     expect(started.status).toBe(1);
+  });
+
+  it("carries as one bundled file, with workers of the same file, and takes commands", async () => {
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    const file = folder.file("relay.mjs");
+    await buildRelay(file);
+    await using relay = new RelayProcess(folder.path, ["--workers", "2"], file);
+    const socket = await hub.nextSocket();
+    await socket.welcome();
+    const { tlsPort } = await relay.ready();
+    const bundle = (...args: string[]) =>
+      spawnSync(process.execPath, [file, ...args, "--state-dir", folder.path], {
+        timeout: WAIT_MS,
+        encoding: "utf8",
+      });
+    const status = bundle("status", "--json");
+    expect(status.status).toBe(0);
+    const { workers } = JSON.parse(status.stdout) as { workers: { isReady: boolean }[] };
+    expect(workers.map(({ isReady }) => isReady)).toEqual([true, true]);
+    const client = connectTls({ host: "127.0.0.1", port: tlsPort, rejectUnauthorized: false });
+    await once(client, "secureConnect");
+    client.destroy();
+    expect(bundle("drain", "--no-wait").status).toBe(0);
+    relay.child.kill("SIGTERM");
+    expect(await relay.exit()).toEqual({ code: 0, signal: null });
   });
 });

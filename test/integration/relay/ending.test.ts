@@ -1,7 +1,11 @@
 /** How channels and sessions end, and that all of it goes away. */
 import { describe, expect, it } from "vitest";
 import { eventually } from "../../harness/deadline.ts";
-import { encodeMessage, startFakeServer } from "../../harness/relay/fake-spice-server.ts";
+import {
+  encodeMessage,
+  SESSION_ID,
+  startFakeServer,
+} from "../../harness/relay/fake-spice-server.ts";
 import { type RelayFixture, startRelay } from "../../harness/relay/relay-fixture.ts";
 
 async function expectEmpty(relay: RelayFixture): Promise<void> {
@@ -27,7 +31,8 @@ describe("terminating a session", () => {
     );
     const { sessionId } = session.issued;
     const reason = "asked by an administrator";
-    await relay.plane.commands.apply({ kind: "terminate", sessionId, reason });
+    const cause = "terminated";
+    await relay.plane.commands.apply({ kind: "terminate", sessionId, reason, cause });
     await Promise.all(
       channels.flatMap(({ client, served }) => [
         client.untilClosed(1000),
@@ -55,8 +60,8 @@ describe("terminating a session", () => {
     await relay.events.next("session.ended");
     const { sessionId } = session.issued;
     for (const id of [sessionId, "ses_unknown"]) {
-      const command = { kind: "terminate", sessionId: id, reason: "again" } as const;
-      expect(await relay.plane.commands.apply(command)).toBeNull();
+      const order = { kind: "terminate", reason: "again", cause: "terminated" } as const;
+      expect(await relay.plane.commands.apply({ ...order, sessionId: id })).toBeNull();
     }
     expect(relay.events.of("session.ended")).toHaveLength(1);
   });
@@ -163,6 +168,79 @@ describe("a side that ends", () => {
   });
 });
 
+describe("a session's policy", () => {
+  it("of a reconnect window lets a lost client open the same session again", async () => {
+    await using server = await startFakeServer();
+    await using relay = await startRelay();
+    const policy = { reconnectWindowS: 60 };
+    const { ticket, sessionId } = await relay.grant(server, { policy });
+    const first = await relay.open(server, ticket);
+    first.client.destroy();
+    await relay.events.next("channel.closed");
+    expect(relay.plane.counts()).toMatchObject({ sessions: 1, channels: 0 });
+    const again = await relay.open(server, ticket);
+    const pong = encodeMessage(3, Buffer.alloc(12));
+    again.client.send(pong);
+    expect(await again.served.peer.read(pong.length)).toEqual(pong);
+    expect(relay.events.of("session.opened")).toHaveLength(1);
+    expect(relay.plane.snapshot()).toEqual([sessionId]);
+    relay.plane.terminate(sessionId, "enough");
+    await relay.events.next("session.ended");
+    await expectEmpty(relay);
+  });
+
+  it("ends it when the window passes", async () => {
+    await using server = await startFakeServer();
+    await using relay = await startRelay();
+    const { ticket } = await relay.grant(server, { policy: { reconnectWindowS: 1 } });
+    const { client } = await relay.open(server, ticket);
+    client.destroy();
+    const ended = await relay.events.next("session.ended");
+    expect(ended.reason).toBe("client-closed");
+    await expectEmpty(relay);
+  });
+
+  it.each([
+    [{ idleS: 1 }, "idle"],
+    [{ durationS: 1 }, "duration-exceeded"],
+  ])("%j ends all its channels: %s", async (policy, reason) => {
+    await using server = await startFakeServer();
+    await using relay = await startRelay();
+    const { ticket } = await relay.grant(server, { policy });
+    const main = await relay.open(server, ticket);
+    const join = { channel: "display", connectionId: SESSION_ID } as const;
+    const display = await relay.open(server, ticket, join);
+    const ended = await relay.events.next("session.ended");
+    expect(ended.reason).toBe(reason);
+    await Promise.all([main.client.untilClosed(1_000), display.client.untilClosed(1_000)]);
+    expect(relay.events.of("channel.closed").map((event) => event.reason)).toEqual([
+      reason,
+      reason,
+    ]);
+    await expectEmpty(relay);
+  });
+});
+
+describe("draining the relay", () => {
+  it("takes nobody new, and ends what is left when its deadline passes", async () => {
+    await using server = await startFakeServer();
+    await using relay = await startRelay();
+    const session = await relay.openSession(server);
+    const { ticket } = await relay.grant(server);
+    const drained = relay.plane.drain(1_000);
+    await session.join({ channel: "display" });
+    const client = await relay.connect();
+    expect(await client.link(ticket)).toBe("ERROR");
+    expect(relay.events.of("channel.refused")).toMatchObject([{ code: "relay.draining" }]);
+    expect(relay.events.of("session.ended")).toEqual([]);
+    await drained;
+    expect(relay.events.of("session.ended")).toMatchObject([{ reason: "relay-drained" }]);
+    await expectEmpty(relay);
+    relay.plane.resume();
+    await relay.open(server, ticket);
+  });
+});
+
 describe("stopping the relay", () => {
   it("refuses newcomers, ends every session with relay-stopped, closes every socket", async () => {
     await using server = await startFakeServer();
@@ -210,7 +288,7 @@ describe("telemetry", () => {
     expect(text).toContain('kerbside_relay_channels_open{channel="display"} 1');
     expect(text).toContain('kerbside_relay_tickets_refused_total{reason="malformed"} 1');
     expect(text).toContain('kerbside_relay_forwarded_bytes_total{from="server"} 38');
-    expect(text).toContain('kerbside_relay_links_total{code="linked"} 2');
+    expect(text).toContain('kerbside_relay_links_total{code="linked",way="tls"} 2');
     expect(text).toContain("nodejs_eventloop_lag");
     expect((await fetch(`${base}/`)).status).toBe(404);
     expect((await fetch(`${base}/metrics`, { method: "POST" })).status).toBe(405);

@@ -1,17 +1,28 @@
 /** Cut-through and backpressure through a whole relay, both directions. */
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import type { Duplex } from "node:stream";
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { encodeMiniHeader } from "#shared/spice/header.ts";
+import { connectDirect, takeDirectly } from "../../../relay/pump/direct-socket.ts";
+import { ChannelFirewall } from "../../../relay/pump/firewall.ts";
+import { MessageJudge } from "../../../relay/pump/message-judge.ts";
+import { HELD_BYTES_MAX, Pump } from "../../../relay/pump/pump.ts";
 import { eventually } from "../../harness/deadline.ts";
 import { startFakeServer } from "../../harness/relay/fake-spice-server.ts";
 import { startRelay } from "../../harness/relay/relay-fixture.ts";
+import { makeIdentity } from "../../harness/relay/test-identity.ts";
 
 const MIB = 1024 * 1024;
 /** Far beyond what kernel buffers of four loopback sockets and the relay hold together. */
 const PLENTY_BYTES = 96 * MIB;
 /** Linux grows a loopback socket's buffers to 6 MiB each; there are four, and the relay's own. */
-const HELD_BYTES_MAX = 48 * MIB;
+const UNDER_WAY_BYTES_MAX = 48 * MIB;
+
+/** More than the kernel holds between two loopback sockets, so that some of it waits. */
+const WAITING_BYTES = 24 * MIB;
 
 /** Writes a pattern until the stream is full for good or all was taken; returns the hash so far. */
 class Flood {
@@ -95,7 +106,7 @@ describe("a reader that stops", () => {
     served.peer.send(encodeMiniHeader({ type: 304, sizeBytes: PLENTY_BYTES }));
     const flood = new Flood(served.peer.stream);
     const taken = await untilStill(() => flood.written);
-    expect(taken).toBeLessThan(HELD_BYTES_MAX);
+    expect(taken).toBeLessThan(UNDER_WAY_BYTES_MAX);
     expect(relay.plane.counts().connections).toBe(2);
     const header = await client.read(6);
     expect(header.readUInt16LE(0)).toBe(304);
@@ -113,7 +124,7 @@ describe("a reader that stops", () => {
     // Unlike a display's draw, no message of a client is this long: many of them.
     const flood = new MessageFlood(client.stream, 101, bodyBytes / 128);
     const taken = await untilStill(() => flood.written);
-    expect(taken).toBeLessThan(HELD_BYTES_MAX);
+    expect(taken).toBeLessThan(UNDER_WAY_BYTES_MAX);
     const received = await readHash(served.peer.stream, flood.totalBytes);
     await flood.done.promise;
     expect(received).toBe(flood.hash.digest("hex"));
@@ -134,6 +145,123 @@ describe("a reader that stops", () => {
     expect(await client.read(6 + MIB)).toHaveLength(6 + MIB);
   });
 });
+
+describe("between a plain server and a TLS client, a pump", () => {
+  it.each([100, 256 * 1024])(
+    "holds a bounded part of messages of %d bytes while the client takes nothing",
+    async (sizeBytes) => {
+      await using stack = new AsyncDisposableStack();
+      const flood = { written: 0 };
+      const from = await openSource(stack, (socket) => {
+        const messages = new MessageFlood(socket, 304, sizeBytes);
+        Object.defineProperty(flood, "written", { get: () => messages.written });
+      });
+      const { to } = await openStuckClient(stack);
+      startPump(from, to);
+      await untilStill(() => flood.written);
+      expect(flood.written).toBeLessThan(UNDER_WAY_BYTES_MAX);
+      expect(to.writableLength).toBeGreaterThan(0);
+      expect(from.readableLength + to.writableLength).toBeLessThanOrEqual(HELD_BYTES_MAX);
+    },
+  );
+
+  it("forwards unchanged what had to wait while other connections read", async () => {
+    await using stack = new AsyncDisposableStack();
+    const sent = countedMessages(WAITING_BYTES);
+    const from = await openSource(stack, (socket) => void socket.write(sent));
+    const { to, client } = await openStuckClient(stack);
+    startPump(from, to);
+    await untilStill(() => to.writableLength);
+    await readElsewhere(stack);
+    const expected = createHash("sha256").update(sent).digest("hex");
+    expect(await readHash(client, sent.length)).toBe(expected);
+  });
+});
+
+/** Lawful messages, each with other bytes than all before it. */
+function countedMessages(byteCount: number): Buffer {
+  const bodyBytes = 94;
+  const header = encodeMiniHeader({ type: 304, sizeBytes: bodyBytes });
+  const messages = Buffer.alloc(byteCount - (byteCount % (header.length + bodyBytes)));
+  for (let at = 0; at < messages.length; at += header.length + bodyBytes) {
+    messages.set(header, at);
+    messages.writeUInt32LE(at, at + header.length);
+    messages.writeUInt32LE(at, at + header.length + bodyBytes - 4);
+  }
+  return messages;
+}
+
+function startPump(from: Duplex, to: Duplex): void {
+  const which = { channel: "display", direction: "server", headerKind: "mini" } as const;
+  const firewall = new ChannelFirewall({ ...which, mode: "enforce", onFinding() {} });
+  new Pump({
+    from,
+    to,
+    headerKind: "mini",
+    judge: new MessageJudge({ ...which, firewall, onConnectionId() {} }),
+    splitsLastMessage: true,
+    nowMs: () => 0,
+    onForwarded() {},
+    onActivity() {},
+    onViolation() {},
+  }).start();
+}
+
+/** Has another direct connection read as much as one read takes, and more. */
+async function readElsewhere(stack: AsyncDisposableStack): Promise<void> {
+  const other = await openSource(stack, (socket) => void socket.write(Buffer.alloc(MIB, 0xff)));
+  let left = MIB;
+  const done = Promise.withResolvers<void>();
+  takeDirectly(other, (view) => {
+    left -= view.length;
+    if (left === 0) {
+      done.resolve();
+    }
+    return true;
+  });
+  other.resume();
+  await done.promise;
+}
+
+/** A direct connection to a server that does `send` with each connection. */
+async function openSource(
+  stack: AsyncDisposableStack,
+  send: (socket: Duplex) => void,
+): Promise<Duplex> {
+  const server = createServer((socket) => {
+    stack.defer(() => void socket.destroy());
+    socket.on("error", () => {});
+    send(socket);
+  });
+  stack.defer(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const from = connectDirect({ host: "127.0.0.1", port });
+  stack.defer(() => void from.destroy());
+  await once(from, "connect");
+  return from;
+}
+
+/** Our end of a TLS connection whose other end reads nothing. */
+async function openStuckClient(
+  stack: AsyncDisposableStack,
+): Promise<{ readonly to: TLSSocket; readonly client: TLSSocket }> {
+  const { cert, key, ca } = await makeIdentity();
+  const server = createTlsServer({ cert, key });
+  stack.defer(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const accepted = once(server, "secureConnection") as Promise<[TLSSocket]>;
+  const client = connectTls({ host: "127.0.0.1", port, ca });
+  client.on("error", () => {});
+  stack.defer(() => void client.destroy());
+  const [to] = await accepted;
+  to.on("error", () => {});
+  stack.defer(() => void to.destroy());
+  return { to, client };
+}
 
 /** Like Flood, of whole messages. */
 class MessageFlood {

@@ -218,7 +218,8 @@ describe("an admitted ticket", () => {
       { sessionId, channel: "usbredir", channelId: 1, code: "channel.not-permitted" },
     ]);
     expect(relay.events.of("ticket.refused")).toEqual([]);
-    expect(server.connectionCount).toBe(2);
+    // Its connection id told of the session, so that the server was asked what it offers: no more.
+    expect(server.ticketCount).toBe(2);
   });
 
   it("is told ERROR when the session or the relay has no room for its channel", async () => {
@@ -242,17 +243,76 @@ describe("an admitted ticket", () => {
   });
 });
 
-describe("a link that never comes to a ticket", () => {
-  it("tells a client without mini headers VERSION_MISMATCH", async () => {
+describe("a second viewer of a console", () => {
+  const consoleId = "con_shared";
+
+  it("is refused by default: nothing is dialled, the first one goes on, the ticket stays good", async () => {
+    await using server = await startFakeServer();
     await using relay = await startRelay();
-    for (const word of [0x01, 0x08, 0x00]) {
-      const client = await relay.connect();
-      client.sendLink({ commonCapabilities: [word] });
-      expect((await client.readReply()).error).toBe(4);
-      await client.untilClosed();
-    }
+    const first = await relay.grant(server, { consoleId });
+    const main = await relay.open(server, first.ticket);
+    const second = await relay.grant(server, { consoleId });
+    const client = await relay.connect();
+    expect(await client.link(second.ticket)).toBe("PERMISSION_DENIED");
+    expect(relay.events.of("channel.refused")).toMatchObject([
+      { sessionId: second.sessionId, channel: "main", code: "console.in-use" },
+    ]);
+    expect(server.connectionCount).toBe(1);
+    const pong = encodeMessage(3, Buffer.alloc(12));
+    main.client.send(pong);
+    expect(await main.served.peer.read(pong.length)).toEqual(pong);
+    main.client.stream.end();
+    main.served.peer.stream.end();
+    await relay.events.next("session.ended");
+    await relay.open(server, second.ticket);
   });
 
+  it("takes over when his policy says so: the first one is out within a second", async () => {
+    await using server = await startFakeServer();
+    await using relay = await startRelay();
+    const first = await relay.grant(server, { consoleId });
+    const main = await relay.open(server, first.ticket);
+    const policy = { secondViewer: "take-over" } as const;
+    const second = await relay.grant(server, { consoleId, policy });
+    const [, taken] = await Promise.all([
+      main.client.untilClosed(1_000),
+      relay.open(server, second.ticket),
+    ]);
+    expect(await relay.events.next("session.ended")).toMatchObject({
+      sessionId: first.sessionId,
+      reason: "taken-over",
+      detail: `session ${second.sessionId} opened its console`,
+    });
+    expect(relay.plane.snapshot()).toEqual([second.sessionId]);
+    expect(taken.served.channel).toBe("main");
+  });
+});
+
+describe("bad tickets in numbers", () => {
+  it("are answered ever later, while a good one from the same address is not", async () => {
+    await using server = await startFakeServer();
+    await using relay = await startRelay({
+      limits: { refusalsFreeMax: 1, refusalHoldFirstMs: 5_000, refusalsToldMax: 1 },
+    });
+    const free = await relay.connect();
+    expect(await free.link("hunter2")).toBe("PERMISSION_DENIED");
+    const held = await relay.connect();
+    let isAnswered = false;
+    const answer = held.link("hunter2").then((result) => {
+      isAnswered = true;
+      return result;
+    });
+    answer.catch(() => {});
+    const { ticket } = await relay.grant(server);
+    await relay.open(server, ticket);
+    expect(isAnswered).toBe(false);
+    expect(relay.events.of("ticket.refused")).toMatchObject([{ reason: "malformed", count: 1 }]);
+    await relay.plane.stop(2_000);
+    expect(relay.events.of("ticket.refused")).toHaveLength(2);
+  });
+});
+
+describe("a link that never comes to a ticket", () => {
   it("refuses SASL as a mechanism with PERMISSION_DENIED", async () => {
     await using relay = await startRelay();
     const client = await relay.connect();

@@ -72,6 +72,7 @@ describe("a server that fails", () => {
     ["server.link-refused", "has no such channel", { replyError: 9 }],
     ["server.link-refused", "answers an unknown error", { replyError: 4711 }],
     ["server.sasl-required", "sends no key", { publicKey: new Uint8Array(162) }],
+    ["server.sasl-required", "offers SASL alone", { commonCapabilities: [0x0d] }],
     ["server.malformed", "sends a key that is none", { publicKey: new Uint8Array(162).fill(7) }],
     ["server.ticket-refused", "has another password", { password: "other" }],
     ["server.link-refused", "fails after the ticket", { result: 1 }],
@@ -79,12 +80,6 @@ describe("a server that fails", () => {
       "server.capability-missing",
       "has no mini headers",
       { commonCapabilities: [0x03] },
-      "VERSION_MISMATCH",
-    ],
-    [
-      "server.capability-missing",
-      "has no authentication selection",
-      { commonCapabilities: [0x0a] },
       "VERSION_MISMATCH",
     ],
     [

@@ -3,12 +3,21 @@
  * records counted on the wire, between a real TLS client and the listener.
  */
 import { once } from "node:events";
-import { connect as connectTcp, createServer, type AddressInfo, type Socket } from "node:net";
+import {
+  connect as connectTcp,
+  createServer,
+  type AddressInfo,
+  type Server,
+  type Socket,
+} from "node:net";
 import { Duplex } from "node:stream";
 import { connect as connectTls, type SecureVersion, type TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
+import { ok } from "#shared/base/result.ts";
 import { encodeMiniHeader, MINI_HEADER_BYTES } from "#shared/spice/header.ts";
-import { startTlsListener, type TlsListener } from "../../../relay/listen/tls-listener.ts";
+import { withLimits } from "../../../relay/limits.ts";
+import { ClientPorts } from "../../../relay/listen/client-ports.ts";
+import { ChannelFirewall } from "../../../relay/pump/firewall.ts";
 import { MessageJudge } from "../../../relay/pump/message-judge.ts";
 import { Pump } from "../../../relay/pump/pump.ts";
 import { withDeadline } from "../../harness/deadline.ts";
@@ -34,6 +43,12 @@ class RecordCounter {
   }
 }
 
+/** The relay's end. */
+interface Listener {
+  readonly server: Server;
+  readonly ports: ClientPorts;
+}
+
 /** A TLS client whose bytes from the listener pass a tap on plain TCP. */
 class TappedConnection implements AsyncDisposable {
   /** The listener's end. */
@@ -41,7 +56,7 @@ class TappedConnection implements AsyncDisposable {
   readonly client: TLSSocket;
   readonly #tapped: Socket;
   readonly #records: RecordCounter;
-  readonly #listener: TlsListener;
+  readonly #listener: Listener;
   /** What encryption adds to a record, in bytes, and how many records came before the test's. */
   #overheadBytes = 0;
   #before = 0;
@@ -51,7 +66,7 @@ class TappedConnection implements AsyncDisposable {
     readonly client: TLSSocket;
     readonly tapped: Socket;
     readonly records: RecordCounter;
-    readonly listener: TlsListener;
+    readonly listener: Listener;
   }) {
     this.server = parts.server;
     this.client = parts.client;
@@ -103,28 +118,37 @@ class TappedConnection implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.client.destroy();
     this.#tapped.destroy();
-    this.#listener.close();
-    this.#listener.destroyAll();
-    await this.#listener.drained();
+    this.#listener.server.close();
+    this.#listener.ports.close();
+    this.#listener.ports.destroyAll();
+    await this.#listener.ports.drained();
   }
 }
 
 async function connectThroughTap(version: SecureVersion): Promise<TappedConnection> {
   const identity = await makeIdentity();
   const accepted = Promise.withResolvers<Duplex>();
-  const listener = await startTlsListener({
+  const ports = new ClientPorts({
     tls: identity,
-    listen: { host: "127.0.0.1", port: 0 },
-    limits: { connectionsMax: 4, tlsHandshakeDeadlineMs: 10_000, keepAliveIdleMs: 30_000 },
+    limits: withLimits(),
+    admissions: { foresee: async () => ok(null) },
+    webOrigins: () => [],
     onConnection: ({ stream }) => {
       accepted.resolve(stream);
     },
-    onRefused: (_code, detail) => {
+    onRefused: (_ref, _code, detail) => {
       accepted.reject(new Error(detail));
     },
   });
+  const listening = createServer({ pauseOnConnect: true }, (socket) => {
+    ports.take("tls", socket, { ref: "1", clientAddress: "127.0.0.1" });
+  });
+  listening.listen(0, "127.0.0.1");
+  await once(listening, "listening");
+  const listener: Listener = { server: listening, ports };
+  const { port: listeningPort } = listening.address() as AddressInfo;
   const records = new RecordCounter();
-  const tapped = connectTcp({ host: "127.0.0.1", port: listener.address.port });
+  const tapped = connectTcp({ host: "127.0.0.1", port: listeningPort });
   tapped.on("error", () => {});
   const tap = createServer((socket) => {
     socket.on("error", () => {});
@@ -144,6 +168,8 @@ async function connectThroughTap(version: SecureVersion): Promise<TappedConnecti
   const versions = { minVersion: version, maxVersion: version };
   const client = connectTls({ host: "127.0.0.1", port, ca: identity.ca, ...versions });
   client.on("error", () => {});
+  // The ports hand a connection on when they have seen its first bytes.
+  client.write("REDQ");
   const server = await withDeadline(accepted.promise, 10_000, "the TLS handshake");
   const connection = new TappedConnection({ server, client, tapped, records, listener });
   await connection.settle();
@@ -189,20 +215,57 @@ describe.each(["TLSv1.2", "TLSv1.3"] as const)("over %s", (version) => {
 
   it("the pump's last message of a chunk arrives in a record of its own", async () => {
     await using connection = await connectThroughTap(version);
-    const hypervisor = new Duplex({ read() {} });
-    const judge = new MessageJudge({
-      channel: "display",
-      direction: "server",
-      onConnectionId() {},
-    });
-    const to = connection.server;
-    new Pump({ from: hypervisor, to, judge, onForwarded() {}, onViolation() {} }).start();
+    const hypervisor = startPump(connection.server);
     const received = connection.receive(3 * PING_BYTES);
     hypervisor.push(Buffer.concat([ping(), ping(), ping()]));
     await received;
     expect(connection.recordSizes()).toEqual([2 * PING_BYTES, PING_BYTES]);
   });
+
+  it("the pump cuts a long chunk only where two messages would share its last record", async () => {
+    await using connection = await connectThroughTap(version);
+    const hypervisor = startPump(connection.server);
+    const byteCount = DRAW_BYTES + PING_BYTES;
+    const first = connection.receive(byteCount);
+    hypervisor.push(Buffer.concat([ping(), draw()]));
+    await first;
+    const second = connection.receive(byteCount);
+    hypervisor.push(Buffer.concat([draw(), ping()]));
+    await second;
+    const [full, rest] = [16 * 1024, DRAW_BYTES - 2 * 16 * 1024];
+    expect(connection.recordSizes()).toEqual([
+      ...[full, full, rest + PING_BYTES],
+      ...[full, full, rest, PING_BYTES],
+    ]);
+  });
 });
+
+/** A pump from a hypervisor whose chunks are the test's to push. */
+function startPump(to: Duplex): Duplex {
+  const hypervisor = new Duplex({ read() {} });
+  const headerKind = "mini";
+  const firewall = new ChannelFirewall({ channel: "display", mode: "enforce", onFinding() {} });
+  const onConnectionId = (): void => {};
+  const direction = "server";
+  const which = { channel: "display", direction, headerKind } as const;
+  new Pump({
+    from: hypervisor,
+    to,
+    headerKind,
+    judge: new MessageJudge({ ...which, firewall, onConnectionId }),
+    splitsLastMessage: true,
+    nowMs: () => 0,
+    onForwarded() {},
+    onActivity() {},
+    onViolation() {},
+  }).start();
+  return hypervisor;
+}
+
+function draw(): Buffer {
+  const sizeBytes = DRAW_BYTES - MINI_HEADER_BYTES;
+  return Buffer.concat([encodeMiniHeader({ type: 304, sizeBytes }), Buffer.alloc(sizeBytes)]);
+}
 
 function ping(): Buffer {
   const sizeBytes = PING_BYTES - MINI_HEADER_BYTES;
@@ -214,3 +277,4 @@ const HEADER_BYTES = 5;
 const APPLICATION_DATA = 0x17;
 const FILL_BYTES = 256 * 1024;
 const PING_BYTES = 18;
+const DRAW_BYTES = 40_000;

@@ -1,0 +1,53 @@
+/** `kerbside relay status`: what a relay on this machine does. */
+import { fail, ok } from "#shared/base/result.ts";
+import { askRelay } from "../../operator/operator-client.ts";
+import type { RelayStatus } from "../../operator/relay-status.ts";
+import { type Command, EXIT, failed, parseCommand, requireText } from "../command.ts";
+
+export const relayStatusCommand: Command = {
+  name: "relay status",
+  summary: "say what this machine's relay does",
+  help: `Usage: kerbside relay status --state-dir DIR
+
+  --state-dir DIR  the folder that the relay runs with
+  --json           one JSON object
+`,
+  run: async (args, tools) => {
+    const parsed = parseCommand(args, {
+      "state-dir": { type: "string" },
+      json: { type: "boolean" },
+    });
+    if (!parsed.ok) {
+      return parsed;
+    }
+    const stateDir = requireText(parsed.value.options, "state-dir");
+    if (!stateDir.ok) {
+      return stateDir;
+    }
+    const status = await askRelay(stateDir.value, { method: "GET", path: "/status" });
+    if (!status.ok) {
+      return fail(failed(status.error));
+    }
+    const isJson = parsed.value.options["json"] === true;
+    tools.print(isJson ? `${JSON.stringify(status.value)}\n` : describe(status.value));
+    return ok(EXIT.done);
+  },
+};
+
+function describe(status: RelayStatus): string {
+  const { relayId, version, pid, sessions, channels, connections, workers } = status;
+  const link = status.linked ? "linked" : "not linked";
+  const lines = [
+    `relay        ${relayId}, version ${version}, process ${pid}`,
+    `status       ${status.status}`,
+    `control      ${link}`,
+    `sessions     ${sessions}`,
+    `channels     ${channels}`,
+    `connections  ${connections}`,
+    ...workers.map(({ name, pid: workerPid, isReady, connections: count }) => {
+      const what = isReady ? `process ${String(workerPid)}, ${count} connections` : "starting";
+      return `${name.padEnd(11)}  ${what}`;
+    }),
+  ];
+  return `${lines.join("\n")}\n`;
+}

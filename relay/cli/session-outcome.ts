@@ -1,0 +1,72 @@
+/**
+ * What became of a session, in sentences. Why: a viewer shows whatever the relay answers to a ticket
+ * as a wrong password, and an end that somebody decided on as a lost connection.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { ERRORS } from "#shared/errors/catalogue.ts";
+import type { ApiClient } from "./api-client.ts";
+import { type SessionItem, sessionSchema } from "./api-schemas.ts";
+import { printable } from "./printable.ts";
+
+export interface SessionOutcome {
+  readonly opened: boolean;
+  readonly sentence: string;
+}
+
+/** Null when there is nothing to tell: the client or the console closed it, or it lives on. */
+export async function readOutcome(
+  client: ApiClient,
+  sessionId: string,
+): Promise<SessionOutcome | null> {
+  const path = `/api/v1/sessions/${encodeURIComponent(sessionId)}`;
+  for (let asked = 1; asked <= ASKED_MAX; asked += 1) {
+    const session = await client.call("GET", path, sessionSchema);
+    if (!session.ok) {
+      return null;
+    }
+    const outcome = outcomeOf(session.value);
+    if (outcome !== null || session.value.state === "ended" || asked === ASKED_MAX) {
+      return outcome;
+    }
+    // The relay's report may be on its way still.
+    await delay(ASK_AGAIN_MS);
+  }
+  return null;
+}
+
+/** What is to be told of a session as it is now. */
+export function outcomeOf(session: SessionItem): SessionOutcome | null {
+  const { state, endReason, endDetail, refusedCode } = session;
+  const refusal = hintOf(refusedCode ?? null);
+  if (endReason === "failed") {
+    const detail = printable(endDetail ?? refusal ?? "an admin can see why");
+    const sentence = `The console could not be opened: ${detail.replace(/\.$/, "")}.`;
+    return { opened: false, sentence };
+  }
+  if (refusal !== null && (state === "pending" || endReason === "never-opened")) {
+    return { opened: false, sentence: `The console could not be opened: ${refusal}` };
+  }
+  const sentence = endReason === null ? undefined : END_SENTENCES[endReason];
+  return sentence === undefined ? null : { opened: true, sentence };
+}
+
+function hintOf(code: string | null): string | null {
+  const row = Object.entries(ERRORS).find(([name]) => name === code);
+  return row === undefined ? null : row[1].hint;
+}
+
+const END_SENTENCES: Readonly<Record<string, string>> = {
+  "taken-over": "Another session opened this console and took it over.",
+  idle: "The session was ended: for as long as its policy allows, nothing was typed or shown.",
+  "duration-exceeded": "The session was ended: it lasted as long as its policy allows.",
+  "relay-drained": "The relay was emptied for maintenance. Open the console again.",
+  "relay-fault": "A part of the relay crashed. Open the console again.",
+  "relay-stopped": "The relay was stopped. Open the console again.",
+  "relay-restarted": "The relay was restarted. Open the console again.",
+  "relay-lost": "The relay has lost its link to the control plane.",
+  terminated: "The session was ended by its user or by an admin.",
+};
+
+/** A report takes a round trip; a session that lives on shall not hold up the terminal. */
+const ASKED_MAX = 4;
+const ASK_AGAIN_MS = 250;

@@ -1,0 +1,50 @@
+/** What a running relay tells its operator; the one schema of the operator's socket. */
+import { join } from "node:path";
+import { z } from "zod";
+import { fail, ok, type Result } from "#shared/base/result.ts";
+
+export const relayStatusSchema = z.object({
+  relayId: z.string(),
+  version: z.string(),
+  pid: z.int(),
+  status: z.enum(["serving", "draining", "stopping"]),
+  /** Whether the control plane is linked. */
+  linked: z.boolean(),
+  sessions: z.int(),
+  channels: z.int(),
+  connections: z.int(),
+  /** Empty: the relay's own process carries the connections. */
+  workers: z.array(
+    z.object({
+      name: z.string(),
+      pid: z.int().nullable(),
+      isReady: z.boolean(),
+      connections: z.int(),
+    }),
+  ),
+});
+
+export type RelayStatus = z.infer<typeof relayStatusSchema>;
+
+export const drainRequestSchema = z.strictObject({
+  /** How long living sessions may go on. */
+  deadlineSeconds: z.int().min(0).max(86_400),
+});
+
+/** Longest deadline of a drain: whoever wants to wait for longer does not mean to drain. */
+export const DRAIN_SECONDS_MAX = 86_400;
+
+/** Where a relay's socket is; a failure says why it can have none. */
+export function operatorSocketPath(stateDir: string): Result<string, string> {
+  const path = join(stateDir, SOCKET_FILE);
+  return Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX
+    ? ok(path)
+    : fail(
+        `${path} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes that a socket's path may have: ` +
+          "use a state folder with a shorter name.",
+      );
+}
+
+const SOCKET_FILE = "operator.sock";
+/** unix(7): sun_path has 108 bytes with its NUL. */
+const SOCKET_PATH_BYTES_MAX = 107;

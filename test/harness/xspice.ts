@@ -1,0 +1,133 @@
+/**
+ * Xspice of one test: an X server that serves SPICE by itself, without a hypervisor. On it runs one
+ * program that paints a colour at each key, so that it can be looked at and typed at like a guest.
+ */
+import { writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { type RunningChild, startChild } from "./child-process.ts";
+import { freePort } from "./stack.ts";
+import { makeTempFolder, type TempFolder } from "./temp-folder.ts";
+
+export interface XspiceOptions {
+  readonly password: string;
+  /** Serve TLS alone, with this folder's certificate (see certificates.ts). */
+  readonly x509Dir?: string;
+}
+
+/** A running Xspice. Ends with `await using`. */
+export class TestXspice implements AsyncDisposable {
+  /** The port that it was asked to serve: TLS when it has a certificate, else plain. */
+  readonly port: number;
+  readonly #children: readonly RunningChild[];
+  readonly #folder: TempFolder;
+
+  constructor(port: number, children: readonly RunningChild[], folder: TempFolder) {
+    this.port = port;
+    this.#children = children;
+    this.#folder = folder;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.stop()));
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}
+
+/** The colour of the screen before the first key. */
+export const XSPICE_IDLE_COLOUR = 0x304050;
+
+/** The screen's colour after a key. @param scancode its set-1 make code */
+export function xspiceKeyColour(scancode: number, pressCount: number): number {
+  return ((scancode + X_KEYCODE_OFFSET) << 16) | (pressCount << 8) | (~pressCount & 0xff);
+}
+
+/** Starts Xspice and its painter; its screen is painted when this resolves. */
+export async function startXspice(options: XspiceOptions): Promise<TestXspice> {
+  const folder = await makeTempFolder();
+  const port = await freePort();
+  const config = folder.file("xorg.conf");
+  await writeFile(config, CONFIG);
+  const server = startChild({
+    // What the script "Xspice" starts: it would only turn options into this environment.
+    command: "/usr/lib/xorg/Xorg",
+    args: [
+      ...["-config", config, "-logfile", folder.file("xorg.log"), "-displayfd", "1"],
+      ...["-noreset", "-nolisten", "tcp"],
+    ],
+    env: {
+      ...(options.x509Dir === undefined
+        ? { XSPICE_PORT: String(port) }
+        : tlsEnvironment(port, options.x509Dir)),
+      XSPICE_PASSWORD: options.password,
+      QXL_NUM_HEADS: "1",
+    },
+  });
+  const children = [server];
+  try {
+    const number = (await server.waitForOutput("stdout", /^(\d+)\n/))[1] ?? "";
+    const painter = startChild({
+      command: "/usr/bin/python3",
+      args: [PAINTER, XSPICE_IDLE_COLOUR.toString(16)],
+      env: { DISPLAY: `:${number}` },
+    });
+    children.unshift(painter);
+    await painter.waitForOutput("stdout", /ready/);
+    return new TestXspice(port, children, folder);
+  } catch (error) {
+    await new TestXspice(port, children, folder)[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function tlsEnvironment(port: number, x509Dir: string): Record<string, string> {
+  return {
+    XSPICE_PORT: "0",
+    XSPICE_TLS_PORT: String(port),
+    XSPICE_X509_DIR: x509Dir,
+    XSPICE_CACERT_FILE: `${x509Dir}/ca-cert.pem`,
+    XSPICE_X509_KEY_FILE: `${x509Dir}/server-key.pem`,
+    XSPICE_X509_CERT_FILE: `${x509Dir}/server-cert.pem`,
+  };
+}
+
+const PAINTER = fileURLToPath(new URL("x-key-painter.py", import.meta.url));
+/** X's keycodes are the kernel's plus this. */
+const X_KEYCODE_OFFSET = 8;
+/** Without the three sizes the driver crashes as it starts; without the address it serves the world. */
+const CONFIG = `
+Section "Device"
+    Identifier "card"
+    Driver "spiceqxl"
+    Option "SpiceAddr" "127.0.0.1"
+    Option "NumHeads" "1"
+    Option "SurfaceBufferSize" "128"
+    Option "CommandBufferSize" "128"
+    Option "FrameBufferSize" "16"
+EndSection
+Section "InputDevice"
+    Identifier "pointer"
+    Driver "xspice pointer"
+EndSection
+Section "InputDevice"
+    Identifier "keyboard"
+    Driver "xspice keyboard"
+EndSection
+Section "Monitor"
+    Identifier "monitor"
+EndSection
+Section "Screen"
+    Identifier "screen"
+    Monitor "monitor"
+    Device "card"
+    DefaultDepth 24
+EndSection
+Section "ServerLayout"
+    Identifier "layout"
+    Screen "screen"
+    InputDevice "keyboard"
+    InputDevice "pointer"
+EndSection
+Section "ServerFlags"
+    Option "AutoAddDevices" "False"
+EndSection
+`;

@@ -1,0 +1,160 @@
+/** Draining a relay's process: by its operator, and by signals. */
+import { connect } from "node:tls";
+import { describe, expect, it } from "vitest";
+import { runKerbside } from "../../../relay/cli/kerbside.ts";
+import { askRelay } from "../../../relay/operator/operator-client.ts";
+import { type FakeControl, makeControlWithWelcome } from "../../harness/relay/fake-control.ts";
+import { FakeSpiceClient } from "../../harness/relay/fake-spice-client.ts";
+import {
+  encodeMessage,
+  type FakeSpiceServer,
+  MAIN_INIT_MESSAGE_BYTES,
+  startFakeServer,
+} from "../../harness/relay/fake-spice-server.ts";
+import { makeTempFolder } from "../../harness/temp-folder.ts";
+import { enrol, RelayProcess } from "./enrolled-relay.ts";
+import { type FakeHub, startFakeHub } from "./fake-hub.ts";
+
+type HubSocket = Awaited<ReturnType<FakeHub["nextSocket"]>>;
+
+/** A linked relay with one living session. */
+async function openSession(parts: {
+  readonly socket: HubSocket;
+  readonly control: FakeControl;
+  readonly server: FakeSpiceServer;
+  readonly tlsPort: number;
+}) {
+  const { socket, control, server, tlsPort } = parts;
+  const issued = await control.issue({ target: { port: server.port } });
+  socket.send({ type: "push", seq: 1, command: { kind: "grant", grant: issued.grant } });
+  expect(await socket.until("ack")).toMatchObject({ refusal: null });
+  const client = await connectTo(tlsPort);
+  expect(await client.link(issued.ticket)).toBe("OK");
+  const served = await server.nextChannel();
+  await client.read(MAIN_INIT_MESSAGE_BYTES);
+  return { issued, client, served };
+}
+
+/** The fake authority's certificate names no address, so it is not checked. */
+async function connectTo(port: number): Promise<FakeSpiceClient> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
+      resolve(new FakeSpiceClient(socket));
+    });
+    socket.once("error", reject);
+  });
+}
+
+/** Events until one of this type, each message acknowledged. */
+async function untilEvent(socket: HubSocket, type: string) {
+  for (;;) {
+    const { events } = await socket.storeEvents();
+    const found = events.find(({ event }) => event.type === type);
+    if (found !== undefined) {
+      return found.event;
+    }
+  }
+}
+
+async function kerbside(...args: string[]): Promise<{ code: number; said: string }> {
+  let said = "";
+  const say = (text: string): void => void (said += text);
+  const environment = {
+    loginFile: "/nonexistent",
+    url: null,
+    password: null,
+    searchPath: [],
+    hasDisplay: false,
+  };
+  const code = await runKerbside(args, { environment, print: say, note: say });
+  return { code, said };
+}
+
+describe("a relay that its operator drains", () => {
+  it("tells the hub at once and with each hello, until it is resumed", async () => {
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path);
+    const socket = await hub.nextSocket();
+    expect(await socket.welcome()).toMatchObject({ draining: false });
+    await socket.storeEvents();
+    await relay.ready();
+
+    const dir = ["--state-dir", folder.path];
+    expect(await kerbside("relay", "drain", ...dir)).toMatchObject({ code: 0 });
+    expect(await socket.until("serving")).toEqual({ type: "serving", draining: true });
+    const status = await askRelay(folder.path, { method: "GET", path: "/status" });
+    expect(status).toMatchObject({ value: { status: "draining", linked: true, sessions: 0 } });
+
+    socket.socket.terminate();
+    const again = await hub.nextSocket();
+    expect(await again.welcome()).toMatchObject({ draining: true });
+    await again.storeEvents();
+    expect(await kerbside("relay", "resume", ...dir)).toMatchObject({ code: 0 });
+    expect(await again.next("serving")).toEqual({ type: "serving", draining: false });
+  });
+});
+
+describe("a relay with a living session", () => {
+  it("lets it go on after SIGTERM, and exits when it has ended", async () => {
+    const { control, welcome } = await makeControlWithWelcome();
+    await using server = await startFakeServer();
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path);
+    const socket = await hub.nextSocket();
+    await socket.welcome(welcome);
+    await socket.storeEvents();
+    const { tlsPort } = await relay.ready();
+    const { client, served } = await openSession({ socket, control, server, tlsPort });
+    relay.child.kill("SIGTERM");
+    expect(await socket.until("serving")).toEqual({ type: "serving", draining: true });
+    const pong = encodeMessage(3, Buffer.alloc(12, 9));
+    client.send(pong);
+    expect(await served.peer.read(pong.length)).toEqual(pong);
+    client.stream.end();
+    expect(await untilEvent(socket, "session.ended")).toMatchObject({ reason: "client-closed" });
+    expect(await relay.exit()).toEqual({ code: 0, signal: null });
+  });
+
+  it("ends it with relay-drained when the deadline has passed", async () => {
+    const { control, welcome } = await makeControlWithWelcome();
+    await using server = await startFakeServer();
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path, ["--drain-seconds", "1"]);
+    const socket = await hub.nextSocket();
+    await socket.welcome(welcome);
+    await socket.storeEvents();
+    const { tlsPort } = await relay.ready();
+    const { client } = await openSession({ socket, control, server, tlsPort });
+    relay.child.kill("SIGTERM");
+    await socket.until("serving");
+    await client.untilClosed();
+    expect(await untilEvent(socket, "session.ended")).toMatchObject({ reason: "relay-drained" });
+    expect(await relay.exit()).toEqual({ code: 0, signal: null });
+  });
+
+  it("ends it at once at a second signal", async () => {
+    const { control, welcome } = await makeControlWithWelcome();
+    await using server = await startFakeServer();
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path, ["--drain-seconds", "600"]);
+    const socket = await hub.nextSocket();
+    await socket.welcome(welcome);
+    await socket.storeEvents();
+    const { tlsPort } = await relay.ready();
+    const { client } = await openSession({ socket, control, server, tlsPort });
+    relay.child.kill("SIGTERM");
+    await socket.until("serving");
+    relay.child.kill("SIGTERM");
+    await client.untilClosed();
+    expect(await untilEvent(socket, "session.ended")).toMatchObject({ reason: "relay-stopped" });
+    expect(await relay.exit()).toEqual({ code: 0, signal: null });
+  });
+});
