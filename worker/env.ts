@@ -22,6 +22,8 @@ export interface Env {
   /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
   readonly CA_CERTIFICATE: string;
   readonly CA_KEY: string;
+  /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
+  readonly KERBSIDE_WEB_ORIGINS?: string;
 }
 
 /** What the services need of the environment, checked. */
@@ -34,6 +36,7 @@ export interface Config {
   readonly secretsKey: Bytes;
   readonly caCertificate: string;
   readonly caKey: string;
+  readonly webOrigins: readonly string[];
 }
 
 const signingKeySchema = z.object({
@@ -48,15 +51,17 @@ export type GrantSigningKey = z.infer<typeof signingKeySchema>;
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function readConfig(env: Env): Config {
+  const publicUrl = required("PUBLIC_URL", env.PUBLIC_URL).replace(/\/+$/, "");
   return {
     databaseUrl: required("LIBSQL_URL", env.LIBSQL_URL),
     databaseAuthToken: env.LIBSQL_AUTH_TOKEN,
-    publicUrl: required("PUBLIC_URL", env.PUBLIC_URL).replace(/\/+$/, ""),
+    publicUrl,
     ticketRoot: key("TICKET_ROOT", env.TICKET_ROOT),
     grantSigningKey: signingKey(required("GRANT_SIGNING_KEY", env.GRANT_SIGNING_KEY)),
     secretsKey: key("SECRETS_KEY", env.SECRETS_KEY),
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
+    webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
   };
 }
 
@@ -65,6 +70,21 @@ function required(name: string, value: string | undefined): string {
     throw new Error(`The setting ${name} is missing: set it as docs/operate/configure.md tells.`);
   }
   return value;
+}
+
+/** Origins as browsers write them: scheme, host, and a port that is not the scheme's own. */
+function origins(text: string | undefined, publicUrl: string): string[] {
+  const listed = (text ?? "").split(",").map((origin) => origin.trim());
+  const given = listed.filter((origin) => origin !== "");
+  const isOrigin = (origin: string): boolean =>
+    /^https?:/i.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
+  if (given.length > WEB_ORIGINS_MAX || !given.every(isOrigin)) {
+    throw new Error(
+      `The setting KERBSIDE_WEB_ORIGINS must list at most ${WEB_ORIGINS_MAX} origins such as ` +
+        "https://kerbside.example, separated by commas.",
+    );
+  }
+  return given.length === 0 ? [new URL(publicUrl).origin] : given;
 }
 
 function key(name: string, value: string): Bytes {
@@ -84,3 +104,5 @@ function signingKey(text: string): GrantSigningKey {
 }
 
 const KEY_BYTES = 32;
+/** The control link's own bound (shared/control/contract.ts). */
+const WEB_ORIGINS_MAX = 16;

@@ -68,6 +68,9 @@ async function bringUp(
 ): Promise<Ready> {
   await assertPortFree({ port: options.relayPort, flag: "--relay-port" });
   await assertPortFree({ port: options.port, flag: "--port" });
+  if (options.connectPort !== null) {
+    await assertPortFree({ port: options.connectPort, flag: "--connect-port" });
+  }
   state.refuseOrphanedRelay();
   const { password, isNew } = state.adminPassword();
   tell("Starting the control plane and the demo console …");
@@ -198,6 +201,7 @@ function controlSpec(state: StateFolder, options: StartOptions) {
 }
 
 function relaySpec(state: StateFolder, options: StartOptions, url: string) {
+  const connectPort = options.connectPort === null ? [] : [String(options.connectPort)];
   return {
     name: "The relay",
     file: join(PROJECT_ROOT, "relay/main.ts"),
@@ -206,6 +210,9 @@ function relaySpec(state: StateFolder, options: StartOptions, url: string) {
       ...["--listen-port", String(options.relayPort)],
       // The ports may be others than at the last start, when the relay enrolled.
       ...["--advertise-port", String(options.relayPort), "--control-url", url],
+      ...connectPort.flatMap((port) => ["--connect-port", port]),
+      // One process starts sooner than several, and Ctrl-C waits for nobody's console.
+      ...["--workers", "0", "--drain-seconds", "0"],
     ],
     readyDeadlineMs: READY_DEADLINE_MS,
     logFile: openLog(state, "relay"),

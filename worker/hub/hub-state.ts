@@ -66,6 +66,8 @@ export interface LinkedLink {
   readonly linkId: string;
   readonly version: number;
   readonly instanceId: string;
+  /** Whether the relay takes no new sessions. */
+  readonly draining: boolean;
   /** When the relay last said anything but a heartbeat. */
   readonly heardAtMs: number;
   /** Whether a message of events is being stored. */
@@ -103,6 +105,8 @@ export type HubInput =
       /** Null: they could not be stored now. */
       readonly storedSeq: number | null;
     }
+  /** `done` is false when it could not be stored now. */
+  | { readonly kind: "serving-stored"; readonly linkId: string; readonly done: boolean }
   | { readonly kind: "lookup-done"; readonly linkId: string; readonly answer: LookupAnswer }
   | {
       readonly kind: "push";
@@ -149,6 +153,8 @@ export type HubEffect =
       readonly stream: string;
       readonly events: readonly NumberedEvent[];
     }
+  /** Answered by `serving-stored`. */
+  | { readonly kind: "store-serving"; readonly linkId: string; readonly draining: boolean }
   /** Answered by `lookup-done`. */
   | {
       readonly kind: "look-up";

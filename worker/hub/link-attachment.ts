@@ -15,8 +15,8 @@ export function attachmentOf(link: HubLink): LinkAttachment | null {
     case "greeting":
       return { phase: "awaiting-hello", linkId: link.linkId, deadlineMs: link.deadlineMs };
     case "linked": {
-      const { linkId, version, instanceId, heardAtMs } = link;
-      return { phase: "linked", linkId, version, instanceId, heardAtMs };
+      const { linkId, version, instanceId, draining, heardAtMs } = link;
+      return { phase: "linked", linkId, version, instanceId, draining, heardAtMs };
     }
     default:
       return unreachable(link);
@@ -42,6 +42,7 @@ const attachmentSchema = z.discriminatedUnion("phase", [
     linkId: z.string(),
     version: z.int(),
     instanceId: z.string(),
+    draining: z.boolean().default(false),
     heardAtMs: z.int(),
   }),
 ]);

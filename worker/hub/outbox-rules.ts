@@ -12,12 +12,14 @@ import type { PushFailure } from "../services/context.ts";
 import {
   type HubEffect,
   type HubInput,
+  type HubLink,
   type HubState,
   type HubStep,
   OUTBOX_BYTES_MAX,
   type OutboxEntry,
   type Waiter,
 } from "./hub-state.ts";
+import { chain } from "./hub-step.ts";
 
 /** Queues a push and sends it if the relay is linked; without a relay only what must not be lost. */
 export function enqueue(
@@ -29,6 +31,9 @@ export function enqueue(
   const offline = state.link.phase === "none";
   if (offline && command.kind === "grant") {
     return { state, effects: [settle(waiterId, OFFLINE)] };
+  }
+  if (command.kind === "grant" && isDraining(state.link)) {
+    return { state, effects: [settle(waiterId, DRAINING)] };
   }
   const waiters = offline ? [] : [{ id: waiterId, deadlineMs: nowMs + PUSH_ACK_DEADLINE_MS }];
   const answer = offline ? [settle(waiterId, KEPT)] : [];
@@ -74,6 +79,16 @@ export function failWaiting(state: HubState): HubStep {
   return failEach(state, () => true, OFFLINE);
 }
 
+/** The relay that is being welcomed drains: the grants that were never sent to it are taken back. */
+export function refuseGrants(state: HubState): HubStep {
+  return chain(
+    state,
+    state.outbox
+      .filter((entry) => entry.kind === "grant")
+      .map((entry) => (current) => remove(current, entry, DRAINING)),
+  );
+}
+
 /** Everything unacknowledged again, in order, to a relay that has just been welcomed. */
 export function resend(state: HubState, linkId: string): HubEffect[] {
   return state.outbox.map((entry) => ({ kind: "send-push", linkId, seq: entry.seq }));
@@ -90,6 +105,12 @@ export function renumber(state: HubState, epoch: string): HubStep {
     state: { ...state, epoch, outbox, nextSeq: outbox.length + 1 },
     effects: [{ kind: "renumber-outbox" }],
   };
+}
+
+function isDraining(link: HubLink): boolean {
+  return (
+    (link.phase === "linked" && link.draining) || (link.phase === "greeting" && link.hello.draining)
+  );
 }
 
 function failEach(
@@ -151,6 +172,10 @@ function refusalOf(refusal: string): PushFailure {
 }
 
 const OFFLINE: PushFailure = { code: "control.offline", detail: "the relay is not connected" };
+const DRAINING: PushFailure = {
+  code: "relay.draining",
+  detail: "the relay takes no new sessions",
+};
 const KEPT: PushFailure = {
   code: "control.offline",
   detail: "the relay is not connected; it is told when it comes back",

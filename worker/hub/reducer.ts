@@ -27,9 +27,16 @@ import {
 import { expire, lookLater, nextExpiry } from "./expiry-rules.ts";
 import { chain, same } from "./hub-step.ts";
 import { hangUp, loseLink, refuse } from "./link-ends.ts";
-import { acknowledge, dropLate, enqueue, renumber, resend } from "./outbox-rules.ts";
+import { acknowledge, dropLate, enqueue, refuseGrants, renumber, resend } from "./outbox-rules.ts";
 import { advancePresence, losePresence, savedPresence } from "./presence-rules.ts";
-import { events, eventsStored, lookUp, lookupDone } from "./relay-message-rules.ts";
+import {
+  events,
+  eventsStored,
+  lookUp,
+  lookupDone,
+  serving,
+  servingStored,
+} from "./relay-message-rules.ts";
 
 /** One transition. Inputs from a socket that no longer counts change nothing. */
 export function stepHub(state: HubState, input: HubInput, moment: HubMoment): HubStep {
@@ -52,6 +59,8 @@ export function stepHub(state: HubState, input: HubInput, moment: HubMoment): Hu
       return greeted(state, input, moment);
     case "events-stored":
       return eventsStored(state, input, moment);
+    case "serving-stored":
+      return servingStored(state, input, moment);
     case "lookup-done":
       return lookupDone(state, input);
     case "push": {
@@ -129,6 +138,8 @@ function receive(
       return acknowledge({ ...state, link: heard }, message);
     case "events":
       return events(state, heard, message, moment);
+    case "serving":
+      return serving(state, heard, message);
     case "lookup":
       return lookUp(state, heard, message);
     default:
@@ -181,11 +192,14 @@ function greeted(
     linkId: link.linkId,
     version: link.version,
     instanceId: link.hello.instanceId,
+    draining: link.hello.draining,
     heardAtMs: moment.nowMs,
     storing: false,
     lookupsOpen: 0,
   };
-  const next = lookLater({ ...numbered.state, link: linked }, moment.nowMs);
+  // Grants that came before its hello was read were not sent yet.
+  const kept = linked.draining ? refuseGrants(numbered.state) : same(numbered.state);
+  const next = lookLater({ ...kept.state, link: linked }, moment.nowMs);
   const welcome = {
     type: "welcome",
     version: link.version,
@@ -197,6 +211,7 @@ function greeted(
     state: next,
     effects: [
       ...numbered.effects,
+      ...kept.effects,
       { kind: "send", linkId: link.linkId, message: welcome },
       ...resend(next, link.linkId),
     ],

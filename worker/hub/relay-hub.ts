@@ -161,6 +161,7 @@ export class RelayHub extends DurableObject<Env> {
         break;
       case "greet":
       case "store-events":
+      case "store-serving":
       case "look-up":
       case "mark-offline":
       case "end-sessions":
@@ -178,7 +179,10 @@ export class RelayHub extends DurableObject<Env> {
     assert(relayId !== null, "a hub that has work to do knows its relay");
     this.#work.start(effect, {
       relayId,
-      openContext: () => createServiceContext(this.env),
+      openContext: () => ({
+        ...createServiceContext(this.env),
+        defer: (work) => this.ctx.waitUntil(work),
+      }),
       isCurrent: (linkId) =>
         this.#state.link.phase !== "none" && this.#state.link.linkId === linkId,
       feed: (input) => {

@@ -1,5 +1,6 @@
 /**
- * What a linked relay's events and look-ups lead to, pure, and what came of them. Each function takes the state with the link as the message found it.
+ * What a linked relay's events, look-ups and drains lead to, pure, and what came of them. Each
+ * function takes the state with the link as the message found it.
  */
 import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
 import type { RelayMessage } from "#shared/control/contract.ts";
@@ -44,6 +45,32 @@ export function eventsStored(
     state: { ...state, link: { ...link, storing: false } },
     effects: [{ kind: "send", linkId: link.linkId, message }],
   };
+}
+
+/** From this moment on no grant goes to a relay that drains; then the database is told. */
+export function serving(
+  state: HubState,
+  link: LinkedLink,
+  message: Extract<RelayMessage, { type: "serving" }>,
+): HubStep {
+  const { linkId } = link;
+  const { draining } = message;
+  return {
+    state: { ...state, link: { ...link, draining } },
+    effects: [{ kind: "store-serving", linkId, draining }],
+  };
+}
+
+/** What could not be stored now, the relay says again in its next hello. */
+export function servingStored(
+  state: HubState,
+  input: Extract<HubInput, { kind: "serving-stored" }>,
+  moment: HubMoment,
+): HubStep {
+  const { link } = state;
+  return input.done || link.phase !== "linked" || link.linkId !== input.linkId
+    ? same(state)
+    : hangUp(state, CONTROL_CLOSE.retry, moment);
 }
 
 /** Asks, unless too many look-ups are open already. */

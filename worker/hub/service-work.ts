@@ -13,6 +13,7 @@ import {
   auditRelayRefusal,
   endSessionsOfLostRelay,
   markRelayOffline,
+  markRelayServing,
   welcomeRelay,
 } from "../services/relay-presence.ts";
 import type { HubEffect, HubInput, LookupAnswer } from "./hub-state.ts";
@@ -25,6 +26,7 @@ export type ServiceEffect = Extract<
     kind:
       | "greet"
       | "store-events"
+      | "store-serving"
       | "look-up"
       | "mark-offline"
       | "end-sessions"
@@ -84,6 +86,15 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
     case "store-events":
       await storeEvents(effect, ports);
       break;
+    case "store-serving": {
+      const { linkId, draining } = effect;
+      const done = await attempt(effect.kind, ports, async (context) => {
+        await markRelayServing(context, ports.relayId, draining);
+        return true;
+      });
+      ports.feed({ kind: "serving-stored", linkId, done: done ?? false });
+      break;
+    }
     case "look-up":
       await lookUp(effect, ports);
       break;

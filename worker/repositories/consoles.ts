@@ -17,6 +17,9 @@ export interface ConsoleSummary {
   readonly port: number | null;
   readonly tlsPort: number | null;
   readonly hostSubject: string | null;
+  readonly proxy: string | null;
+  /** JSON of its own rules. */
+  readonly policy: string | null;
   readonly createdAtMs: number;
 }
 
@@ -126,6 +129,8 @@ function selectSummaries(database: Database) {
       port: consoles.port,
       tlsPort: consoles.tlsPort,
       hostSubject: consoles.hostSubject,
+      proxy: consoles.proxy,
+      policy: consoles.policy,
       createdAtMs: consoles.createdAtMs,
     })
     .from(consoles)

@@ -3,7 +3,7 @@
  * become changes: the position is read, the caller decides on what was read, and changes, audit
  * rows and the new position are stored together or not at all.
  */
-import { and, desc, eq, isNull, or, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { insertAuditRecords } from "./audit-batch.ts";
 import type { Database, Transaction } from "./database.ts";
@@ -13,7 +13,15 @@ import { relayStreams, sessions, tickets } from "./schema.ts";
 /** What decides about an event that names a session. */
 export type SessionFacts = Pick<
   typeof sessions.$inferSelect,
-  "id" | "consoleId" | "relayId" | "state" | "openedAtMs" | "endReason" | "clientAddress"
+  | "id"
+  | "consoleId"
+  | "relayId"
+  | "state"
+  | "openedAtMs"
+  | "endReason"
+  | "clientAddress"
+  | "secondViewer"
+  | "yieldsTo"
 >;
 
 export interface StreamBatch {
@@ -23,6 +31,8 @@ export interface StreamBatch {
   readonly sessionIds: readonly string[];
   /** Whether the relay's active sessions are wanted too. */
   readonly withActive: boolean;
+  /** Sessions that open: whoever has their consoles is wanted too. */
+  readonly openingIds: readonly string[];
 }
 
 /** What was read, for the decision. */
@@ -54,7 +64,11 @@ export async function applyToStream(
       .where(and(eq(relayStreams.relayId, relayId), eq(relayStreams.stream, stream)))
       .limit(1);
     const storedSeq = position?.storedSeq ?? 0;
-    const changes = decide({ storedSeq, sessions: await loadSessions(transaction, batch) });
+    const [about, viewers] = await Promise.all([
+      loadSessions(transaction, batch),
+      loadViewers(transaction, batch.openingIds),
+    ]);
+    const changes = decide({ storedSeq, sessions: [...viewers, ...about] });
     if (changes.storedSeq === storedSeq) {
       return storedSeq;
     }
@@ -86,6 +100,29 @@ async function loadSessions(transaction: Transaction, batch: StreamBatch): Promi
   }
   const named = idIn(batch.sessionIds);
   const active = and(eq(sessions.relayId, batch.relayId), eq(sessions.state, "active"));
+  return await selectFacts(transaction, batch.withActive ? or(named, active) : named);
+}
+
+/** The active sessions of the consoles that these sessions are for. */
+async function loadViewers(
+  transaction: Transaction,
+  openingIds: readonly string[],
+): Promise<SessionFacts[]> {
+  if (openingIds.length === 0) {
+    return [];
+  }
+  const opening = transaction
+    .select({ consoleId: sessions.consoleId })
+    .from(sessions)
+    .where(idIn(openingIds));
+  const viewers = and(inArray(sessions.consoleId, opening), eq(sessions.state, "active"));
+  return await selectFacts(transaction, viewers);
+}
+
+async function selectFacts(
+  transaction: Transaction,
+  condition: SQL | undefined,
+): Promise<SessionFacts[]> {
   return await transaction
     .select({
       id: sessions.id,
@@ -95,9 +132,11 @@ async function loadSessions(transaction: Transaction, batch: StreamBatch): Promi
       openedAtMs: sessions.openedAtMs,
       endReason: sessions.endReason,
       clientAddress: sessions.clientAddress,
+      secondViewer: sessions.secondViewer,
+      yieldsTo: sessions.yieldsTo,
     })
     .from(sessions)
-    .where(batch.withActive ? or(named, active) : named);
+    .where(condition);
 }
 
 /** All asked at once, so that they share a round trip: each has a row of its own. */

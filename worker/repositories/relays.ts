@@ -1,14 +1,18 @@
 /** Relays: their identity and addresses, and whether they are there. */
 import { and, asc, eq, gt, isNull } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
+import { insertAuditRecords } from "./audit-batch.ts";
 import { insertAuditEvent } from "./audit-events.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { joinTokens, relays } from "./schema.ts";
 
 export type RelayRow = typeof relays.$inferSelect;
 
 /** What placement and tickets need of a relay. */
-export type OnlineRelay = Pick<RelayRow, "id" | "name" | "ticketEpoch">;
+export type OnlineRelay = Pick<
+  RelayRow,
+  "id" | "name" | "ticketEpoch" | "connectPort" | "draining"
+>;
 
 export async function findRelay(database: Database, id: string): Promise<RelayRow | null> {
   const [row] = await database.select().from(relays).where(eq(relays.id, id)).limit(1);
@@ -28,10 +32,16 @@ export async function listRelays(
     .limit(page.limit);
 }
 
-/** The relays that a console may be placed on. */
+/** The relays that are there. */
 export async function listOnlineRelays(database: Database): Promise<OnlineRelay[]> {
   return await database
-    .select({ id: relays.id, name: relays.name, ticketEpoch: relays.ticketEpoch })
+    .select({
+      id: relays.id,
+      name: relays.name,
+      ticketEpoch: relays.ticketEpoch,
+      connectPort: relays.connectPort,
+      draining: relays.draining,
+    })
     .from(relays)
     .where(eq(relays.state, "online"));
 }
@@ -73,31 +83,74 @@ export async function storeEnrolledRelay(
   });
 }
 
-/** Shows the relay online. The value is its row, or null when there is no such relay. */
+/**
+ * Shows the relay online. The value is its row, or null when there is no such relay. `serving` is
+ * recorded when the relay drains and did not before, or the other way round.
+ */
 export async function storeRelayOnline(
   database: Database,
   relay: Pick<RelayRow, "id"> & {
     readonly build: string;
     readonly channelsMax: number;
-    /** Where clients reach it, when it said so; else what is stored stays. */
-    readonly advertised?: { readonly host: string; readonly tlsPort: number } | undefined;
+    /** Where clients reach it, when it said so; else its host and TLS port stay. */
+    readonly advertised?:
+      | {
+          readonly host: string;
+          readonly tlsPort: number;
+          readonly connectPort?: number | undefined;
+        }
+      | undefined;
+    readonly draining: boolean;
     readonly atMs: number;
   },
-  audit: AuditRecord,
+  audits: { readonly online: AuditRecord; readonly serving: AuditRecord },
 ): Promise<RelayRow | null> {
-  const { id, build, channelsMax, advertised, atMs } = relay;
+  const { id, build, channelsMax, advertised, draining, atMs } = relay;
+  const connectPort = advertised?.connectPort ?? null;
+  const place = { ...advertised, connectPort };
   return await database.transaction(async (transaction) => {
+    const turned = await turnServing(transaction, { id, draining });
     const [row] = await transaction
       .update(relays)
-      .set({ state: "online", build, channelsMax, ...advertised, lastSeenAtMs: atMs })
+      .set({ state: "online", build, channelsMax, ...place, lastSeenAtMs: atMs })
       .where(eq(relays.id, id))
       .returning();
     if (row === undefined) {
       return null;
     }
-    await insertAuditEvent(transaction, audit);
+    await insertAuditRecords(
+      transaction,
+      turned ? [audits.online, audits.serving] : [audits.online],
+    );
     return row;
   });
+}
+
+/** Shows whether the relay takes new sessions; nothing is audited when it is shown so already. */
+export async function storeRelayServing(
+  database: Database,
+  relay: { readonly id: string; readonly draining: boolean },
+  audit: AuditRecord,
+): Promise<void> {
+  await database.transaction(async (transaction) => {
+    if (await turnServing(transaction, relay)) {
+      await insertAuditEvent(transaction, audit);
+    }
+  });
+}
+
+/** Whether the relay was shown otherwise before. */
+async function turnServing(
+  transaction: Transaction,
+  relay: { readonly id: string; readonly draining: boolean },
+): Promise<boolean> {
+  const { id, draining } = relay;
+  const turned = await transaction
+    .update(relays)
+    .set({ draining })
+    .where(and(eq(relays.id, id), eq(relays.draining, !draining)))
+    .returning({ id: relays.id });
+  return turned.length > 0;
 }
 
 /** Shows the relay offline; nothing happens, and nothing is audited, when it is so already. */

@@ -3,6 +3,8 @@
  * milliseconds since 1970; credentials are kept as hashes and secrets sealed, never in clear.
  */
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { SECOND_VIEWER_RULES } from "#shared/policy/policy.ts";
+import { WAYS } from "#shared/ticket/way.ts";
 
 export const users = sqliteTable("users", {
   id: text().primaryKey(),
@@ -41,6 +43,10 @@ export const consoles = sqliteTable("consoles", {
   hostSubject: text("host_subject"),
   /** The hypervisor's SPICE password, sealed with the control plane's secrets key. */
   sealedPassword: text("sealed_password"),
+  /** `http://host:port` of the HTTP proxy before it. */
+  proxy: text(),
+  /** The rules of its own policy, as JSON. */
+  policy: text(),
   createdAtMs: integer("created_at_ms").notNull(),
   deletedAtMs: integer("deleted_at_ms"),
 });
@@ -63,11 +69,15 @@ export const relays = sqliteTable("relays", {
   /** Where SPICE clients reach it. */
   host: text().notNull(),
   tlsPort: integer("tls_port").notNull(),
+  /** Where it takes HTTP CONNECT. */
+  connectPort: integer("connect_port"),
   certificate: text().notNull(),
   /** The certificate's subject in a .vv file's notation. */
   hostSubject: text("host_subject").notNull(),
   ticketEpoch: integer("ticket_epoch").notNull(),
   state: text({ enum: ["offline", "online"] }).notNull(),
+  /** Whether it takes no new sessions; as it said last. */
+  draining: integer({ mode: "boolean" }).notNull().default(false),
   build: text(),
   channelsMax: integer("channels_max"),
   lastSeenAtMs: integer("last_seen_at_ms"),
@@ -99,6 +109,12 @@ export const sessions = sqliteTable("sessions", {
   clientAddress: text("client_address"),
   clientBytes: integer("client_bytes").notNull().default(0),
   serverBytes: integer("server_bytes").notNull().default(0),
+  /** What its policy says about a second viewer. */
+  secondViewer: text("second_viewer", { enum: SECOND_VIEWER_RULES }).notNull().default("refuse"),
+  /** The session that has its console instead: its relay is told to end this one. */
+  yieldsTo: text("yields_to"),
+  /** Why its relay refused its main channel last. */
+  refusedCode: text("refused_code"),
 });
 
 export const tickets = sqliteTable("tickets", {
@@ -109,6 +125,8 @@ export const tickets = sqliteTable("tickets", {
   ticketEpoch: integer("ticket_epoch").notNull(),
   ticketHash: text("ticket_hash").notNull().unique(),
   expiresAtMs: integer("expires_at_ms").notNull(),
+  /** How the client reaches the relay. */
+  way: text({ enum: WAYS }).notNull().default("tls"),
   vvTokenHash: text("vv_token_hash").notNull().unique(),
   vvFetchedAtMs: integer("vv_fetched_at_ms"),
   /** When its session opened; a ticket opens one session. */

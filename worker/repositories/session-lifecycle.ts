@@ -20,6 +20,8 @@ export type SessionPatch = Partial<
     | "clientAddress"
     | "clientBytes"
     | "serverBytes"
+    | "yieldsTo"
+    | "refusedCode"
   >
 >;
 

@@ -20,6 +20,8 @@ export interface SessionSummary {
   readonly endedAtMs: number | null;
   readonly endReason: string | null;
   readonly endDetail: string | null;
+  /** Why its relay refused its main channel last. */
+  readonly refusedCode: string | null;
   readonly clientAddress: string | null;
   readonly clientBytes: number;
   readonly serverBytes: number;
@@ -58,6 +60,41 @@ export async function listSessions(
 
 export async function findSession(database: Database, id: string): Promise<SessionSummary | null> {
   const [row] = await selectSummaries(database).where(eq(sessions.id, id)).limit(1);
+  return row ?? null;
+}
+
+/** What is told of the session that has a console. */
+export interface ActiveSession {
+  readonly id: string;
+  readonly userId: string;
+  readonly username: string;
+  readonly createdAtMs: number;
+  readonly openedAtMs: number | null;
+}
+
+/** The session that has the console now; one that must give way counts no more. */
+export async function findActiveSession(
+  database: Database,
+  consoleId: string,
+): Promise<ActiveSession | null> {
+  const [row] = await database
+    .select({
+      id: sessions.id,
+      userId: sessions.userId,
+      username: users.username,
+      createdAtMs: sessions.createdAtMs,
+      openedAtMs: sessions.openedAtMs,
+    })
+    .from(sessions)
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .where(
+      and(
+        eq(sessions.consoleId, consoleId),
+        eq(sessions.state, "active"),
+        isNull(sessions.yieldsTo),
+      ),
+    )
+    .limit(1);
   return row ?? null;
 }
 
@@ -124,6 +161,7 @@ function selectSummaries(database: Database) {
       endedAtMs: sessions.endedAtMs,
       endReason: sessions.endReason,
       endDetail: sessions.endDetail,
+      refusedCode: sessions.refusedCode,
       clientAddress: sessions.clientAddress,
       clientBytes: sessions.clientBytes,
       serverBytes: sessions.serverBytes,

@@ -5,6 +5,7 @@
 import { and, eq, exists, gt, isNull, ne } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
+import type { Way } from "#shared/ticket/way.ts";
 import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
 import { consoles, relays, sessions, tickets } from "./schema.ts";
@@ -17,6 +18,7 @@ export type TicketRow = Pick<
   | "ticketEpoch"
   | "ticketHash"
   | "expiresAtMs"
+  | "way"
   | "vvTokenHash"
   | "grantId"
   | "grantJws"
@@ -28,11 +30,14 @@ export interface ConsoleFileParts {
   readonly relayId: string;
   readonly ticketId: string;
   readonly ticketEpoch: number;
+  readonly ticketHash: string;
   readonly expiresAtMs: number;
+  readonly way: Way;
   readonly consoleId: string;
   readonly consoleName: string;
   readonly host: string;
   readonly tlsPort: number;
+  readonly connectPort: number | null;
   readonly hostSubject: string;
 }
 
@@ -136,11 +141,14 @@ export async function takeConsoleFile(
         relayId: tickets.relayId,
         ticketId: tickets.ticketId,
         ticketEpoch: tickets.ticketEpoch,
+        ticketHash: tickets.ticketHash,
         expiresAtMs: tickets.expiresAtMs,
+        way: tickets.way,
         consoleId: consoles.id,
         consoleName: consoles.name,
         host: relays.host,
         tlsPort: relays.tlsPort,
+        connectPort: relays.connectPort,
         hostSubject: relays.hostSubject,
       })
       .from(tickets)

@@ -5,6 +5,7 @@ import {
   type AuditEventType,
   type AuditRecord,
   auditEventSchema,
+  firewallFindingSchema,
 } from "#shared/audit/events.ts";
 import { pageAuditTrail } from "../services/audit-trail.ts";
 import { requireAdmin } from "./caller.ts";
@@ -31,7 +32,7 @@ const auditSchema = z
     sessionId: z.string().nullable(),
     relayId: z.string().nullable(),
     data: z
-      .record(z.string(), z.union([z.string(), z.number()]))
+      .record(z.string(), z.union([z.string(), z.number(), z.array(firewallFindingSchema)]))
       .openapi({ description: "What belongs to the type." }),
   })
   .openapi("AuditEvent");
@@ -77,7 +78,7 @@ function formatRecord(record: AuditRecord): z.infer<typeof auditSchema> {
     at: formatTime(atMs),
     type: event.type,
     actor: { kind: actorKind, id: actorId },
-    data: event.data,
+    data: { ...event.data },
   };
 }
 

@@ -10,6 +10,8 @@ export const CONSOLE_LIMITS = {
   caCharactersMax: 64 * 1024,
   hostCharactersMax: 253,
   hostSubjectCharactersMax: 1024,
+  /** A host's name with scheme, brackets and port. */
+  proxyCharactersMax: 300,
   /** SPICE_MAX_PASSWORD_LENGTH (spice-protocol). */
   spicePasswordBytesMax: 60,
 } as const;
@@ -52,6 +54,19 @@ export const spicePasswordSchema = z
   )
   .refine((password) => !password.includes("\0"), "must not hold a zero byte");
 
+/** Without a login: what a grant says of its proxy is not sealed. */
+export const proxySchema = z
+  .string()
+  .max(CONSOLE_LIMITS.proxyCharactersMax)
+  .refine(isProxy, "must be http://host:port, without a login or a path");
+
+function isProxy(text: string): boolean {
+  const [, bracketed, name, port] = PROXY_PATTERN.exec(text) ?? [];
+  const isHost =
+    bracketed === undefined ? name !== undefined && isHostname(name) : isIpv6(bracketed);
+  return isHost && portSchema.safeParse(Number(port)).success;
+}
+
 function isHostname(host: string): boolean {
   return host
     .replace(/\.$/, "")
@@ -63,5 +78,6 @@ function isIpv6(host: string): boolean {
   return host.includes(":") && z.ipv6().safeParse(host).success;
 }
 
+const PROXY_PATTERN = /^http:\/\/(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})\/?$/;
 /** RFC 1123, and underscores, which private networks use. */
 const HOST_LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;

@@ -1,5 +1,7 @@
 /** Consoles, and tickets for them. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { partialPolicySchema } from "#shared/policy/policy.ts";
+import { type Way, WAYS } from "#shared/ticket/way.ts";
 import {
   changeConsole,
   type ConsoleView,
@@ -16,6 +18,7 @@ import {
   CONSOLE_LIMITS,
   consoleNameSchema,
   portSchema,
+  proxySchema,
   spicePasswordSchema,
   subjectSchema,
 } from "./console-fields.ts";
@@ -45,6 +48,12 @@ const newConsoleSchema = z
     password: spicePasswordSchema
       .optional()
       .openapi({ description: "The hypervisor's own SPICE password; never answered." }),
+    proxy: proxySchema
+      .optional()
+      .openapi({ description: "HTTP proxy that the hypervisor is dialled through by CONNECT." }),
+    policy: partialPolicySchema
+      .optional()
+      .openapi({ description: "Rules in which its sessions differ from the default policy." }),
     source: z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax).default(STATIC_SOURCE),
   })
   .openapi("NewConsole");
@@ -58,6 +67,10 @@ const consoleChangesSchema = newConsoleSchema
     ca: z.string().max(CONSOLE_LIMITS.caCharactersMax).nullish(),
     hostSubject: subjectSchema.nullish(),
     password: spicePasswordSchema.nullish(),
+    proxy: proxySchema.nullish(),
+    policy: partialPolicySchema
+      .nullish()
+      .openapi({ description: "In the place of all rules that it had." }),
   })
   .openapi("ConsoleChanges");
 
@@ -68,10 +81,12 @@ const consoleSchema = z
     uuid: z.string(),
     source: z.string(),
     createdAt: timeSchema,
-    host: z.string().optional().openapi({ description: "This and the next three: admins only." }),
+    host: z.string().optional().openapi({ description: "This and all that follows: admins only." }),
     port: z.int().nullable().optional(),
     tlsPort: z.int().nullable().optional(),
     hostSubject: z.string().nullable().optional(),
+    proxy: z.string().nullable().optional(),
+    policy: partialPolicySchema.nullable().optional(),
   })
   .openapi("Console");
 
@@ -178,16 +193,28 @@ const deleteConsoleRoute = createRoute({
   },
 });
 
+const ticketRequestSchema = z
+  .strictObject({
+    way: z.enum(WAYS).default("tls").openapi({
+      description: "How the client reaches the relay: by TLS, or through its HTTP CONNECT port.",
+    }),
+  })
+  .openapi("TicketRequest");
+
 const issueTicketRoute = createRoute({
   method: "post",
   path: "/consoles/{id}/tickets",
   summary: "Ask for a ticket",
   description:
     "Chooses a relay and answers the address of a console file that can be fetched once. Whoever " +
-    "has the address can open the console until it expires.",
+    "has the address can open the console until it expires. A console that somebody has open is " +
+    "refused, unless its policy says that a second viewer takes it over.",
   security: LOGIN_SECURITY,
   middleware: [requireUser] as const,
-  request: { params: idParams },
+  request: {
+    params: idParams,
+    body: { required: false, content: { "application/json": { schema: ticketRequestSchema } } },
+  },
   responses: {
     201: json(
       "The ticket waits at the address.",
@@ -199,7 +226,9 @@ const issueTicketRoute = createRoute({
       "auth.required",
       "request.cross-origin",
       "request.invalid",
+      "request.not-json",
       "resource.not-found",
+      "console.in-use",
       "console.no-relay",
       "target.unreadable",
     ),
@@ -240,8 +269,10 @@ export const consoleRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(issueTicketRoute, async (context) => {
     const { services, user } = context.var;
+    // Without a body the validator leaves an empty object, and not the schema's default.
+    const wish: { readonly way?: Way } = context.req.valid("json");
     const { sessionId, vvUrl, expiresAtMs } = valueOf(
-      await issueTicket(services, user, context.req.valid("param").id),
+      await issueTicket(services, user, context.req.valid("param").id, wish.way ?? "tls"),
     );
     return context.json({ sessionId, vvUrl, expiresAt: formatTime(expiresAtMs) }, 201);
   });

@@ -24,6 +24,9 @@ const sessionSchema = z
     endedAt: timeSchema.nullable(),
     endReason: z.string().nullable(),
     endDetail: z.string().nullable().openapi({ description: "Admins only; null for others." }),
+    refusedCode: z.string().nullable().openapi({
+      description: "Why its relay refused its main channel last: a code; null when it did not.",
+    }),
     clientBytes: z.int().openapi({ description: "Bytes from the client." }),
     serverBytes: z.int().openapi({ description: "Bytes from the console." }),
   })
@@ -136,6 +139,7 @@ function formatSession(row: SessionView): z.infer<typeof sessionSchema> {
     endedAt: formatOptionalTime(row.endedAtMs),
     endReason: row.endReason,
     endDetail: row.endDetail,
+    refusedCode: row.refusedCode,
     clientBytes: row.clientBytes,
     serverBytes: row.serverBytes,
   };

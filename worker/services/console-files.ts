@@ -1,11 +1,13 @@
 /**
- * Console files (`.vv`): each can be fetched once, before its ticket expires, by whoever has its
- * address. The ticket inside is minted again from what is stored and the root key.
+ * Console files (`.vv`), and the same for web consoles: one of the two can be fetched once, before
+ * its ticket expires, by whoever has its address. The ticket inside is minted again from what is
+ * stored and the root key.
  */
 import { assert } from "#shared/base/assert.ts";
 import { fromBase64Url } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
+import { pseudoHost, sessionLabel } from "#shared/ticket/session-label.ts";
 import { deriveTicketKey, mintTicket } from "#shared/ticket/ticket.ts";
 import { VV_MEDIA_TYPE, writeVvFile } from "#shared/ticket/vv-file.ts";
 import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
@@ -21,12 +23,60 @@ export interface ConsoleFile {
   readonly text: string;
 }
 
+/** What a web console connects with. */
+export interface WebAccess {
+  /** Where its relay listens. */
+  readonly host: string;
+  readonly port: number;
+  readonly webSocketUrl: string;
+  /** The ticket: the token of every WebSocket, and the SPICE password. */
+  readonly token: string;
+  readonly expiresAtMs: number;
+}
+
 /** Fails with `vv.gone`, whether it was fetched, has expired or never was. */
 export async function fetchConsoleFile(
   context: ServiceContext,
   caller: Caller,
   token: string,
 ): Promise<Result<ConsoleFile, Failure>> {
+  const taken = await take(context, caller, token);
+  if (!taken.ok) {
+    return taken;
+  }
+  const { parts, ticket } = taken.value;
+  const text = writeVvFile({
+    ...(await addressOf(parts)),
+    tlsPort: parts.tlsPort,
+    password: ticket,
+    ca: context.settings.caCertificate,
+    hostSubject: parts.hostSubject,
+    title: `${parts.consoleName} - Kerbside`,
+  });
+  return ok({ filename: filenameOf(parts.consoleName), mediaType: VV_MEDIA_TYPE, text });
+}
+
+/** As {@link fetchConsoleFile}, for a web console; the console file is gone then. */
+export async function fetchWebAccess(
+  context: ServiceContext,
+  caller: Caller,
+  token: string,
+): Promise<Result<WebAccess, Failure>> {
+  const taken = await take(context, caller, token);
+  if (!taken.ok) {
+    return taken;
+  }
+  const { parts, ticket } = taken.value;
+  const { host, tlsPort: port, expiresAtMs } = parts;
+  const webSocketUrl = `wss://${inUrl(host)}:${port}${WEB_CONSOLE_PATH}`;
+  return ok({ host, port, webSocketUrl, token: ticket, expiresAtMs });
+}
+
+async function take(
+  context: ServiceContext,
+  caller: Caller,
+  token: string,
+): Promise<Result<{ readonly parts: ConsoleFileParts; readonly ticket: string }, Failure>> {
   if (!isSecretToken("consoleFile", token)) {
     return fail({ code: "vv.gone", detail: "" });
   }
@@ -37,15 +87,26 @@ export async function fetchConsoleFile(
   if (parts === null) {
     return fail({ code: "vv.gone", detail: "" });
   }
-  const text = writeVvFile({
-    host: parts.host,
-    tlsPort: parts.tlsPort,
-    password: await mintAgain(context, parts),
-    ca: context.settings.caCertificate,
-    hostSubject: parts.hostSubject,
-    title: `${parts.consoleName} - Kerbside`,
-  });
-  return ok({ filename: filenameOf(parts.consoleName), mediaType: VV_MEDIA_TYPE, text });
+  return ok({ parts, ticket: await mintAgain(context, parts) });
+}
+
+/**
+ * Where the client connects. Through the relay's CONNECT port the host is a name of the session,
+ * which that port alone understands; a relay that has closed the port is reached directly.
+ */
+async function addressOf(parts: ConsoleFileParts): Promise<{ host: string; proxy?: string }> {
+  const { host, way, connectPort, ticketHash } = parts;
+  return way === "connect" && connectPort !== null
+    ? {
+        host: pseudoHost(await sessionLabel(ticketHash)),
+        proxy: `http://${inUrl(host)}:${connectPort}`,
+      }
+    : { host };
+}
+
+/** An IPv6 address stands in brackets in a URL. */
+function inUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 async function mintAgain(context: ServiceContext, parts: ConsoleFileParts): Promise<string> {
@@ -65,4 +126,6 @@ function filenameOf(consoleName: string): string {
   return `${safe === "" ? "console" : safe}.vv`;
 }
 
+/** What relays serve web consoles on. */
+const WEB_CONSOLE_PATH = "/console";
 const FILENAME_CHARACTERS_MAX = 64;

@@ -5,6 +5,7 @@
 import { newId, type RandomBytes } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
+import type { PartialPolicy } from "#shared/policy/policy.ts";
 import { seal } from "#shared/ticket/seal.ts";
 import {
   type ConsoleCursor,
@@ -18,6 +19,7 @@ import {
 import { isUniqueViolation } from "../repositories/database-errors.ts";
 import { findSourceId, insertSource } from "../repositories/sources.ts";
 import { auditRecord } from "./audit-record.ts";
+import { readPolicy, writePolicy } from "./console-policy.ts";
 import { isCertificateBundle } from "./certificate-bundle.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
@@ -35,6 +37,10 @@ export interface NewConsole {
   readonly hostSubject?: string | undefined;
   /** The hypervisor's own SPICE password. */
   readonly password?: string | undefined;
+  /** `http://host:port` of an HTTP proxy to dial through. */
+  readonly proxy?: string | undefined;
+  /** The rules in which its policy differs from the default. */
+  readonly policy?: PartialPolicy | undefined;
   readonly source: string;
 }
 
@@ -47,9 +53,12 @@ export interface ConsoleChanges {
   readonly ca?: string | null | undefined;
   readonly hostSubject?: string | null | undefined;
   readonly password?: string | null | undefined;
+  readonly proxy?: string | null | undefined;
+  /** In the place of all rules that it had. */
+  readonly policy?: PartialPolicy | null | undefined;
 }
 
-/** What a caller may see of a console: the address of the hypervisor is for admins. */
+/** What a caller may see of a console: the hypervisor's address and the policy are for admins. */
 export interface ConsoleView {
   readonly id: string;
   readonly name: string;
@@ -61,6 +70,8 @@ export interface ConsoleView {
     readonly port: number | null;
     readonly tlsPort: number | null;
     readonly hostSubject: string | null;
+    readonly proxy: string | null;
+    readonly policy: PartialPolicy | null;
   } | null;
 }
 
@@ -89,6 +100,8 @@ export async function createConsole(
     ca: input.ca ?? null,
     hostSubject: input.hostSubject ?? null,
     sealedPassword: await sealPassword(context, input.password),
+    proxy: input.proxy ?? null,
+    policy: writePolicy(input.policy ?? null),
     createdAtMs: context.nowMs(),
   };
   const audit = auditRecord(
@@ -148,7 +161,8 @@ export async function changeConsole(
   change: { readonly id: string; readonly changes: ConsoleChanges },
 ): Promise<Result<ConsoleView, FieldFailure>> {
   const { id } = change;
-  const { password, ...plain } = defined(change.changes);
+  const { password, policy, ...texts } = defined(change.changes);
+  const plain = { ...texts, ...(policy === undefined ? {} : { policy: writePolicy(policy) }) };
   const row = await findConsoleSummary(context.database, id);
   if (row === null) {
     return fail({ code: "resource.not-found", detail: "" });
@@ -190,14 +204,15 @@ export function mayOpen(caller: Caller, _console: { readonly id: string }): bool
 }
 
 function viewConsole(row: ConsoleSummary, caller: Caller): ConsoleView {
-  const { host, port, tlsPort, hostSubject } = row;
+  const { host, port, tlsPort, hostSubject, proxy } = row;
+  const target = { host, port, tlsPort, hostSubject, proxy, policy: readPolicy(row.policy) };
   return {
     id: row.id,
     name: row.name,
     uuid: row.uuid,
     source: row.source,
     createdAtMs: row.createdAtMs,
-    target: caller.role === "admin" ? { host, port, tlsPort, hostSubject } : null,
+    target: caller.role === "admin" ? target : null,
   };
 }
 

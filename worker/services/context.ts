@@ -31,6 +31,8 @@ export interface ServiceSettings {
   readonly secretsKey: Uint8Array<ArrayBuffer>;
   readonly caCertificate: string;
   readonly caKey: string;
+  /** Origins whose pages may open web consoles. */
+  readonly webOrigins: readonly string[];
 }
 
 /** The relays' hubs, as services see them. */

@@ -1,8 +1,33 @@
 /**
- * Which relay shall carry a console: rendezvous hashing, pure. The same console goes to the same
- * relay as long as that one is a candidate, and a relay that comes or goes moves only the consoles
- * that it gains or loses. Who is a candidate is decided before.
+ * Which relay shall carry a console, pure: who is a candidate, then rendezvous hashing. The same
+ * console goes to the same relay as long as that one is a candidate, and a relay that comes or goes
+ * moves only the consoles that it gains or loses.
  */
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { Way } from "#shared/ticket/way.ts";
+
+/** The candidates among the relays that are online, or a sentence that says why there is none. */
+export function relaysFor<
+  Relay extends {
+    readonly name: string;
+    readonly connectPort: number | null;
+    readonly draining: boolean;
+  },
+>(online: readonly Relay[], way: Way): Result<Relay[], string> {
+  if (online.length === 0) {
+    return fail("No relay is online.");
+  }
+  const reachable = online.filter((relay) => way === "tls" || relay.connectPort !== null);
+  if (reachable.length === 0) {
+    return fail("No relay that is online takes HTTP CONNECT.");
+  }
+  const serving = reachable.filter((relay) => !relay.draining);
+  if (serving.length === 0) {
+    const names = reachable.slice(0, NAMES_MAX).map(({ name }) => `${name}: relay.draining`);
+    return fail(`No relay takes new sessions: ${names.join("; ")}.`);
+  }
+  return ok(serving);
+}
 
 /** The candidates, best first. The order depends on the ids alone, not on the candidates' order. */
 export function rankRelays<Relay extends { readonly id: string }>(
@@ -33,5 +58,7 @@ function compare(left: string, right: string): number {
   return left < right ? -1 : Number(left > right);
 }
 
+/** A sentence for a person holds no more. */
+const NAMES_MAX = 3;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;

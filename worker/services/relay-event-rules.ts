@@ -5,11 +5,16 @@
  *
  * The control plane sometimes has to presume an end (the relay vanished, nobody opened in time).
  * The relay's own word corrects a presumption, never an end that was reported.
+ *
+ * A console has one viewer. Each relay sees to that among its own sessions; when sessions of two
+ * relays have one console, the one that must give way is marked so here, once, and its relay is
+ * told: again with every snapshot in which it still lives.
  */
 import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import type { SessionFacts, StreamChanges, StreamFacts } from "../repositories/relay-streams.ts";
 import type { SessionPatch } from "../repositories/session-lifecycle.ts";
+import type { Yielding } from "./second-viewers.ts";
 
 export interface RelayReport {
   readonly relayId: string;
@@ -19,8 +24,13 @@ export interface RelayReport {
   readonly newAuditId: () => string;
 }
 
+/** What to store, and which sessions' relays to tell afterwards. */
+export interface RelayDecision extends StreamChanges {
+  readonly yielding: readonly Yielding[];
+}
+
 /** The changes that the events beyond the stored position make; the rest is skipped. */
-export function decideRelayEvents(report: RelayReport): StreamChanges {
+export function decideRelayEvents(report: RelayReport): RelayDecision {
   const ledger: Ledger = {
     report,
     storedSeq: report.facts.storedSeq,
@@ -28,6 +38,7 @@ export function decideRelayEvents(report: RelayReport): StreamChanges {
     patches: new Map(),
     consumed: new Map(),
     audits: [],
+    yielding: [],
   };
   for (const { seq, atMs, event } of report.events) {
     if (seq > ledger.storedSeq) {
@@ -50,6 +61,11 @@ export function sessionsNamedBy(events: readonly NumberedEvent[]): string[] {
   return [...new Set(ids)];
 }
 
+/** Every session that the events open. */
+export function sessionsOpenedBy(events: readonly NumberedEvent[]): string[] {
+  return events.flatMap(({ event }) => (event.type === "session.opened" ? [event.sessionId] : []));
+}
+
 /** The changes so far. Sessions are as the events before have left them. */
 interface Ledger {
   readonly report: RelayReport;
@@ -58,6 +74,7 @@ interface Ledger {
   readonly patches: Map<string, SessionPatch>;
   readonly consumed: Map<string, number>;
   readonly audits: AuditRecord[];
+  readonly yielding: Yielding[];
 }
 
 function apply(ledger: Ledger, event: RelayEvent, atMs: number): void {
@@ -66,8 +83,9 @@ function apply(ledger: Ledger, event: RelayEvent, atMs: number): void {
     return;
   }
   if (event.type === "ticket.refused" && event.sessionId === null) {
-    const { reason, channel, clientAddress } = event;
-    audit(ledger, { type: "ticket.refused", data: { reason, channel } }, { atMs, clientAddress });
+    const { reason, channel, count, clientAddress } = event;
+    const data = { reason, channel, count };
+    audit(ledger, { type: "ticket.refused", data }, { atMs, clientAddress });
     return;
   }
   const session = ownSession(ledger, event, atMs);
@@ -84,14 +102,17 @@ function applyToSession(
 ): void {
   switch (event.type) {
     case "ticket.refused": {
-      const { reason, channel, clientAddress } = event;
-      const refused = { type: event.type, data: { reason, channel } } as const;
+      const { reason, channel, count, clientAddress } = event;
+      const refused = { type: event.type, data: { reason, channel, count } } as const;
       audit(ledger, refused, { atMs, session, clientAddress });
       break;
     }
     case "channel.refused": {
       const { channel, channelId, code, detail, clientAddress } = event;
       const refused = { type: event.type, data: { channel, channelId, code, detail } } as const;
+      if (session.state === "pending" && channel === "main") {
+        change(ledger, session, { refusedCode: code });
+      }
       audit(ledger, refused, { atMs, session, clientAddress });
       break;
     }
@@ -104,6 +125,12 @@ function applyToSession(
     case "channel.closed": {
       const { channel, channelId, reason, clientBytes, serverBytes } = event;
       const data = { channel, channelId, reason, clientBytes, serverBytes };
+      audit(ledger, { type: event.type, data }, { atMs, session });
+      break;
+    }
+    case "channel.firewall": {
+      const { channel, channelId, mode, findings } = event;
+      const data = { channel, channelId, mode, findings };
       audit(ledger, { type: event.type, data }, { atMs, session });
       break;
     }
@@ -128,6 +155,53 @@ function open(
     change(ledger, session, { ...REVIVED, openedAtMs, clientAddress });
   }
   audit(ledger, { type: "session.opened", data: {} }, { atMs, session, clientAddress });
+  settleViewers(ledger, session.id, atMs);
+}
+
+/** One of the sessions that have the console now gives way, if another relay's is among them. */
+function settleViewers(ledger: Ledger, openedId: string, atMs: number): void {
+  const opened = ledger.sessions.get(openedId);
+  if (opened?.state !== "active" || opened.yieldsTo !== null) {
+    return;
+  }
+  const others = [...ledger.sessions.values()].filter(
+    (other) =>
+      other.consoleId === opened.consoleId &&
+      other.state === "active" &&
+      other.yieldsTo === null &&
+      other.relayId !== opened.relayId,
+  );
+  const [first] = others;
+  if (opened.secondViewer === "refuse" && first !== undefined) {
+    giveWay(ledger, opened, { yieldsTo: first.id, cause: "terminated", atMs });
+    return;
+  }
+  for (const other of others) {
+    giveWay(ledger, other, { yieldsTo: opened.id, cause: "taken-over", atMs });
+  }
+}
+
+function giveWay(
+  ledger: Ledger,
+  session: SessionFacts,
+  giving: Pick<Yielding, "yieldsTo" | "cause"> & { readonly atMs: number },
+): void {
+  const { yieldsTo, cause, atMs } = giving;
+  change(ledger, session, { yieldsTo });
+  const event = { type: "session.superseded", data: { by: yieldsTo, cause } } as const;
+  audit(ledger, event, { atMs, session });
+  tellYielding(ledger, session, giving);
+}
+
+function tellYielding(
+  ledger: Ledger,
+  session: SessionFacts,
+  giving: Pick<Yielding, "yieldsTo" | "cause">,
+): void {
+  const { yieldsTo, cause } = giving;
+  if (session.relayId !== null) {
+    ledger.yielding.push({ sessionId: session.id, relayId: session.relayId, yieldsTo, cause });
+  }
 }
 
 function end(
@@ -161,6 +235,9 @@ function applySnapshot(ledger: Ledger, sessionIds: readonly string[], atMs: numb
   for (const session of ledger.sessions.values()) {
     if (session.relayId !== ledger.report.relayId) {
       continue;
+    }
+    if (living.has(session.id) && session.yieldsTo !== null) {
+      tellYielding(ledger, session, { yieldsTo: session.yieldsTo, cause: "taken-over" });
     }
     if (living.has(session.id) && isPresumed(session)) {
       change(ledger, session, REVIVED);
@@ -227,7 +304,7 @@ function audit(
     requestId: null,
     consoleId: about.session?.consoleId ?? null,
     sessionId: about.session?.id ?? null,
-    relayId,
+    relayId: about.session?.relayId ?? relayId,
     event,
   });
 }

@@ -3,7 +3,8 @@ import { newId } from "#shared/base/ids.ts";
 import type { NumberedEvent } from "#shared/control/contract.ts";
 import { applyToStream } from "../repositories/relay-streams.ts";
 import type { ServiceContext } from "./context.ts";
-import { decideRelayEvents, sessionsNamedBy } from "./relay-event-rules.ts";
+import { decideRelayEvents, sessionsNamedBy, sessionsOpenedBy } from "./relay-event-rules.ts";
+import { endYielding, type Yielding } from "./second-viewers.ts";
 
 /** The last event of the stream that is stored afterwards; those up to it are safe to forget. */
 export async function storeRelayEvents(
@@ -17,14 +18,20 @@ export async function storeRelayEvents(
     stream,
     sessionIds: sessionsNamedBy(events),
     withActive: events.some(({ event }) => event.type === "relay.snapshot"),
+    openingIds: sessionsOpenedBy(events),
   };
-  return await applyToStream(context.database, batch, (facts) =>
-    decideRelayEvents({
+  let yielding: readonly Yielding[] = [];
+  const storedSeq = await applyToStream(context.database, batch, (facts) => {
+    const decision = decideRelayEvents({
       relayId,
       events,
       facts,
       nowMs: context.nowMs(),
       newAuditId: () => newId("audit", context.randomBytes),
-    }),
-  );
+    });
+    yielding = decision.yielding;
+    return decision;
+  });
+  await endYielding(context, yielding);
+  return storedSeq;
 }

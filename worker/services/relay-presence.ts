@@ -2,12 +2,13 @@
  * Relays that come and go, as their hubs see it: what a welcomed relay is told, and what becomes of
  * the sessions of one that vanished. What is presumed here, the relay's own words override later.
  */
+import type { AuditEvent } from "#shared/audit/events.ts";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import type { Hello, Welcome } from "#shared/control/contract.ts";
 import { deriveRelayBytes, deriveTicketKey } from "#shared/ticket/ticket.ts";
 import { insertAuditEvent } from "../repositories/audit-events.ts";
 import { findNewestStream } from "../repositories/relay-streams.ts";
-import { storeRelayOffline, storeRelayOnline } from "../repositories/relays.ts";
+import { storeRelayOffline, storeRelayOnline, storeRelayServing } from "../repositories/relays.ts";
 import { endSessionsOfOfflineRelay } from "../repositories/session-lifecycle.ts";
 import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
@@ -19,19 +20,19 @@ export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">
 export async function welcomeRelay(
   context: ServiceContext,
   relayId: string,
-  hello: Pick<Hello, "build" | "channelsMax" | "advertised">,
+  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining">,
 ): Promise<WelcomeFacts | null> {
   const { database, settings } = context;
-  const { build, channelsMax, advertised } = hello;
+  const { build, channelsMax, advertised, draining } = hello;
+  const caller = relayCaller(relayId);
+  const online = { type: "relay.online", data: { build } } as const;
   const relay = await storeRelayOnline(
     database,
-    { id: relayId, build, channelsMax, advertised, atMs: context.nowMs() },
-    auditRecord(
-      context,
-      relayCaller(relayId),
-      { type: "relay.online", data: { build } },
-      { relayId },
-    ),
+    { id: relayId, build, channelsMax, advertised, draining, atMs: context.nowMs() },
+    {
+      online: auditRecord(context, caller, online, { relayId }),
+      serving: auditRecord(context, caller, servingEvent(draining), { relayId }),
+    },
   );
   if (relay === null) {
     return null;
@@ -55,7 +56,21 @@ export async function welcomeRelay(
     grantIssuer: settings.publicUrl,
     stream: newest?.stream ?? null,
     storedSeq: newest?.storedSeq ?? 0,
+    webOrigins: [...settings.webOrigins],
   };
+}
+
+/** Shows whether the relay takes new sessions; placement looks at nothing else. */
+export async function markRelayServing(
+  context: ServiceContext,
+  relayId: string,
+  draining: boolean,
+): Promise<void> {
+  await storeRelayServing(
+    context.database,
+    { id: relayId, draining },
+    auditRecord(context, relayCaller(relayId), servingEvent(draining), { relayId }),
+  );
 }
 
 /** Shows the relay offline; `code` says why, for the audit trail. */
@@ -106,6 +121,10 @@ export async function auditRelayRefusal(
     context.database,
     auditRecord(context, relayCaller(relayId), { type: "relay.refused", data }, { relayId }),
   );
+}
+
+function servingEvent(draining: boolean): AuditEvent {
+  return { type: draining ? "relay.draining" : "relay.serving", data: {} };
 }
 
 function relayCaller(relayId: string): Caller {

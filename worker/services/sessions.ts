@@ -69,7 +69,7 @@ export async function terminateSession(
   );
   await recordTermination(context.database, { id, atMs: context.nowMs() }, audit);
   const reason = row.userId === caller.actorId ? "ended by its user" : "ended by an admin";
-  const command = { kind: "terminate" as const, sessionId: id, reason };
+  const command = { kind: "terminate", sessionId: id, reason, cause: "terminated" } as const;
   const pushed = await context.hubs.push(row.relayId, command);
   return pushed.ok ? ok("requested") : fail({ code: pushed.error.code, detail: "" });
 }

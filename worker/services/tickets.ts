@@ -7,7 +7,7 @@ import { toBase64Url } from "#shared/base/bytes.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import { DEFAULT_POLICY } from "#shared/policy/policy.ts";
+import type { Policy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
 import { seal, unseal } from "#shared/ticket/seal.ts";
 import {
@@ -17,6 +17,7 @@ import {
   mintTicket,
   TICKET_ID_BYTES,
 } from "#shared/ticket/ticket.ts";
+import type { Way } from "#shared/ticket/way.ts";
 import { hashSecretToken, newSecretToken } from "../identity/secret-token.ts";
 import { type ConsoleRow, findConsole } from "../repositories/consoles.ts";
 import { listOnlineRelays } from "../repositories/relays.ts";
@@ -28,10 +29,12 @@ import {
   withdrawTicket,
 } from "../repositories/tickets.ts";
 import { auditRecord } from "./audit-record.ts";
+import { effectivePolicy } from "./console-policy.ts";
 import { mayOpen } from "./consoles.ts";
 import type { Caller, PushFailure, ServiceContext } from "./context.ts";
 import { signGrant } from "./grant-signer.ts";
-import { rankRelays } from "./placement.ts";
+import { rankRelays, relaysFor } from "./placement.ts";
+import { refuseSecondViewer } from "./second-viewers.ts";
 
 export interface IssuedTicket {
   readonly sessionId: string;
@@ -46,13 +49,15 @@ export interface TicketCaller extends Caller {
 }
 
 /**
- * Fails with `resource.not-found`, with `console.no-relay` (the detail says why for each relay that
- * was tried), or with `target.unreadable` when the console's password cannot be unsealed.
+ * Fails with `resource.not-found`, with `console.in-use` (the detail says since when), with
+ * `console.no-relay` (the detail says why for each relay that was tried), or with
+ * `target.unreadable` when the console's password cannot be unsealed.
  */
 export async function issueTicket(
   context: ServiceContext,
   caller: TicketCaller,
   consoleId: string,
+  way: Way = "tls",
 ): Promise<Result<IssuedTicket, Failure>> {
   const [row, online] = await Promise.all([
     findConsole(context.database, consoleId),
@@ -61,17 +66,31 @@ export async function issueTicket(
   if (row === null || !mayOpen(caller, row)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
+  const policy = effectivePolicy(row);
+  const free =
+    policy.secondViewer === "refuse"
+      ? await refuseSecondViewer(context, caller, consoleId)
+      : ok(null);
+  if (!free.ok) {
+    return free;
+  }
   const password = await unsealPassword(context, row);
   if (!password.ok) {
     return password;
   }
-  const ranked = rankRelays(online, consoleId);
   const opening: Opening = {
     caller,
     console: row,
+    policy,
+    way,
     password: password.value,
     sessionId: newId("session", context.randomBytes),
   };
+  const candidates = relaysFor(online, way);
+  if (!candidates.ok) {
+    return await failWithoutRelay(context, opening, candidates.error);
+  }
+  const ranked = rankRelays(candidates.value, consoleId);
   return await offerToRelays(context, opening, ranked.slice(0, RELAYS_TRIED_MAX));
 }
 
@@ -79,6 +98,8 @@ export async function issueTicket(
 interface Opening {
   readonly caller: TicketCaller;
   readonly console: ConsoleRow;
+  readonly policy: Policy;
+  readonly way: Way;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
   readonly sessionId: string;
@@ -102,9 +123,6 @@ async function offerToRelays(
   opening: Opening,
   relays: readonly TicketRelay[],
 ): Promise<Result<IssuedTicket, Failure>> {
-  if (relays.length === 0) {
-    return await failWithoutRelay(context, opening);
-  }
   const reasons: string[] = [];
   for (const relay of relays) {
     const prepared = await prepareTicket(context, opening, relay);
@@ -147,7 +165,7 @@ async function prepareTicket(
     consoleId: opening.console.id,
     ticketHash,
     target: await sealTarget(context, opening, relay),
-    policy: DEFAULT_POLICY,
+    policy: opening.policy,
   });
   const expiresAtMs = expiresAtS * 1000;
   return {
@@ -158,6 +176,7 @@ async function prepareTicket(
       ticketEpoch: relay.ticketEpoch,
       ticketHash,
       expiresAtMs,
+      way: opening.way,
       vvTokenHash: await hashSecretToken(vvToken),
       grantId,
       grantJws,
@@ -176,8 +195,8 @@ async function sealTarget(
   opening: Opening,
   relay: TicketRelay,
 ): Promise<Target> {
-  const { host, port, tlsPort, ca, hostSubject } = opening.console;
-  const address = { host, port, tlsPort, ca, hostSubject };
+  const { host, port, tlsPort, ca, hostSubject, proxy } = opening.console;
+  const address = { host, port, tlsPort, ca, hostSubject, proxy };
   if (opening.password === null) {
     return { ...address, sealedPassword: null };
   }
@@ -241,8 +260,9 @@ async function takeBack(
 async function failWithoutRelay(
   context: ServiceContext,
   opening: Opening,
+  detail: string,
 ): Promise<Result<never, Failure>> {
-  const failure: Failure = { code: "console.no-relay", detail: "No relay is online." };
+  const failure: Failure = { code: "console.no-relay", detail };
   const session = {
     ...pendingSession(context, opening),
     state: "ended" as const,
@@ -282,6 +302,7 @@ function pendingSession(context: ServiceContext, opening: Opening) {
     userId: opening.caller.actorId,
     state: "pending" as const,
     createdAtMs: context.nowMs(),
+    secondViewer: opening.policy.secondViewer,
   };
 }
 

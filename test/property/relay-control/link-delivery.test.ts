@@ -115,6 +115,7 @@ class World {
     switch (message?.type) {
       case undefined:
       case "lookup":
+      case "serving":
         break;
       case "hello":
         this.#welcome();
@@ -137,6 +138,7 @@ class World {
       ticketKeys: [{ keyId: "", key: "", sealKey: "" }],
       grantKeys: [{ kty: "OKP", crv: "Ed25519", x: "", kid: "" }],
       grantIssuer: "",
+      webOrigins: [],
       stream: this.#stream,
       storedSeq: this.#storedSeq,
       nowMs: 0,

@@ -8,7 +8,7 @@ import { join } from "node:path";
 
 import { describe, expect, it } from "vitest";
 
-import { judgeHeader } from "#shared/spice/channel-table.ts";
+import { judgeHeader, messageIndex } from "#shared/spice/channel-table.ts";
 import { SpiceError } from "#shared/spice/errors.ts";
 import { decodeFullHeader, decodeMiniHeader } from "#shared/spice/header.ts";
 import {
@@ -23,6 +23,7 @@ import {
 } from "#shared/spice/link.ts";
 import { parseMainInit } from "#shared/spice/main-init.ts";
 import { Splitter } from "#shared/spice/splitter.ts";
+import { SubListReader } from "#shared/spice/sub-list.ts";
 
 import { hex } from "../../unit/spice/hex.ts";
 
@@ -100,6 +101,21 @@ function readMessages(bytes: Uint8Array, pick: (below: number) => number): void 
   expect(observedBytes).toBeLessThanOrEqual(bytes.length);
 }
 
+/** Reads the bytes as a body with a list of sub-messages, in parts of any length. */
+function readSubList(bytes: Uint8Array, listAt: number, pick: (below: number) => number): void {
+  let found = 0;
+  const rows = messageIndex("display", "server");
+  const reader = new SubListReader({ rows, onSubMessage: () => (found += 1) });
+  reader.begin(bytes.length, listAt);
+  for (let at = 0; at < bytes.length;) {
+    const end = at + 1 + pick(20);
+    reader.push(bytes.subarray(at, end), at);
+    at = end;
+  }
+  // Whatever the offsets are, sub-messages share no byte: each takes its place in the list and six.
+  expect(found * 10 + 2).toBeLessThanOrEqual(bytes.length);
+}
+
 /** Runs a reader; what it throws, if anything, must be the codec's own error and of these codes. */
 function survives(read: () => unknown, codes: RegExp): void {
   try {
@@ -124,6 +140,8 @@ function survivesAll(bytes: Uint8Array, pick: (below: number) => number): void {
   survives(() => decodeFullHeader(bytes), /^message\./);
   survives(() => parseMainInit(bytes), /^message\./);
   survives(() => readMessages(bytes, pick), /^message\./);
+  survives(() => readSubList(bytes, 0, pick), /^message\.sub-list-unlawful$/);
+  survives(() => readSubList(bytes, pick(bytes.length + 1), pick), /^message\.sub-list-unlawful$/);
 }
 
 describe("hostile bytes", () => {

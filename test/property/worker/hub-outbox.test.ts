@@ -20,6 +20,7 @@ import { HELLO, WELCOME } from "../../unit/worker/hub-driver.ts";
 type Action =
   | { readonly do: "push"; readonly kind: "grant" | "terminate" | "withdraw" }
   | { readonly do: "connect" | "drop" | "greeted" | "to-relay" | "to-hub" | "restart-hub" }
+  | { readonly do: "drain"; readonly draining: boolean }
   | { readonly do: "pass"; readonly ms: number };
 
 /** Hub, wires and relay. What the relay applied and what callers were told is kept. */
@@ -40,6 +41,7 @@ class World {
   #toRelay: HubMessage[] = [];
   #toHub: RelayMessage[] = [];
   #greeting: string | null = null;
+  #draining = false;
 
   act(action: Action): void {
     switch (action.do) {
@@ -60,6 +62,12 @@ class World {
         break;
       case "to-hub":
         this.#receiveAtHub();
+        break;
+      case "drain":
+        this.#draining = action.draining;
+        if (this.#linkId !== null && this.#greeting === null && this.hub.link.phase === "linked") {
+          this.#toHub.push({ type: "serving", draining: action.draining });
+        }
         break;
       case "restart-hub":
         this.#restartHub();
@@ -107,7 +115,7 @@ class World {
     this.#linkId = `link-${this.#links}`;
     this.#toRelay = [];
     this.#feed({ kind: "connected", linkId: this.#linkId });
-    this.#toHub = [{ ...HELLO, ...this.#relay }];
+    this.#toHub = [{ ...HELLO, ...this.#relay, draining: this.#draining }];
   }
 
   #drop(): void {
@@ -220,6 +228,7 @@ class World {
       case "delete-push":
       case "renumber-outbox":
       case "store-events":
+      case "store-serving":
       case "look-up":
       case "mark-offline":
       case "end-sessions":
@@ -244,6 +253,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     ),
   },
   { weight: 2, arbitrary: fc.constantFrom<Action>({ do: "drop" }, { do: "restart-hub" }) },
+  { weight: 2, arbitrary: fc.boolean().map((draining): Action => ({ do: "drain", draining })) },
   {
     weight: 1,
     arbitrary: fc.integer({ min: 1, max: 3_000 }).map((ms): Action => ({ do: "pass", ms })),

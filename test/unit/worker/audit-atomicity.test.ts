@@ -13,6 +13,7 @@ import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
   endSessionsOfLostRelay,
   markRelayOffline,
+  markRelayServing,
   welcomeRelay,
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
@@ -121,7 +122,10 @@ const CHANGES: Record<string, Change> = {
   },
   "a relay that comes": {
     make: ({ context, relayId }) =>
-      welcomeRelay(context, relayId, { build: "test", channelsMax: 1 }),
+      welcomeRelay(context, relayId, { build: "test", channelsMax: 1, draining: false }),
+  },
+  "a relay that drains": {
+    make: ({ context, relayId }) => markRelayServing(context, relayId, true),
   },
   "a relay that goes": {
     make: ({ context, relayId }) => markRelayOffline(context, relayId, "lost"),

@@ -58,6 +58,7 @@ export const HELLO = {
   epoch: null as string | null,
   appliedSeq: 0,
   channelsMax: 100,
+  draining: false,
 };
 
 export const WELCOME = {
@@ -66,4 +67,5 @@ export const WELCOME = {
   grantIssuer: "https://kerbside.test",
   stream: null,
   storedSeq: 0,
+  webOrigins: ["https://kerbside.test"],
 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { rankRelays } from "../../../worker/services/placement.ts";
+import { rankRelays, relaysFor } from "../../../worker/services/placement.ts";
 
 const relays = Array.from({ length: 8 }, (_, index) => ({ id: `rly_${index}` }));
 const consoles = Array.from({ length: 4_000 }, (_, index) => `con_${index}`);
@@ -33,5 +33,33 @@ describe("rankRelays", () => {
     for (const relay of relays) {
       expect(Math.abs((counts.get(relay.id) ?? 0) - 500)).toBeLessThan(125);
     }
+  });
+});
+
+describe("relaysFor", () => {
+  const relay = (name: string, connectPort: number | null = null, draining = false) => ({
+    name,
+    connectPort,
+    draining,
+  });
+
+  it("leaves out those that drain, and those without the way in that is asked for", () => {
+    const [plain, both] = [relay("plain"), relay("both", 3128)];
+    const online = [plain, both, relay("leaving", 3128, true)];
+    expect(relaysFor(online, "tls")).toEqual({ ok: true, value: [plain, both] });
+    expect(relaysFor(online, "connect")).toEqual({ ok: true, value: [both] });
+  });
+
+  it.each([
+    ["nobody is there", [], "tls", "No relay is online."],
+    ["none has the port", [relay("a")], "connect", "No relay that is online takes HTTP CONNECT."],
+    [
+      "all of them drain",
+      [relay("a", null, true), relay("b", null, true)],
+      "tls",
+      "No relay takes new sessions: a: relay.draining; b: relay.draining.",
+    ],
+  ] as const)("says why there is none: %s", (_name, online, way, sentence) => {
+    expect(relaysFor(online, way)).toEqual({ ok: false, error: sentence });
   });
 });

@@ -18,6 +18,7 @@ import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import {
   endSessionsOfLostRelay,
   markRelayOffline,
+  markRelayServing,
   welcomeRelay,
 } from "../../../worker/services/relay-presence.ts";
 import { pageRelays, readRelay } from "../../../worker/services/relays.ts";
@@ -107,7 +108,8 @@ async function useRelay(
   await readRelay(context, relayId);
   await pageRelays(context, { afterName: null, limit: 2 });
   await pageRelays(context, { afterName: "a", limit: 2 });
-  await welcomeRelay(context, relayId, { build: "test", channelsMax: 10 });
+  await welcomeRelay(context, relayId, { build: "test", channelsMax: 10, draining: false });
+  await markRelayServing(context, relayId, true);
   await storeRelayEvents(context, relayId, "stream", [
     { seq: 1, atMs: 1, event: { type: "session.opened", sessionId, clientAddress: "192.0.2.1" } },
     { seq: 2, atMs: 1, event: { type: "relay.snapshot", sessionIds: [sessionId] } },

@@ -13,6 +13,8 @@ const session = (facts: Partial<SessionFacts> = {}): SessionFacts => ({
   openedAtMs: null,
   endReason: null,
   clientAddress: null,
+  secondViewer: "refuse",
+  yieldsTo: null,
   ...facts,
 });
 
@@ -151,6 +153,7 @@ describe("decideRelayEvents", () => {
       channel: "main",
       clientAddress: "192.0.2.9",
       sessionId: null,
+      count: 1,
     };
     const changes = decide([opened, ended, snapshot("ses_1"), refused], sessions);
     expect(changes.patches).toEqual(new Map());
@@ -179,6 +182,7 @@ describe("decideRelayEvents", () => {
           channel: "main",
           clientAddress,
           sessionId: "ses_1",
+          count: 3,
         },
       ],
       [session({ state: "active" })],
@@ -204,5 +208,126 @@ describe("decideRelayEvents", () => {
       event,
     }));
     expect(sessionsNamedBy(events)).toEqual(["ses_1", "ses_2"]);
+  });
+
+  it("keeps what the firewall found whole, and how many refusals one event stands for", () => {
+    const findings = [
+      { direction: "client" as const, rule: "type" as const, messageType: 99, count: 4 },
+      { direction: "server" as const, rule: "rate" as const, messageType: null, count: 1 },
+    ];
+    const channel = { channel: "inputs" as const, channelId: 0 };
+    const changes = decide(
+      [
+        {
+          type: "channel.firewall",
+          sessionId: "ses_1",
+          ...channel,
+          mode: "observe",
+          findings,
+        },
+        {
+          type: "ticket.refused",
+          reason: "used",
+          channel: "main",
+          clientAddress: "192.0.2.9",
+          sessionId: "ses_1",
+          count: 3,
+        },
+      ],
+      [session({ state: "active" })],
+    );
+    expect(changes.audits.map(({ event, sessionId }) => ({ ...event, sessionId }))).toEqual([
+      {
+        type: "channel.firewall",
+        sessionId: "ses_1",
+        data: { ...channel, mode: "observe", findings },
+      },
+      {
+        type: "ticket.refused",
+        sessionId: "ses_1",
+        data: { reason: "used", channel: "main", count: 3 },
+      },
+    ]);
+  });
+
+  it.each(["taken-over", "idle", "duration-exceeded", "relay-drained", "relay-fault"] as const)(
+    "takes the relay's word that a session ended: %s",
+    (reason) => {
+      const changes = decide([{ ...ended, reason }], [session({ state: "active" })]);
+      expect(changes.patches.get("ses_1")).toMatchObject({ state: "ended", endReason: reason });
+      expect(changes.audits[0]?.event).toMatchObject({ type: "session.ended", data: { reason } });
+    },
+  );
+
+  it("remembers why the main channel of a session that waits was refused", () => {
+    const refused: RelayEvent = {
+      type: "channel.refused",
+      sessionId: "ses_1",
+      channel: "main",
+      channelId: 0,
+      clientAddress: "192.0.2.1",
+      code: "console.in-use",
+      detail: "",
+    };
+    const patch = (state: SessionFacts["state"]) =>
+      decide([refused], [session({ state })]).patches.get("ses_1");
+    expect(patch("pending")).toEqual({ refusedCode: "console.in-use" });
+    expect(patch("active")).toBeUndefined();
+  });
+});
+
+describe("two sessions of one console on different relays", () => {
+  const other = (facts: Partial<SessionFacts> = {}) =>
+    session({ id: "ses_2", relayId: "rly_2", state: "active", ...facts });
+  const takingOver = session({ secondViewer: "take-over" });
+
+  it("end the first one when the new one may take over: marked, audited and told once", () => {
+    const changes = decide([opened, opened], [takingOver, other()]);
+    expect(changes.patches.get("ses_2")).toEqual({ yieldsTo: "ses_1" });
+    expect(changes.yielding).toEqual([
+      { sessionId: "ses_2", relayId: "rly_2", yieldsTo: "ses_1", cause: "taken-over" },
+    ]);
+    const superseded = changes.audits.filter(({ event }) => event.type === "session.superseded");
+    expect(superseded).toEqual([
+      expect.objectContaining({
+        sessionId: "ses_2",
+        relayId: "rly_2",
+        event: { type: "session.superseded", data: { by: "ses_1", cause: "taken-over" } },
+      }),
+    ]);
+  });
+
+  it("end the new one when the first one keeps others away", () => {
+    const changes = decide([opened], [session(), other()]);
+    expect(changes.patches.get("ses_1")).toMatchObject({ state: "active", yieldsTo: "ses_2" });
+    expect(changes.patches.has("ses_2")).toBe(false);
+    expect(changes.yielding).toEqual([
+      { sessionId: "ses_1", relayId: "rly_1", yieldsTo: "ses_2", cause: "terminated" },
+    ]);
+  });
+
+  it.each([
+    ["another console's", other({ consoleId: "con_2" })],
+    ["one that has ended", other({ state: "ended" })],
+    ["one that must give way already", other({ yieldsTo: "ses_9" })],
+    ["one of the same relay, which sees to it itself", other({ relayId: "rly_1" })],
+  ])("leave alone %s", (_name, bystander) => {
+    for (const opening of [takingOver, session()]) {
+      const changes = decide([opened], [opening, bystander]);
+      expect(changes.yielding).toEqual([]);
+      expect(types(changes)).toEqual(["session.opened"]);
+    }
+  });
+
+  it("are told of again when a snapshot shows that the one still lives", () => {
+    const yields = session({ state: "active", yieldsTo: "ses_2" });
+    const changes = decide([snapshot("ses_1")], [yields]);
+    expect(changes.yielding).toHaveLength(1);
+    expect(changes.audits).toEqual([]);
+  });
+
+  it("change nothing when a session is reported open that ended long ago", () => {
+    const past = session({ state: "ended", endReason: "terminated", secondViewer: "take-over" });
+    expect(decide([opened], [past, other()]).yielding).toEqual([]);
   });
 });

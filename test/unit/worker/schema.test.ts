@@ -39,7 +39,7 @@ function declaredTables(): Tables {
           type: column.getSQLType().toUpperCase(),
           // SQLite itself makes a STRICT table's primary key refuse null.
           notNull: column.notNull || column.primary,
-          default: column.default === undefined ? null : String(column.default),
+          default: column.default === undefined ? null : defaultOf(column.default),
           primaryKey: column.primary ? 1 : key.indexOf(column.name) + 1,
           unique: column.isUnique,
         }))
@@ -68,7 +68,8 @@ async function migratedTables(): Promise<Tables> {
             name: textOf(row["name"]),
             type: textOf(row["type"]),
             notNull: row["notnull"] === 1 || Number(row["pk"]) > 0,
-            default: row["dflt_value"] === null ? null : textOf(row["dflt_value"]),
+            default:
+              row["dflt_value"] === null ? null : textOf(row["dflt_value"]).replaceAll("'", ""),
             primaryKey: Number(row["pk"]),
             unique: unique.has(textOf(row["name"])),
           }))
@@ -96,6 +97,11 @@ async function uniqueColumns(query: Query, table: string): Promise<Set<string>> 
     }
   }
   return columns;
+}
+
+/** As SQLite keeps it: a boolean is a number. */
+function defaultOf(value: unknown): string {
+  return String(typeof value === "boolean" ? Number(value) : value);
 }
 
 /** A catalogue's value that is text. */

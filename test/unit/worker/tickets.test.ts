@@ -1,6 +1,5 @@
-import { compactVerify, decodeProtectedHeader, importJWK } from "jose";
+import { decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
-import { type Grant, grantSchema } from "#shared/ticket/grant.ts";
 import { unseal } from "#shared/ticket/seal.ts";
 import {
   authenticateTicket,
@@ -9,83 +8,26 @@ import {
   hashTicket,
 } from "#shared/ticket/ticket.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
-import type { Caller } from "../../../worker/services/context.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
-import { createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
+import { deleteConsole } from "../../../worker/services/consoles.ts";
 import { pageSessions, readSession, terminateSession } from "../../../worker/services/sessions.ts";
+import { issueTicket, RELAYS_TRIED_MAX } from "../../../worker/services/tickets.ts";
+import { TEST_PASSWORD } from "../../harness/control-services.ts";
 import {
-  type IssuedTicket,
-  issueTicket,
-  RELAYS_TRIED_MAX,
-} from "../../../worker/services/tickets.ts";
-import {
-  type ControlServices,
-  startControlServices,
-  TEST_PASSWORD,
-} from "../../harness/control-services.ts";
-
-const SPICE_PASSWORD = "hypervisor-secret";
-const anonymous: Caller = {
-  actorKind: "anonymous",
-  actorId: null,
-  role: null,
-  address: "192.0.2.9",
-  requestId: "req_file",
-};
-const timeout = { code: "control.ack-timeout", detail: "late" } as const;
-const offline = { code: "control.offline", detail: "away" } as const;
-
-async function startWithConsole(relayNames: readonly string[]) {
-  const services = await startControlServices();
-  const admin = await services.makeCaller("admin", "admin");
-  const created = await createConsole(services.context, admin, {
-    name: 'Büro / "1"',
-    host: "10.0.0.5",
-    tlsPort: 5901,
-    password: SPICE_PASSWORD,
-    source: "static",
-  });
-  if (!created.ok) {
-    throw new Error(created.error.code);
-  }
-  const relayIds = await Promise.all(relayNames.map((name) => services.makeRelay(name)));
-  return { services, admin, consoleId: created.value.id, relayIds };
-}
-
-async function issue(services: ControlServices, caller: Caller & { actorId: string }, id: string) {
-  const issued = await issueTicket(services.context, caller, id);
-  if (!issued.ok) {
-    throw new Error(`${issued.error.code}: ${issued.error.detail}`);
-  }
-  return issued.value;
-}
-
-async function readGrant(services: ControlServices, index: number): Promise<Grant> {
-  const push = services.pushes[index];
-  if (push?.command.kind !== "grant") {
-    throw new Error("no grant was pushed");
-  }
-  const { d: _private, ...publicKey } = services.context.settings.grantSigningKey;
-  const key = await importJWK(publicKey, "EdDSA");
-  const { payload } = await compactVerify(push.command.grant, key);
-  return grantSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
-}
-
-const tokenOf = (issued: IssuedTicket) => issued.vvUrl.split("/").at(-1) ?? "";
-
-async function auditTypes(services: ControlServices, sessionId: string) {
-  const records = await listAuditEvents(services.context.database, {
-    filter: { sessionId },
-    after: null,
-    limit: 100,
-  });
-  return records.map((record) => record.event.type).sort();
-}
+  SPICE_PASSWORD,
+  anonymous,
+  auditTypes,
+  holdConsole,
+  issue,
+  offline,
+  readGrant,
+  timeout,
+  tokenOf,
+} from "./tickets-fixture.ts";
 
 describe("a ticket request", () => {
   it("pushes a signed grant whose ticket the console file holds", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services, admin, consoleId, relayIds } = held;
     const issued = await issue(services, admin, consoleId);
     const grant = await readGrant(services, 0);
@@ -118,7 +60,7 @@ describe("a ticket request", () => {
   });
 
   it("names the grant's type, algorithm and key in its header", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     await issue(held.services, held.admin, held.consoleId);
     const command = held.services.pushes[0]?.command;
     expect(decodeProtectedHeader(command?.kind === "grant" ? command.grant : "")).toEqual({
@@ -129,7 +71,7 @@ describe("a ticket request", () => {
   });
 
   it("expires at a whole second, two minutes later at most", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const issued = await issue(held.services, held.admin, held.consoleId);
     const lifeMs = issued.expiresAtMs - held.services.context.nowMs();
     expect(issued.expiresAtMs % 1000).toBe(0);
@@ -138,7 +80,7 @@ describe("a ticket request", () => {
   });
 
   it("seals the console's password for the chosen relay alone", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     await issue(held.services, held.admin, held.consoleId);
     const { target } = await readGrant(held.services, 0);
     const root = held.services.context.settings.ticketRoot;
@@ -151,7 +93,7 @@ describe("a ticket request", () => {
   });
 
   it("tries the next relay with a new ticket when the first does not acknowledge", async () => {
-    await using held = await hold(["one", "two"]);
+    await using held = await holdConsole(["one", "two"]);
     const { services, admin, consoleId } = held;
     for (const relayId of held.relayIds) {
       services.answerPushes(relayId, timeout);
@@ -178,7 +120,7 @@ describe("a ticket request", () => {
   });
 
   it("tells a relay that was too slow to forget its grant, without waiting", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const deferred: Promise<unknown>[] = [];
     const context = {
       ...held.services.context,
@@ -191,7 +133,7 @@ describe("a ticket request", () => {
   });
 
   it("fails with a reason when no relay is online, and the session says so", async () => {
-    await using held = await hold([]);
+    await using held = await holdConsole([]);
     const { services, admin } = held;
     const result = await issueTicket(services.context, admin, held.consoleId);
     const error = { code: "console.no-relay", detail: "No relay is online." };
@@ -204,7 +146,7 @@ describe("a ticket request", () => {
   });
 
   it("fails with each relay's reason when none acknowledges, after a bounded number", async () => {
-    await using held = await hold(["one", "two", "three", "four", "five"]);
+    await using held = await holdConsole(["one", "two", "three", "four", "five"]);
     const { services, admin } = held;
     held.relayIds.forEach((relayId, index) =>
       services.answerPushes(relayId, index % 2 === 0 ? offline : timeout),
@@ -224,7 +166,7 @@ describe("a ticket request", () => {
   });
 
   it("is refused for a console that is deleted or never was", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services, admin, consoleId } = held;
     await deleteConsole(services.context, admin, consoleId);
     for (const id of [consoleId, "con_none"]) {
@@ -235,7 +177,7 @@ describe("a ticket request", () => {
   });
 
   it("is refused when the console's password was sealed with another key", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const settings = { ...held.services.context.settings, secretsKey: new Uint8Array(32) };
     const context = { ...held.services.context, settings };
     const result = await issueTicket(context, held.admin, held.consoleId);
@@ -244,7 +186,7 @@ describe("a ticket request", () => {
   });
 
   it("leaves no secret in the database", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services } = held;
     const issued = await issue(services, held.admin, held.consoleId);
     const file = await fetchConsoleFile(services.context, anonymous, tokenOf(issued));
@@ -261,7 +203,7 @@ describe("a ticket request", () => {
 
 describe("a console file", () => {
   it("is given once, however many ask at the same time", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services } = held;
     const issued = await issue(services, held.admin, held.consoleId);
     const answers = await Promise.all(
@@ -278,7 +220,7 @@ describe("a console file", () => {
   });
 
   it("is gone from the second of its expiry on", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services } = held;
     const issued = await issue(services, held.admin, held.consoleId);
     services.moveClock(issued.expiresAtMs - services.context.nowMs());
@@ -290,7 +232,7 @@ describe("a console file", () => {
   });
 
   it("is gone when its session is told to end", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services, admin } = held;
     const issued = await issue(services, admin, held.consoleId);
     expect(await terminateSession(services.context, admin, issued.sessionId)).toEqual({
@@ -302,7 +244,7 @@ describe("a console file", () => {
   });
 
   it("has a name that is safe as a file's", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const issued = await issue(held.services, held.admin, held.consoleId);
     const file = await fetchConsoleFile(held.services.context, anonymous, tokenOf(issued));
     expect(file).toMatchObject({ ok: true, value: { filename: "B-ro-1.vv" } });
@@ -311,19 +253,24 @@ describe("a console file", () => {
 
 describe("ending a session", () => {
   it("tells the relay and records who asked", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services, admin } = held;
     const issued = await issue(services, admin, held.consoleId);
     await terminateSession(services.context, admin, issued.sessionId);
     expect(services.pushes.at(-1)).toEqual({
       relayId: held.relayIds[0],
-      command: { kind: "terminate", sessionId: issued.sessionId, reason: "ended by its user" },
+      command: {
+        kind: "terminate",
+        sessionId: issued.sessionId,
+        reason: "ended by its user",
+        cause: "terminated",
+      },
     });
     expect(await auditTypes(services, issued.sessionId)).toContain("session.terminate-requested");
   });
 
   it("fails with the push's code when the relay is away", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services, admin } = held;
     const issued = await issue(services, admin, held.consoleId);
     services.answerPushes(held.relayIds[0] ?? "", offline);
@@ -332,7 +279,7 @@ describe("ending a session", () => {
   });
 
   it("is refused to others than its user and admins, as if it were not there", async () => {
-    await using held = await hold(["one"]);
+    await using held = await holdConsole(["one"]);
     const { services, admin } = held;
     const [owner, other] = [
       await services.makeCaller("owner", "user"),
@@ -351,7 +298,7 @@ describe("ending a session", () => {
   });
 
   it("is a success without a command when the session has ended already", async () => {
-    await using held = await hold([]);
+    await using held = await holdConsole([]);
     const { services, admin } = held;
     await issueTicket(services.context, admin, held.consoleId);
     const { items } = await pageSessions(services.context, admin, { after: null, limit: 1 });
@@ -361,7 +308,7 @@ describe("ending a session", () => {
   });
 
   it("hides the exact reason of an end from users", async () => {
-    await using held = await hold([]);
+    await using held = await holdConsole([]);
     const { services } = held;
     const owner = await services.makeCaller("owner", "user");
     await issueTicket(services.context, owner, held.consoleId);
@@ -369,10 +316,3 @@ describe("ending a session", () => {
     expect(items).toMatchObject([{ endReason: "failed", endDetail: null }]);
   });
 });
-
-/** As startWithConsole, ended with the test. */
-async function hold(relayNames: readonly string[]) {
-  const started = await startWithConsole(relayNames);
-  const end = () => started.services[Symbol.asyncDispose]();
-  return { ...started, [Symbol.asyncDispose]: end };
-}

@@ -52,6 +52,8 @@ describe("adding a console", () => {
       port: null,
       tlsPort: 5901,
       hostSubject: "C=IE,CN=hv1",
+      proxy: null,
+      policy: null,
     });
     const trail = await auditOf(admin, { consoleId: String(created["id"]) });
     expect(trail).toMatchObject([
@@ -100,6 +102,15 @@ describe("adding a console", () => {
     ],
     ["a host subject that is none", "hostSubject", { hostSubject: "hv1" }],
     ["a password above 60 bytes", "password", { password: "é".repeat(31) }],
+    ["a proxy without a port", "proxy", { proxy: "http://pve" }],
+    ["a proxy with a login", "proxy", { proxy: "http://user:secret@pve:3128" }],
+    ["a proxy with a path", "proxy", { proxy: "http://pve:3128/x" }],
+    ["a proxy over TLS", "proxy", { proxy: "https://pve:3128" }],
+    ["a proxy at a port above 65535", "proxy", { proxy: "http://pve:65536" }],
+    ["a proxy at a bad address", "proxy", { proxy: "http://[::g]:3128" }],
+    ["a policy with an unknown rule", "policy", { policy: { colour: "red" } }],
+    ["a policy with an unknown channel", "policy.channels.0", { policy: { channels: ["tv"] } }],
+    ["a policy that is idle at once", "policy.idleS", { policy: { idleS: 0 } }],
     ["a source that is not there", "source", { source: "elsewhere" }],
     ["an unknown field", "", { colour: "red" }],
   ];
@@ -124,6 +135,39 @@ describe("adding a console", () => {
     const response = await call("/consoles", { token: user.token, json: minimal() });
     await expectProblem(response, 403, "auth.forbidden");
     await expectProblem(await call("/consoles", { json: minimal() }), 401, "auth.required");
+  });
+});
+
+describe("a console's proxy and policy", () => {
+  const policy = { secondViewer: "take-over", idleS: 900, channels: ["main", "display"] };
+
+  it.each(["http://pve.example:3128", "http://10.0.0.1:80", "http://[fd00::5]:3128"])(
+    "are answered to admins as they were given: %s",
+    async (proxy) => {
+      const created = await addConsole({ ...minimal(), proxy, policy });
+      expect(created).toMatchObject({ proxy, policy });
+      const path = `/consoles/${String(created["id"])}`;
+      expect(await read(await call(path, { token: admin.token }), 200)).toEqual(created);
+      const forUser = await read(await call(path, { token: user.token }), 200);
+      expect(forUser).not.toHaveProperty("proxy");
+      expect(forUser).not.toHaveProperty("policy");
+    },
+  );
+
+  it("are changed whole, and taken away by null", async () => {
+    const created = await addConsole({ ...minimal(), proxy: "http://pve:3128", policy });
+    const path = `/consoles/${String(created["id"])}`;
+    const patch = async (json: object) =>
+      await read(await call(path, { method: "PATCH", token: admin.token, json }), 200);
+    expect(await patch({ policy: { firewall: "observe" } })).toMatchObject({
+      proxy: "http://pve:3128",
+      policy: { firewall: "observe" },
+    });
+    const changed = await patch({ policy: null, proxy: null });
+    expect(changed).toMatchObject({ policy: null, proxy: null });
+    expect(await read(await call(path, { token: admin.token }), 200)).toEqual(changed);
+    const [newest] = await auditOf(admin, { consoleId: String(created["id"]) });
+    expect(newest).toMatchObject({ data: { fields: "policy,proxy" } });
   });
 });
 

@@ -2,7 +2,13 @@
 import "reflect-metadata";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { SignJWT } from "jose";
-import { CONTROL_SUBPROTOCOL, type HubMessage, parseHubMessage } from "#shared/control/contract.ts";
+import {
+  CONTROL_SUBPROTOCOL,
+  type Hello,
+  type HubMessage,
+  parseHubMessage,
+  type RelayEvent,
+} from "#shared/control/contract.ts";
 import { enrolAnswerSchema, RELAY_TOKEN_TYPE } from "#shared/control/enrolment.ts";
 import { call, fetchWorker, ORIGIN, read, type TestUser, uniqueName } from "./api-client.ts";
 
@@ -17,6 +23,7 @@ export class FakeRelay {
   /** Whether pushes are acknowledged. */
   acknowledges = true;
   readonly #socket: WebSocket;
+  #eventSeq = 0;
 
   private constructor(identity: { id: string; name: string }, socket: WebSocket, welcome: Welcome) {
     this.id = identity.id;
@@ -27,7 +34,7 @@ export class FakeRelay {
   }
 
   /** Enrols through a join token of the admin's and links itself. */
-  static async join(admin: TestUser): Promise<FakeRelay> {
+  static async join(admin: TestUser, hello: Partial<Hello> = {}): Promise<FakeRelay> {
     const keys = (await crypto.subtle.generateKey({ name: "Ed25519" }, true, [
       "sign",
       "verify",
@@ -51,8 +58,21 @@ export class FakeRelay {
     if (socket === null) {
       throw new Error(`the link was answered ${response.status}: ${await response.text()}`);
     }
-    const welcome = await greet(socket);
+    const welcome = await greet(socket, hello);
     return new FakeRelay(enrolled, socket, welcome);
+  }
+
+  say(message: object): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  /** Reports these as its next events. */
+  report(...events: readonly RelayEvent[]): void {
+    const numbered = events.map((event) => {
+      this.#eventSeq += 1;
+      return { seq: this.#eventSeq, atMs: Date.now(), event };
+    });
+    this.say({ type: "events", stream: `str_${this.id}`, events: numbered });
   }
 
   close(): void {
@@ -91,7 +111,7 @@ async function enrol(admin: TestUser, keys: CryptoKeyPair) {
 }
 
 /** Says hello and waits for the welcome. */
-async function greet(socket: WebSocket): Promise<Welcome> {
+async function greet(socket: WebSocket, extra: Partial<Hello>): Promise<Welcome> {
   socket.accept();
   const welcomed = new Promise<Welcome>((resolve, reject) => {
     const listen = ({ data }: MessageEvent): void => {
@@ -113,6 +133,7 @@ async function greet(socket: WebSocket): Promise<Welcome> {
     appliedSeq: 0,
     instanceId: crypto.randomUUID(),
     channelsMax: 100,
+    ...extra,
   };
   socket.send(JSON.stringify(hello));
   return await welcomed;

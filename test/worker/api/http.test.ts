@@ -186,7 +186,7 @@ describe("the pages", () => {
       ]),
     );
     const statuses = Object.keys(paths["/api/v1/consoles/{id}/tickets"]?.["post"]?.responses ?? {});
-    expect(statuses).toEqual(["201", "401", "403", "404", "422", "500", "503"]);
+    expect(statuses).toEqual(["201", "400", "401", "403", "404", "409", "422", "500", "503"]);
     const failures = JSON.stringify(paths["/api/v1/consoles/{id}/tickets"]?.["post"]?.responses);
     for (const code of ["console.no-relay", "target.unreadable", "database.unavailable"]) {
       expect(failures).toContain(`\`${code}\``);

@@ -18,7 +18,7 @@ import {
   tickets,
   users,
 } from "../../../worker/repositories/schema.ts";
-import { rankRelays } from "../../../worker/services/placement.ts";
+import { rankRelays, relaysFor } from "../../../worker/services/placement.ts";
 import {
   auditOf,
   call,
@@ -57,7 +57,8 @@ async function makeConsole(): Promise<string> {
     };
     const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
     const online = await listOnlineRelays(services().database);
-    if (rankRelays(online, String(id))[0]?.id === relay.id) {
+    const candidates = relaysFor(online, "tls");
+    if (candidates.ok && rankRelays(candidates.value, String(id))[0]?.id === relay.id) {
       return String(id);
     }
   }
@@ -173,6 +174,7 @@ describe("sessions", () => {
       endedAt: null,
       endReason: null,
       endDetail: null,
+      refusedCode: null,
       clientBytes: 0,
       serverBytes: 0,
     });

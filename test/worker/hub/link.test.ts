@@ -166,7 +166,12 @@ describe("a push", () => {
 
   it("to end a session waits for a relay that is away, through the hub's own end", async () => {
     const relay = await enrolTestRelay();
-    const command = { kind: "terminate" as const, sessionId: "ses_1", reason: "enough" };
+    const command = {
+      kind: "terminate",
+      sessionId: "ses_1",
+      reason: "enough",
+      cause: "terminated",
+    } as const;
     expect(await push(relay.relayId, command)).toMatchObject({
       ok: false,
       error: { code: "control.offline" },

@@ -176,4 +176,5 @@ export const HELLO = {
   epoch: null as string | null,
   appliedSeq: 0,
   channelsMax: 100,
+  draining: false,
 };

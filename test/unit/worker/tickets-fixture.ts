@@ -1,0 +1,77 @@
+/** A console and its relays for the tests of tickets, over services of the test's own. */
+import { compactVerify, importJWK } from "jose";
+import { type Grant, grantSchema } from "#shared/ticket/grant.ts";
+import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
+import { createConsole } from "../../../worker/services/consoles.ts";
+import type { Caller } from "../../../worker/services/context.ts";
+import { type IssuedTicket, issueTicket } from "../../../worker/services/tickets.ts";
+import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
+
+export const SPICE_PASSWORD = "hypervisor-secret";
+export const anonymous: Caller = {
+  actorKind: "anonymous",
+  actorId: null,
+  role: null,
+  address: "192.0.2.9",
+  requestId: "req_file",
+};
+export const timeout = { code: "control.ack-timeout", detail: "late" } as const;
+export const offline = { code: "control.offline", detail: "away" } as const;
+
+async function startWithConsole(relayNames: readonly string[]) {
+  const services = await startControlServices();
+  const admin = await services.makeCaller("admin", "admin");
+  const created = await createConsole(services.context, admin, {
+    name: 'Büro / "1"',
+    host: "10.0.0.5",
+    tlsPort: 5901,
+    password: SPICE_PASSWORD,
+    source: "static",
+  });
+  if (!created.ok) {
+    throw new Error(created.error.code);
+  }
+  const relayIds = await Promise.all(relayNames.map((name) => services.makeRelay(name)));
+  return { services, admin, consoleId: created.value.id, relayIds };
+}
+
+export async function issue(
+  services: ControlServices,
+  caller: Caller & { actorId: string },
+  id: string,
+) {
+  const issued = await issueTicket(services.context, caller, id);
+  if (!issued.ok) {
+    throw new Error(`${issued.error.code}: ${issued.error.detail}`);
+  }
+  return issued.value;
+}
+
+export async function readGrant(services: ControlServices, index: number): Promise<Grant> {
+  const push = services.pushes[index];
+  if (push?.command.kind !== "grant") {
+    throw new Error("no grant was pushed");
+  }
+  const { d: _private, ...publicKey } = services.context.settings.grantSigningKey;
+  const key = await importJWK(publicKey, "EdDSA");
+  const { payload } = await compactVerify(push.command.grant, key);
+  return grantSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
+}
+
+export const tokenOf = (issued: IssuedTicket) => issued.vvUrl.split("/").at(-1) ?? "";
+
+export async function auditTypes(services: ControlServices, sessionId: string) {
+  const records = await listAuditEvents(services.context.database, {
+    filter: { sessionId },
+    after: null,
+    limit: 100,
+  });
+  return records.map((record) => record.event.type).sort();
+}
+
+/** As startWithConsole, ended with the test. */
+export async function holdConsole(relayNames: readonly string[]) {
+  const started = await startWithConsole(relayNames);
+  const end = () => started.services[Symbol.asyncDispose]();
+  return { ...started, [Symbol.asyncDispose]: end };
+}

@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { type Env, readConfig } from "../../worker/env.ts";
+
+const KEY = "A".repeat(43);
+
+function webOrigins(given: Partial<Env>): readonly string[] {
+  const environment = {
+    LIBSQL_URL: "http://127.0.0.1:1",
+    LIBSQL_AUTH_TOKEN: "",
+    PUBLIC_URL: "https://kerbside.example/base/",
+    TICKET_ROOT: KEY,
+    SECRETS_KEY: KEY,
+    GRANT_SIGNING_KEY: JSON.stringify({ kty: "OKP", crv: "Ed25519", x: "x", d: "d", kid: "k" }),
+    CA_CERTIFICATE: "pem",
+    CA_KEY: "pem",
+    ...given,
+  };
+  return readConfig(environment as unknown as Env).webOrigins;
+}
+
+describe("the origins of web consoles", () => {
+  it.each([
+    ["absent", undefined, ["https://kerbside.example"]],
+    ["empty", "", ["https://kerbside.example"]],
+    ["one", "https://console.example", ["https://console.example"]],
+    [
+      "several",
+      "https://a.example, http://localhost:5173",
+      ["https://a.example", "http://localhost:5173"],
+    ],
+  ])("are the control plane's own unless others are named: %s", (_name, text, origins) => {
+    expect(webOrigins(text === undefined ? {} : { KERBSIDE_WEB_ORIGINS: text })).toEqual(origins);
+  });
+
+  it.each([
+    "https://a.example/",
+    "https://a.example:443",
+    "HTTPS://a.example",
+    "ftp://a.example",
+    "null",
+    "*",
+    "a.example",
+    Array.from({ length: 17 }, (_, index) => `https://o${index}.example`).join(","),
+  ])("are refused unless each is written as browsers write it: %.40s", (text) => {
+    expect(() => webOrigins({ KERBSIDE_WEB_ORIGINS: text })).toThrow("KERBSIDE_WEB_ORIGINS");
+  });
+});
