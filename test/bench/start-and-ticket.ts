@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: how long `npm start` takes until it is ready, and how long a ticket request takes, in
+ * `npm run bench -- start`: how long `npm start` takes until it is ready, and how long a ticket request takes, in
  * a Kerbside of its own on this machine. Prints a table, or one object with `--json`.
  */
 import { dirname, join } from "node:path";
@@ -17,7 +17,8 @@ interface Figure {
   readonly p95Ms: number;
 }
 
-async function main(args: readonly string[]): Promise<void> {
+/** Prints the figures; `--json` prints one object. */
+export async function runStartBench(args: readonly string[]): Promise<void> {
   const starts = await measureStarts();
   await using stack = await TestStack.start();
   const tickets = await measureTickets(stack);
@@ -110,5 +111,3 @@ const START_ROUNDS = 5;
 const WARM_UP_ROUNDS = 20;
 const TICKET_ROUNDS = 300;
 const PICTURE_ROUNDS = 15;
-
-await main(process.argv.slice(2));

@@ -52,6 +52,18 @@ const WALLS: readonly Wall[] = [
     lawful: `import type { Admissions } from "../sessions/ports.ts";`,
   },
   {
+    wall: "the listeners do not import the control link",
+    file: "relay/listen/planted.ts",
+    violation: `import { link } from "../control/link.ts";`,
+    lawful: `import type { Admissions } from "../sessions/ports.ts";`,
+  },
+  {
+    wall: "a worker process does not import the control link",
+    file: "relay/workers/planted.ts",
+    violation: `import { Spool } from "../control/spool.ts";`,
+    lawful: `import { LOOKUP_DEADLINE_MS } from "#shared/control/limits.ts";`,
+  },
+  {
     wall: "shared code knows no runtime",
     file: "shared/ticket/planted.ts",
     violation: `import { randomBytes } from "node:crypto";`,

@@ -1,78 +1,18 @@
 /** The kerbside command as people run it: a process of its own against an API on loopback. */
 import {
-  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { runToEnd, startChild } from "../../harness/child-process.ts";
-import { makeTempFolder, type TempFolder } from "../../harness/temp-folder.ts";
+import { makeTempFolder } from "../../harness/temp-folder.ts";
 import { answerEnrolment, startFakeControlPlane } from "../relay-control/fake-control-plane.ts";
-import { answer, CONSOLE_A, CONSOLE_B, EXPIRES_AT, SESSION, VV } from "./fake-answers.ts";
-
-const LAUNCH = fileURLToPath(new URL("../../../relay/cli/launch.mjs", import.meta.url));
-
-async function startPlane() {
-  const plane = await startFakeControlPlane((request) => answer(() => plane.url, request));
-  return plane;
-}
-
-function environment(folder: TempFolder, password?: string) {
-  return {
-    XDG_CONFIG_HOME: folder.file("config"),
-    HOME: folder.path,
-    PATH: folder.file("bin"),
-    DISPLAY: ":0",
-    WAYLAND_DISPLAY: undefined,
-    TMPDIR: folder.path,
-    KERBSIDE_URL: undefined,
-    KERBSIDE_PASSWORD: password,
-  };
-}
-
-function kerbside(
-  folder: TempFolder,
-  args: readonly string[],
-  password?: string,
-  more: Readonly<Record<string, string | undefined>> = {},
-) {
-  return runToEnd({
-    command: process.execPath,
-    args: [LAUNCH, ...args],
-    env: { ...environment(folder, password), ...more },
-    cwd: folder.path,
-  });
-}
-
-async function loggedIn(folder: TempFolder, url: string): Promise<void> {
-  const login = await kerbside(
-    folder,
-    ["login", "--url", url, "--username", "admin"],
-    "correct horse",
-  );
-  expect(login).toMatchObject({ code: 0, stdout: "" });
-}
-
-/** A viewer that keeps what it was given, and how the file looked. */
-function installViewer(folder: TempFolder, exitCode = 0): void {
-  const script =
-    `#!${process.execPath}\n` +
-    'const fs = require("node:fs");\n' +
-    "const mode = (fs.statSync(process.argv[2]).mode & 0o777).toString(8);\n" +
-    `fs.copyFileSync(process.argv[2], ${JSON.stringify(folder.file("shown.vv"))});\n` +
-    `fs.writeFileSync(${JSON.stringify(folder.file("shown.txt"))}, process.argv[2] + " " + mode);\n` +
-    `process.exit(${exitCode});\n`;
-  mkdirSync(folder.file("bin"), { recursive: true });
-  writeFileSync(folder.file("bin/remote-viewer"), script);
-  chmodSync(folder.file("bin/remote-viewer"), 0o755);
-}
+import { CONSOLE_A, CONSOLE_B, EXPIRES_AT } from "./fake-answers.ts";
+import { LAUNCH, environment, kerbside, loggedIn, startPlane } from "./kerbside-command.ts";
 
 describe("kerbside", () => {
   it("helps", async () => {
@@ -101,7 +41,7 @@ describe("kerbside", () => {
     [[], /^Usage: kerbside/],
     [["frobnicate"], /^"frobnicate" is no command\. See kerbside --help\.\n$/],
     [["console"], /^Say what to do: kerbside console add\./],
-    [["relay", "fly"], /^"relay fly" is no command; try relay enrol or run\./],
+    [["relay", "fly"], /^"relay fly" is no command; try relay enrol or run/],
     [["consoles", "--bogus"], /'--bogus'.* See kerbside consoles --help\.\n$/],
     [["open"], /^NAME\|ID is missing\. See kerbside open --help\.\n$/],
     [["open", "a", "b"], /^"b" is one argument too many\./],
@@ -253,133 +193,6 @@ describe("kerbside's lists", () => {
   });
 });
 
-describe("kerbside open", () => {
-  it("gives the viewer a private file, passes its exit code on and leaves nothing", async () => {
-    await using folder = await makeTempFolder();
-    await using plane = await startPlane();
-    await loggedIn(folder, plane.url);
-    installViewer(folder, 7);
-    const before = readdirSync(folder.path);
-    const ended = await kerbside(folder, ["open", CONSOLE_A]);
-    expect(ended).toMatchObject({ code: 7, stderr: "" });
-    expect(readFileSync(folder.file("shown.vv"), "utf8")).toBe(VV);
-    const [path = "", mode] = readFileSync(folder.file("shown.txt"), "utf8").split(" ");
-    expect(path).toMatch(/\/kerbside-[^/]+\/web_2J\.vv$/);
-    expect(mode).toBe("600");
-    expect(existsSync(path)).toBe(false);
-    const left = readdirSync(folder.path).filter((name) => !before.includes(name));
-    expect(left.sort()).toEqual(["shown.txt", "shown.vv"]);
-    // The one-time address is the credential: the login's token stays out of it.
-    expect(plane.heard.at(-2)).toMatchObject({ path: "/api/v1/vv/one-time", token: null });
-    expect(plane.heard.at(-1)).toMatchObject({ path: "/api/v1/sessions/ses_1" });
-  });
-
-  it("says why a console did not open, whatever the viewer showed", async () => {
-    await using folder = await makeTempFolder();
-    let url = "";
-    const failure = { endReason: "failed", endDetail: "server.unreachable: connection refused" };
-    await using plane = await startFakeControlPlane((request) =>
-      request.path === "/api/v1/sessions/ses_1"
-        ? { json: { ...SESSION, state: "ended", ...failure } }
-        : answer(() => url, request),
-    );
-    url = plane.url;
-    await loggedIn(folder, plane.url);
-    installViewer(folder);
-    const ended = await kerbside(folder, ["open", CONSOLE_A]);
-    expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain(
-      "The console could not be opened: server.unreachable: connection refused.",
-    );
-  });
-
-  it("writes the file when there is no display for a viewer", async () => {
-    await using folder = await makeTempFolder();
-    await using plane = await startPlane();
-    await loggedIn(folder, plane.url);
-    installViewer(folder);
-    const ended = await kerbside(folder, ["open", CONSOLE_A], undefined, { DISPLAY: undefined });
-    expect(ended).toMatchObject({ code: 0, stdout: "web_2J.vv\n" });
-    expect(ended.stderr).toContain("There is no display here");
-    expect(existsSync(folder.file("shown.vv"))).toBe(false);
-  });
-
-  it("works in one command that logs in for itself and out again", async () => {
-    await using folder = await makeTempFolder();
-    await using plane = await startPlane();
-    installViewer(folder);
-    writeFileSync(folder.file("password"), "correct horse\n");
-    const login = [
-      "--url",
-      plane.url,
-      "--username",
-      "admin",
-      "--password-file",
-      folder.file("password"),
-    ];
-    const ended = await kerbside(folder, ["open", CONSOLE_A, ...login]);
-    expect(ended).toMatchObject({ code: 0, stderr: "" });
-    expect(readFileSync(folder.file("shown.vv"), "utf8")).toBe(VV);
-    expect(plane.heard.at(-1)?.path).toBe("/api/v1/auth/logout");
-    expect(existsSync(folder.file("config"))).toBe(false);
-  });
-
-  it("writes the file when there is no viewer, and never over another", async () => {
-    await using folder = await makeTempFolder();
-    await using plane = await startPlane();
-    await loggedIn(folder, plane.url);
-    const ended = await kerbside(folder, ["open", CONSOLE_A]);
-    expect(ended).toMatchObject({ code: 0, stdout: "web_2J.vv\n" });
-    expect(ended.stderr).toContain(`Open it before ${EXPIRES_AT}: remote-viewer web_2J.vv`);
-    expect(readFileSync(folder.file("web_2J.vv"), "utf8")).toBe(VV);
-    expect(statSync(folder.file("web_2J.vv")).mode & 0o777).toBe(0o600);
-    const again = await kerbside(folder, ["open", CONSOLE_A]);
-    expect(again).toMatchObject({
-      code: 1,
-      stderr: "web_2J.vv cannot be written: it exists; say --force to overwrite it.\n",
-    });
-    const forced = await kerbside(folder, ["open", CONSOLE_A, "--force"]);
-    expect(forced.code).toBe(0);
-  });
-
-  it("writes to --output although there is a viewer", async () => {
-    await using folder = await makeTempFolder();
-    await using plane = await startPlane();
-    await loggedIn(folder, plane.url);
-    installViewer(folder);
-    const ended = await kerbside(folder, ["open", CONSOLE_A, "--output", folder.file("mine.vv")]);
-    expect(ended.code).toBe(0);
-    expect(readFileSync(folder.file("mine.vv"), "utf8")).toBe(VV);
-    expect(existsSync(folder.file("shown.vv"))).toBe(false);
-  });
-
-  it("lists the candidates of an ambiguous name and issues no ticket", async () => {
-    await using folder = await makeTempFolder();
-    await using plane = await startPlane();
-    await loggedIn(folder, plane.url);
-    const ended = await kerbside(folder, ["open", "twin"]);
-    expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain("2 consoles are called twin; open one by its id:\n");
-    expect(ended.stderr).toContain(CONSOLE_B);
-    expect(plane.heard.some(({ path }) => path.includes("tickets"))).toBe(false);
-  });
-
-  it("says that nothing has that name, and that a viewer cannot be started", async () => {
-    await using folder = await makeTempFolder();
-    await using plane = await startPlane();
-    await loggedIn(folder, plane.url);
-    const nobody = await kerbside(folder, ["open", "nobody"]);
-    expect(nobody).toMatchObject({
-      code: 1,
-      stderr: "No console is called nobody. See them: kerbside consoles.\n",
-    });
-    const missing = join(folder.path, "no-viewer");
-    const unstarted = await kerbside(folder, ["open", CONSOLE_A, "--viewer", missing]);
-    expect(unstarted.code).toBe(1);
-    expect(unstarted.stderr).toContain(`${missing} cannot be started: it does not exist.`);
-  });
-});
-
 describe("kerbside for admins", () => {
   it("ends a session", async () => {
     await using folder = await makeTempFolder();
@@ -394,37 +207,6 @@ describe("kerbside for admins", () => {
     expect(plane.heard.at(-1)?.path).toBe("/api/v1/sessions/..%2Fx/terminate");
   });
 
-  it("adds a console with what was given and nothing else", async () => {
-    await using folder = await makeTempFolder();
-    await using plane = await startPlane();
-    await loggedIn(folder, plane.url);
-    writeFileSync(folder.file("ca.pem"), "PEM\n");
-    writeFileSync(folder.file("secret"), "spice\n");
-    const files = ["--ca-file", folder.file("ca.pem"), "--password-file", folder.file("secret")];
-    const ended = await kerbside(folder, [
-      "console",
-      "add",
-      "--name",
-      "web",
-      "--host",
-      "hv1",
-      "--tls-port",
-      "5901",
-      "--host-subject",
-      "CN=hv1",
-      ...files,
-    ]);
-    expect(ended).toMatchObject({ code: 0, stdout: `${CONSOLE_A}\n` });
-    expect(plane.heard.at(-1)?.body).toEqual({
-      name: "web",
-      host: "hv1",
-      tlsPort: 5901,
-      ca: "PEM\n",
-      password: "spice",
-      hostSubject: "CN=hv1",
-    });
-  });
-
   it("makes a join token", async () => {
     await using folder = await makeTempFolder();
     await using plane = await startPlane();
@@ -437,8 +219,11 @@ describe("kerbside for admins", () => {
 describe("kerbside relay", () => {
   it("enrols, refuses to enrol over it, and a run passes signals and exit code through", async () => {
     await using folder = await makeTempFolder();
-    await using plane = await startFakeControlPlane(({ body }) =>
-      answerEnrolment(plane.url, (body as { csr: string }).csr),
+    // The relay's link comes here too, and is answered "not found".
+    await using plane = await startFakeControlPlane(({ path, body }) =>
+      path === "/api/v1/relays/enrol"
+        ? answerEnrolment(plane.url, (body as { csr: string }).csr)
+        : undefined,
     );
     writeFileSync(folder.file("join-token"), "kjt_1\n");
     const args = [

@@ -16,6 +16,14 @@ describe("the relay's configuration", () => {
           advertisePort: null,
           controlUrl: null,
           healthPort: 0,
+          plainPort: null,
+          connectPort: null,
+          advertiseConnectPort: null,
+          webOrigins: [],
+          workers: null,
+          connectionsPerSource: null,
+          drainSeconds: 30,
+          workerEnvironment: {},
           logLevel: "info",
         },
       },
@@ -45,6 +53,55 @@ describe("the relay's configuration", () => {
     });
   });
 
+  it("takes ports, workers and origins, repeated or in one list", () => {
+    const args = ["--state-dir", "/s", "--plain-port", "5930", "--workers", "0"];
+    const origins = ["--web-origin", "https://a.example", "--web-origin=https://b.example:8443"];
+    const read = readRelayConfig([...args, ...origins], {
+      KERBSIDE_CONNECT_PORT: "3128",
+      KERBSIDE_ADVERTISE_CONNECT_PORT: "443",
+      KERBSIDE_DRAIN_SECONDS: "0",
+      KERBSIDE_CONNECTIONS_PER_SOURCE: "6000",
+      NODE_EXTRA_CA_CERTS: "/ca.pem",
+      KERBSIDE_URL: "https://kerbside.example",
+    });
+    expect(read).toMatchObject({
+      ok: true,
+      value: {
+        config: {
+          plainPort: 5930,
+          connectPort: 3128,
+          advertiseConnectPort: 443,
+          webOrigins: ["https://a.example", "https://b.example:8443"],
+          workers: 0,
+          connectionsPerSource: 6000,
+          drainSeconds: 0,
+          workerEnvironment: { NODE_EXTRA_CA_CERTS: "/ca.pem" },
+        },
+      },
+    });
+    const listed = readRelayConfig(["--state-dir", "/s"], {
+      KERBSIDE_WEB_ORIGIN: "https://a.example, http://localhost:8787",
+    });
+    expect(listed).toMatchObject({
+      value: { config: { webOrigins: ["https://a.example", "http://localhost:8787"] } },
+    });
+  });
+
+  it.each([
+    ["https://a.example/"],
+    ["https://a.example/console"],
+    ["a.example"],
+    ["ftp://a.example"],
+    ["https://A.example"],
+    ["https://a.example:443"],
+    ["https://a.example,*"],
+  ])("refuses %s, which no browser sends as an origin", (origin) => {
+    expect(readRelayConfig(["--state-dir", "/s", "--web-origin", origin], {})).toEqual({
+      ok: false,
+      error: "--web-origin (or KERBSIDE_WEB_ORIGIN) must be like https://kerbside.example.",
+    });
+  });
+
   it.each([
     [[], "--state-dir (or KERBSIDE_STATE_DIR) is missing: say where the relay's state folder is."],
     [
@@ -58,6 +115,18 @@ describe("the relay's configuration", () => {
     [
       ["--state-dir", "/s", "--log-level", "loud"],
       "--log-level (or KERBSIDE_LOG_LEVEL) must be debug, info, warn, error or silent.",
+    ],
+    [
+      ["--state-dir", "/s", "--workers", "many"],
+      "--workers (or KERBSIDE_WORKERS) must be a number from 0 to 256.",
+    ],
+    [
+      ["--state-dir", "/s", "--connections-per-source", "0"],
+      "--connections-per-source (or KERBSIDE_CONNECTIONS_PER_SOURCE) must be a number from 1 to 1000000.",
+    ],
+    [
+      ["--state-dir", "/s", "--drain-seconds", "86401"],
+      "--drain-seconds (or KERBSIDE_DRAIN_SECONDS) must be a number from 0 to 86400.",
     ],
   ])("says what is wrong with %j", (args, error) => {
     expect(readRelayConfig(args, {})).toEqual({ ok: false, error });

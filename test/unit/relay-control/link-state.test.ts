@@ -37,6 +37,7 @@ const WELCOME: Welcome = {
   grantIssuer: "https://kerbside.test",
   stream: null,
   storedSeq: 0,
+  webOrigins: [],
   nowMs: 0,
 };
 
@@ -57,7 +58,7 @@ const terminate = (seq: number): LinkInput =>
   message({
     type: "push",
     seq,
-    command: { kind: "terminate", sessionId: `ses_${seq}`, reason: "test" },
+    command: { kind: "terminate", sessionId: `ses_${seq}`, reason: "test", cause: "terminated" },
   });
 
 const START: readonly LinkInput[] = [{ kind: "start" }, { kind: "opened" }];
@@ -78,6 +79,41 @@ function logNames(effects: readonly LinkEffect[]): string[] {
   return effects.flatMap((effect) => (effect.kind === "log" ? [effect.name] : []));
 }
 
+describe("draining", () => {
+  it("is said at once while linked, and only when it changes", () => {
+    const begun = run(linked(), [{ kind: "serving", draining: true }]);
+    expect(sent(begun)).toEqual([{ type: "serving", draining: true }]);
+    expect(sent(run(begun.state, [{ kind: "serving", draining: true }]))).toEqual([]);
+    const ceased = run(begun.state, [{ kind: "serving", draining: false }]);
+    expect(sent(ceased)).toEqual([{ type: "serving", draining: false }]);
+  });
+
+  it("is said by the hello of the next connection, and not again", () => {
+    const lost = run(linked(), [
+      { kind: "closed", detail: "gone" },
+      { kind: "serving", draining: true },
+    ]);
+    expect(sent(lost)).toEqual([]);
+    const again = run(lost.state, [{ kind: "tick" }, { kind: "opened" }], NOW + 60_000);
+    expect(again.effects).toContainEqual({
+      kind: "hello",
+      hello: { epoch: "epoch-a", appliedSeq: 0, versions: { min: 1, max: 1 }, draining: true },
+    });
+    const inputs: LinkInput[] = [message(WELCOME), { kind: "adopted", failure: null }];
+    expect(sent(run(again.state, inputs))).toEqual([]);
+  });
+
+  it("is said after the welcome when it began behind the hello", () => {
+    const step = run(initialLinkState(), [
+      ...START,
+      { kind: "serving", draining: true },
+      message(WELCOME),
+      { kind: "adopted", failure: null },
+    ]);
+    expect(sent(step)).toEqual([{ type: "serving", draining: true }]);
+  });
+});
+
 describe("connecting", () => {
   it("says hello with what it has applied, and is linked when the keys are in use", () => {
     const step = run(initialLinkState(), LINK);
@@ -92,7 +128,7 @@ describe("connecting", () => {
     ]);
     expect(step.effects).toContainEqual({
       kind: "hello",
-      hello: { epoch: null, appliedSeq: 0, versions: { min: 1, max: 1 } },
+      hello: { epoch: null, appliedSeq: 0, versions: { min: 1, max: 1 }, draining: false },
     });
   });
 
@@ -105,7 +141,7 @@ describe("connecting", () => {
     const again = run(before, [{ kind: "tick" }, { kind: "opened" }], NOW + 60_000);
     expect(again.effects).toContainEqual({
       kind: "hello",
-      hello: { epoch: "epoch-a", appliedSeq: 4, versions: { min: 1, max: 1 } },
+      hello: { epoch: "epoch-a", appliedSeq: 4, versions: { min: 1, max: 1 }, draining: false },
     });
   });
 

@@ -41,6 +41,7 @@ const ticketRefused: RelayEvent = {
   channel: "main",
   clientAddress: "192.0.2.2",
   sessionId: null,
+  count: 1,
 };
 
 function seqs(spool: Spool, afterSeq = 0): number[] {

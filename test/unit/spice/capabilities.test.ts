@@ -5,6 +5,8 @@ import {
   clientCapabilitiesForServer,
   COMMON_CAPABILITY,
   hasCapability,
+  headerKind,
+  offerFromServer,
   serverOffer,
   withCapability,
   withoutCapability,
@@ -84,5 +86,39 @@ describe("clientCapabilitiesForServer", () => {
     const { common } = clientCapabilitiesForServer({ common: [0xffff_ffff, 7], channel: [] });
     expect(common).toEqual([0xffff_fffb, 7]);
     expect(hasCapability(common, COMMON_CAPABILITY.AUTH_SASL)).toBe(false);
+  });
+});
+
+describe("offerFromServer", () => {
+  it("offers exactly what the server states, but for authentication", () => {
+    // What libspice-server 0.15.1 states on main with SASL on: AUTH_SELECTION, SASL, MINI_HEADER.
+    const given = { common: [0x0d], channel: [0x0b, 0xdead_beef] };
+    expect(offerFromServer(given)).toEqual({ common: [0x0b], channel: [0x0b, 0xdead_beef] });
+  });
+
+  it("offers no mini header that the server does not state", () => {
+    expect(offerFromServer({ common: [], channel: [] })).toEqual({ common: [0x03], channel: [] });
+  });
+
+  it("offers common bits that it does not know, in as many words", () => {
+    const { common } = offerFromServer({ common: [0xffff_ffff, 7, 0], channel: [] });
+    expect(common).toEqual([0xffff_fffb, 7, 0]);
+  });
+});
+
+describe("headerKind", () => {
+  const mini = { common: [0b1000], channel: [] };
+  const without = { common: [0xffff_fff7], channel: [0xffff_ffff] };
+
+  it("is mini only when both sides state it", () => {
+    expect(headerKind(mini, mini)).toBe("mini");
+    expect(headerKind(mini, without)).toBe("full");
+    expect(headerKind(without, mini)).toBe("full");
+    expect(headerKind({ common: [], channel: [] }, mini)).toBe("full");
+  });
+
+  it("stays what both stated once the relay has settled authentication", () => {
+    expect(headerKind(clientCapabilitiesForServer(mini), offerFromServer(mini))).toBe("mini");
+    expect(headerKind(clientCapabilitiesForServer(without), offerFromServer(mini))).toBe("full");
   });
 });

@@ -13,6 +13,50 @@ import { thrownBy } from "./hex.ts";
 const DIRECTIONS: readonly Direction[] = ["server", "client"];
 const MIB = 1024 * 1024;
 
+/** Housekeeping, by hand; base messages as main has them. */
+const QUIET_NAMES = [
+  "server MIGRATE",
+  "server MIGRATE_DATA",
+  "server SET_ACK",
+  "server PING",
+  "server WAIT_FOR_CHANNELS",
+  "server LIST",
+  "server MAIN_MIGRATE_BEGIN",
+  "server MAIN_MIGRATE_CANCEL",
+  "server MAIN_MULTI_MEDIA_TIME",
+  "server MAIN_AGENT_TOKEN",
+  "server MAIN_MIGRATE_SWITCH_HOST",
+  "server MAIN_MIGRATE_END",
+  "server MAIN_MIGRATE_BEGIN_SEAMLESS",
+  "server MAIN_MIGRATE_DST_SEAMLESS_ACK",
+  "server MAIN_MIGRATE_DST_SEAMLESS_NACK",
+  "client ACK_SYNC",
+  "client ACK",
+  "client PONG",
+  "client MIGRATE_FLUSH_MARK",
+  "client MIGRATE_DATA",
+  "client MAIN_MIGRATE_CONNECTED",
+  "client MAIN_MIGRATE_CONNECT_ERROR",
+  "client MAIN_AGENT_TOKEN",
+  "client MAIN_MIGRATE_END",
+  "client MAIN_MIGRATE_DST_DO_SEAMLESS",
+  "client MAIN_MIGRATE_CONNECTED_SEAMLESS",
+  "client MAIN_QUALITY_INDICATOR",
+  "server DISPLAY_INVAL_LIST",
+  "server DISPLAY_INVAL_ALL_PIXMAPS",
+  "server DISPLAY_INVAL_PALETTE",
+  "server DISPLAY_INVAL_ALL_PALETTES",
+  "server DISPLAY_STREAM_ACTIVATE_REPORT",
+  "server DISPLAY_QUALITY_INDICATOR",
+  "client DISPLAY_STREAM_REPORT",
+  "client DISPLAY_GL_DRAW_DONE",
+  "server INPUTS_MOUSE_MOTION_ACK",
+  "server CURSOR_INVAL_ONE",
+  "server CURSOR_INVAL_ALL",
+  "server PLAYBACK_LATENCY",
+  "client RECORD_START_MARK",
+];
+
 describe("messageRow", () => {
   it("knows each channel's base messages", () => {
     for (const channel of CHANNEL_NAMES) {
@@ -90,6 +134,15 @@ describe("messageRow", () => {
     ["usbredir", "client", 101, 0, 16 * MIB],
     ["webdav", "server", 201, 9, 64 * 1024],
     ["port", "client", 201, 1, 1],
+    ["display", "server", 8, 2, MIB],
+    ["main", "server", 116, 24, 64 * 1024],
+    ["record", "server", 101, 10, 10],
+    ["record", "client", 103, 4, 4],
+    ["smartcard", "server", 101, 12, MIB],
+    ["usbredir", "server", 102, 1, 16 * MIB],
+    ["port", "server", 202, 1, 1],
+    ["webdav", "client", 201, 1, 1],
+    ["playback", "server", 107, 4, 4],
   ] as const)("%s %s %i has %i to %i bytes", (...[channel, direction, type, sizeMin, sizeMax]) => {
     expect(messageRow(channel, direction, type)).toMatchObject({ sizeMin, sizeMax });
   });
@@ -97,6 +150,27 @@ describe("messageRow", () => {
   it("takes the server's bandwidth test of 256,000 bytes", () => {
     const which = { channel: "main", direction: "server" } as const;
     expect(judgeHeader(which, 4, 12 + 256_000).name).toBe("PING");
+  });
+
+  it("calls quiet what tells of no input and of no change", () => {
+    const quiet = CHANNEL_NAMES.flatMap((channel) =>
+      DIRECTIONS.flatMap((direction) =>
+        messageRows(channel, direction)
+          .filter((row) => row.quiet && (row.type > 100 || channel === "main"))
+          .map((row) => `${direction} ${row.name}`),
+      ),
+    );
+    expect(quiet).toEqual(QUIET_NAMES);
+  });
+
+  it("has lists of entries for what servers send as sub-messages, as long as their counts say", () => {
+    const listed = DIRECTIONS.flatMap((direction) =>
+      messageRows("display", direction).filter((row) => row.entries !== null),
+    );
+    expect(listed.map(({ name, sizeMin, sizeMax }) => [name, sizeMin, sizeMax])).toEqual([
+      ["WAIT_FOR_CHANNELS", 1, 1 + 255 * 10],
+      ["DISPLAY_INVAL_LIST", 2, 2 + 65_535 * 9],
+    ]);
   });
 
   it("gives usbredir no port messages, and webdav those of a port", () => {

@@ -8,7 +8,9 @@ const CODES = {
   "link.magic-invalid": true,
   "link.version-mismatch": true,
   "link.malformed": true,
+  "message.rate-exceeded": true,
   "message.size-unlawful": true,
+  "message.sub-list-unlawful": true,
   "message.type-unknown": true,
   "server.malformed": true,
 } as const satisfies Record<SpiceErrorCode, true>;
@@ -17,7 +19,7 @@ const inCatalogue: readonly ErrorCode[] = Object.keys(CODES) as SpiceErrorCode[]
 describe("SpiceError", () => {
   it("uses only codes of the catalogue", () => {
     expect(inCatalogue.filter((code) => !Object.hasOwn(ERRORS, code))).toEqual([]);
-    expect(inCatalogue).toHaveLength(6);
+    expect(inCatalogue).toHaveLength(8);
   });
 
   it("carries its code and numbers, and says them", () => {

@@ -167,6 +167,18 @@ describe("Splitter with full headers", () => {
     02 00 00 00 00 00 00 80  69 00  01 00 00 00  ff ff ff ff  cc
   `);
 
+  it("tells each header where its sub-messages are listed", () => {
+    const offsets: number[] = [];
+    new Splitter("full").push(stream, {
+      onHeader(_type, _sizeBytes, subListOffset) {
+        offsets.push(subListOffset);
+        return "pass";
+      },
+      onBody() {},
+    });
+    expect(offsets).toEqual([0, 0xffff_ffff]);
+  });
+
   it("tells headers, bodies, serials and sub-lists, whole and cut anywhere", () => {
     for (let cut = 0; cut <= stream.length; cut += 1) {
       const recorder = new Recorder(() => "pass");

@@ -1,0 +1,20 @@
+/**
+ * `npm run bench -- [start|relay] [--json] …`: measures, and prints a table or, with `--json`, one object.
+ * No name stands for `start`. Nothing here fails because of a figure: a benchmark is no test.
+ */
+import { runRelayBench } from "./relay/relay-bench.ts";
+import { runStartBench } from "./start-and-ticket.ts";
+
+async function main(args: readonly string[]): Promise<void> {
+  const [name, rest] =
+    args[0] === undefined || args[0].startsWith("--") ? ["start", args] : [args[0], args.slice(1)];
+  if (name === "start") {
+    await runStartBench(rest);
+  } else if (name === "relay") {
+    await runRelayBench(rest);
+  } else {
+    throw new Error(`there is no benchmark "${name}": start or relay`);
+  }
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,39 @@
+/** What a process has used, as the kernel tells it. */
+import { readdir, readFile } from "node:fs/promises";
+
+/** CPU seconds of the process and of its children, to the nanosecond (schedstat's first number). */
+export async function readCpuS(pid: number): Promise<number> {
+  const each = await Promise.all((await familyOf(pid)).map(readOwnCpuS));
+  return sum(each);
+}
+
+/** Resident memory of the process and of its children in KiB; what they share counts in each. */
+export async function readResidentKb(pid: number): Promise<number> {
+  const each = await Promise.all((await familyOf(pid)).map(readOwnResidentKb));
+  return sum(each);
+}
+
+async function familyOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+  const children = text.split(" ").filter((word) => word !== "");
+  const families = await Promise.all(children.map((child) => familyOf(Number(child))));
+  return [pid, ...families.flat()];
+}
+
+async function readOwnCpuS(pid: number): Promise<number> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const each = threads.map(async (thread) => {
+    const text = await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8");
+    return Number(text.split(" ")[0]);
+  });
+  return sum(await Promise.all(each)) / 1e9;
+}
+
+async function readOwnResidentKb(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1]);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

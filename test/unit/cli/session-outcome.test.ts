@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { ERRORS } from "#shared/errors/catalogue.ts";
+import { outcomeOf } from "../../../relay/cli/session-outcome.ts";
+import { SESSION } from "./fake-answers.ts";
+
+const session = (facts: Partial<Parameters<typeof outcomeOf>[0]>) =>
+  outcomeOf({ ...SESSION, state: "ended", ...facts });
+
+describe("what is told of a session after the viewer has ended", () => {
+  it.each([
+    ["taken-over", "Another session opened this console"],
+    ["idle", "as its policy allows"],
+    ["duration-exceeded", "as long as its policy allows"],
+    ["relay-drained", "maintenance"],
+    ["relay-fault", "crashed"],
+    ["terminated", "by an admin"],
+  ])("is why it ended: %s", (endReason, words) => {
+    const outcome = session({ endReason });
+    expect(outcome).toMatchObject({ opened: true });
+    expect(outcome?.sentence).toContain(words);
+  });
+
+  it.each(["client-closed", "server-closed", "never-opened", "some-new-reason"])(
+    "is nothing where there is nothing to tell: %s",
+    (endReason) => {
+      expect(session({ endReason })).toBeNull();
+    },
+  );
+
+  it.each([
+    ["pending", null],
+    ["ended", "never-opened"],
+  ])("is why its relay refused it, when it never opened: %s", (state, endReason) => {
+    expect(session({ state, endReason, refusedCode: "console.in-use" })).toEqual({
+      opened: false,
+      sentence: `The console could not be opened: ${ERRORS["console.in-use"].hint}`,
+    });
+  });
+
+  it("is the exact reason for admins, and the code's advice for others", () => {
+    const refusedCode = "server.unreachable";
+    const failed = { endReason: "failed", refusedCode };
+    expect(session({ ...failed, endDetail: "server.unreachable: refused" })?.sentence).toBe(
+      "The console could not be opened: server.unreachable: refused.",
+    );
+    const { hint } = ERRORS[refusedCode];
+    expect(session({ ...failed, endDetail: null })?.sentence).toContain(hint);
+    expect(session({ endReason: "failed", endDetail: null })?.sentence).toContain("an admin");
+  });
+
+  it("is nothing of an old refusal once the session is open", () => {
+    expect(session({ state: "active", refusedCode: "console.in-use" })).toBeNull();
+  });
+});
