@@ -43,7 +43,10 @@ export function outcomeOf(session: SessionItem): SessionOutcome | null {
     const sentence = `The console could not be opened: ${detail.replace(/\.$/, "")}.`;
     return { opened: false, sentence };
   }
-  if (refusal !== null && (state === "pending" || endReason === "never-opened")) {
+  const isRefused = state === "pending" || endReason === "never-opened";
+  // It was open for a moment, until the control plane heard of the one that was there before it.
+  const gaveWay = endReason === "terminated" && refusedCode === "console.in-use";
+  if (refusal !== null && (isRefused || gaveWay)) {
     return { opened: false, sentence: `The console could not be opened: ${refusal}` };
   }
   const sentence = endReason === null ? undefined : END_SENTENCES[endReason];

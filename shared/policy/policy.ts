@@ -44,9 +44,15 @@ export const DEFAULT_POLICY: Policy = policySchema.parse({});
 
 const { shape } = policySchema;
 
-/** Some of a policy's rules; those that are absent are another policy's to say. */
+/**
+ * Some of a policy's rules; those that are absent are another policy's to say. Without the main
+ * channel no session begins, so that a list without it is a mistake.
+ */
 export const partialPolicySchema = z.strictObject({
-  channels: shape.channels.unwrap().optional(),
+  channels: shape.channels
+    .unwrap()
+    .refine((channels) => channels?.includes("main") !== false, 'must have "main"')
+    .optional(),
   firewall: shape.firewall.unwrap().optional(),
   secondViewer: shape.secondViewer.unwrap().optional(),
   reconnectWindowS: shape.reconnectWindowS.unwrap().optional(),

@@ -3,7 +3,7 @@
  * become changes: the position is read, the caller decides on what was read, and changes, audit
  * rows and the new position are stored together or not at all.
  */
-import { and, desc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, ne, or, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { insertAuditRecords } from "./audit-batch.ts";
 import type { Database, Transaction } from "./database.ts";
@@ -22,6 +22,7 @@ export type SessionFacts = Pick<
   | "clientAddress"
   | "secondViewer"
   | "yieldsTo"
+  | "refusedCode"
 >;
 
 export interface StreamBatch {
@@ -31,8 +32,8 @@ export interface StreamBatch {
   readonly sessionIds: readonly string[];
   /** Whether the relay's active sessions are wanted too. */
   readonly withActive: boolean;
-  /** Sessions that open: whoever has their consoles is wanted too. */
-  readonly openingIds: readonly string[];
+  /** Sessions that may become active: whoever has their consoles then is wanted too. */
+  readonly aliveIds: readonly string[];
 }
 
 /** What was read, for the decision. */
@@ -66,7 +67,7 @@ export async function applyToStream(
     const storedSeq = position?.storedSeq ?? 0;
     const [about, viewers] = await Promise.all([
       loadSessions(transaction, batch),
-      loadViewers(transaction, batch.openingIds),
+      loadViewers(transaction, batch.aliveIds),
     ]);
     const changes = decide({ storedSeq, sessions: [...viewers, ...about] });
     if (changes.storedSeq === storedSeq) {
@@ -103,18 +104,18 @@ async function loadSessions(transaction: Transaction, batch: StreamBatch): Promi
   return await selectFacts(transaction, batch.withActive ? or(named, active) : named);
 }
 
-/** The active sessions of the consoles that these sessions are for. */
+/** The active sessions of the consoles of those among these sessions that are not active yet. */
 async function loadViewers(
   transaction: Transaction,
-  openingIds: readonly string[],
+  aliveIds: readonly string[],
 ): Promise<SessionFacts[]> {
-  if (openingIds.length === 0) {
+  if (aliveIds.length === 0) {
     return [];
   }
   const opening = transaction
     .select({ consoleId: sessions.consoleId })
     .from(sessions)
-    .where(idIn(openingIds));
+    .where(and(idIn(aliveIds), ne(sessions.state, "active")));
   const viewers = and(inArray(sessions.consoleId, opening), eq(sessions.state, "active"));
   return await selectFacts(transaction, viewers);
 }
@@ -134,6 +135,7 @@ async function selectFacts(
       clientAddress: sessions.clientAddress,
       secondViewer: sessions.secondViewer,
       yieldsTo: sessions.yieldsTo,
+      refusedCode: sessions.refusedCode,
     })
     .from(sessions)
     .where(condition);

@@ -113,7 +113,7 @@ export const sessions = sqliteTable("sessions", {
   secondViewer: text("second_viewer", { enum: SECOND_VIEWER_RULES }).notNull().default("refuse"),
   /** The session that has its console instead: its relay is told to end this one. */
   yieldsTo: text("yields_to"),
-  /** Why its relay refused its main channel last. */
+  /** Why its relay refused its main channel last, or why it had to end as soon as it was open. */
   refusedCode: text("refused_code"),
 });
 

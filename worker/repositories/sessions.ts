@@ -20,7 +20,7 @@ export interface SessionSummary {
   readonly endedAtMs: number | null;
   readonly endReason: string | null;
   readonly endDetail: string | null;
-  /** Why its relay refused its main channel last. */
+  /** Why its relay refused its main channel last, or why it had to end as soon as it was open. */
   readonly refusedCode: string | null;
   readonly clientAddress: string | null;
   readonly clientBytes: number;

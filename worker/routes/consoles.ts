@@ -26,6 +26,7 @@ import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
+import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
 import { formatTime, timeSchema } from "./times.ts";
 
@@ -210,7 +211,7 @@ const issueTicketRoute = createRoute({
     "has the address can open the console until it expires. A console that somebody has open is " +
     "refused, unless its policy says that a second viewer takes it over.",
   security: LOGIN_SECURITY,
-  middleware: [requireUser] as const,
+  middleware: [requireUser, dropEmptyBody] as const,
   request: {
     params: idParams,
     body: { required: false, content: { "application/json": { schema: ticketRequestSchema } } },
@@ -227,6 +228,7 @@ const issueTicketRoute = createRoute({
       "request.cross-origin",
       "request.invalid",
       "request.not-json",
+      "request.too-large",
       "resource.not-found",
       "console.in-use",
       "console.no-relay",

@@ -46,6 +46,19 @@ export const requireJson = createMiddleware<RouteEnv>(async function requireJson
   await next();
 });
 
+/** Route middleware where a body may be absent: one of no bytes is none, whatever type it claims. */
+export const dropEmptyBody = createMiddleware<RouteEnv>(
+  async function dropEmptyBody(context, next) {
+    if (await isEmpty(context)) {
+      const { url, method, headers } = context.req.raw;
+      const untyped = new Headers(headers);
+      untyped.delete("Content-Type");
+      context.req.raw = new Request(url, { method, headers: untyped });
+    }
+    await next();
+  },
+);
+
 export const limitBody = bodyLimit({
   // The largest honest body is a console with a CA bundle of 64 KiB.
   maxSize: 128 * 1024,

@@ -24,9 +24,14 @@ const sessionSchema = z
     endedAt: timeSchema.nullable(),
     endReason: z.string().nullable(),
     endDetail: z.string().nullable().openapi({ description: "Admins only; null for others." }),
-    refusedCode: z.string().nullable().openapi({
-      description: "Why its relay refused its main channel last: a code; null when it did not.",
-    }),
+    refusedCode: z
+      .string()
+      .nullable()
+      .openapi({
+        description:
+          "Why its relay refused its main channel last, or why it had to end as soon as it was " +
+          "open: a code; null when neither was so.",
+      }),
     clientBytes: z.int().openapi({ description: "Bytes from the client." }),
     serverBytes: z.int().openapi({ description: "Bytes from the console." }),
   })

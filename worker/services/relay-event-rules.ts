@@ -61,9 +61,14 @@ export function sessionsNamedBy(events: readonly NumberedEvent[]): string[] {
   return [...new Set(ids)];
 }
 
-/** Every session that the events open. */
-export function sessionsOpenedBy(events: readonly NumberedEvent[]): string[] {
-  return events.flatMap(({ event }) => (event.type === "session.opened" ? [event.sessionId] : []));
+/** Every session that the events show alive: it may have its console from now on. */
+export function sessionsAliveBy(events: readonly NumberedEvent[]): string[] {
+  return events.flatMap(({ event }) => {
+    if (event.type === "relay.snapshot") {
+      return event.sessionIds;
+    }
+    return event.type === "session.opened" ? [event.sessionId] : [];
+  });
 }
 
 /** The changes so far. Sessions are as the events before have left them. */
@@ -152,13 +157,18 @@ function open(
   ledger.consumed.set(session.id, atMs);
   if (session.state === "pending" || isPresumed(session)) {
     const openedAtMs = session.openedAtMs ?? atMs;
-    change(ledger, session, { ...REVIVED, openedAtMs, clientAddress });
+    // What a refusal said before has passed.
+    change(ledger, session, { ...REVIVED, openedAtMs, clientAddress, refusedCode: null });
   }
   audit(ledger, { type: "session.opened", data: {} }, { atMs, session, clientAddress });
   settleViewers(ledger, session.id, atMs);
 }
 
-/** One of the sessions that have the console now gives way, if another relay's is among them. */
+/**
+ * One of the sessions that have the console now gives way, if another relay's is among them. Under
+ * take-over that is the one that opened first, even if its relay could say so only now: whoever
+ * opened after it has the hypervisor already.
+ */
 function settleViewers(ledger: Ledger, openedId: string, atMs: number): void {
   const opened = ledger.sessions.get(openedId);
   if (opened?.state !== "active" || opened.yieldsTo !== null) {
@@ -176,6 +186,11 @@ function settleViewers(ledger: Ledger, openedId: string, atMs: number): void {
     giveWay(ledger, opened, { yieldsTo: first.id, cause: "terminated", atMs });
     return;
   }
+  const newer = others.find((other) => (other.openedAtMs ?? 0) > (opened.openedAtMs ?? 0));
+  if (newer !== undefined) {
+    giveWay(ledger, opened, { yieldsTo: newer.id, cause: "taken-over", atMs });
+    return;
+  }
   for (const other of others) {
     giveWay(ledger, other, { yieldsTo: opened.id, cause: "taken-over", atMs });
   }
@@ -187,7 +202,8 @@ function giveWay(
   giving: Pick<Yielding, "yieldsTo" | "cause"> & { readonly atMs: number },
 ): void {
   const { yieldsTo, cause, atMs } = giving;
-  change(ledger, session, { yieldsTo });
+  const refusedCode = cause === "terminated" ? REFUSED_VIEWER : null;
+  change(ledger, session, { yieldsTo, refusedCode });
   const event = { type: "session.superseded", data: { by: yieldsTo, cause } } as const;
   audit(ledger, event, { atMs, session });
   tellYielding(ledger, session, giving);
@@ -237,11 +253,14 @@ function applySnapshot(ledger: Ledger, sessionIds: readonly string[], atMs: numb
       continue;
     }
     if (living.has(session.id) && session.yieldsTo !== null) {
-      tellYielding(ledger, session, { yieldsTo: session.yieldsTo, cause: "taken-over" });
+      const cause = session.refusedCode === REFUSED_VIEWER ? "terminated" : "taken-over";
+      tellYielding(ledger, session, { yieldsTo: session.yieldsTo, cause });
     }
     if (living.has(session.id) && isPresumed(session)) {
       change(ledger, session, REVIVED);
       audit(ledger, { type: "session.resumed", data: {} }, { atMs, session });
+      // Somebody else may have got the console while the relay was away.
+      settleViewers(ledger, session.id, atMs);
     } else if (!living.has(session.id) && session.state === "active") {
       change(ledger, session, {
         state: "ended",
@@ -315,4 +334,6 @@ function isPresumed(session: Pick<SessionFacts, "state" | "endReason">): boolean
 
 /** Ends that the control plane presumed. */
 const PRESUMED_REASONS = ["relay-lost", "relay-restarted", "never-opened"];
+/** What a session is told that must give way to one that was there before it. */
+const REFUSED_VIEWER = "console.in-use";
 const REVIVED = { state: "active", endedAtMs: null, endReason: null, endDetail: null } as const;

@@ -3,7 +3,7 @@ import { newId } from "#shared/base/ids.ts";
 import type { NumberedEvent } from "#shared/control/contract.ts";
 import { applyToStream } from "../repositories/relay-streams.ts";
 import type { ServiceContext } from "./context.ts";
-import { decideRelayEvents, sessionsNamedBy, sessionsOpenedBy } from "./relay-event-rules.ts";
+import { decideRelayEvents, sessionsAliveBy, sessionsNamedBy } from "./relay-event-rules.ts";
 import { endYielding, type Yielding } from "./second-viewers.ts";
 
 /** The last event of the stream that is stored afterwards; those up to it are safe to forget. */
@@ -18,7 +18,7 @@ export async function storeRelayEvents(
     stream,
     sessionIds: sessionsNamedBy(events),
     withActive: events.some(({ event }) => event.type === "relay.snapshot"),
-    openingIds: sessionsOpenedBy(events),
+    aliveIds: sessionsAliveBy(events),
   };
   let yielding: readonly Yielding[] = [];
   const storedSeq = await applyToStream(context.database, batch, (facts) => {

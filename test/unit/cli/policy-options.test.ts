@@ -35,6 +35,7 @@ describe("a policy by flags", () => {
     [{ "max-duration": "-1" }, "--max-duration"],
     [{ channels: "main,telepathy" }, "--channels"],
     [{ channels: "" }, "--channels"],
+    [{ channels: "display,inputs" }, "--channels"],
     [{ firewall: "off" }, "--firewall"],
     [{ "second-viewer": "share" }, "--second-viewer"],
   ])("says which flag is wrong: %j", async (options, flag) => {

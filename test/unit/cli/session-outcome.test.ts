@@ -48,6 +48,12 @@ describe("what is told of a session after the viewer has ended", () => {
     expect(session({ endReason: "failed", endDetail: null })?.sentence).toContain("an admin");
   });
 
+  it("is that somebody was there before it, when it had to give way to him at once", () => {
+    const gaveWay = session({ endReason: "terminated", refusedCode: "console.in-use" });
+    expect(gaveWay).toMatchObject({ opened: false });
+    expect(gaveWay?.sentence).toContain(ERRORS["console.in-use"].hint);
+  });
+
   it("is nothing of an old refusal once the session is open", () => {
     expect(session({ state: "active", refusedCode: "console.in-use" })).toBeNull();
   });

@@ -36,6 +36,7 @@ describe("a console's own policy", () => {
     [{ idleS: 0 }],
     [{ channels: [] }],
     [{ channels: ["telepathy"] }],
+    [{ channels: ["display", "inputs"] }],
     [{ reconnectWindowS: null }],
   ])("is refused: %j", (policy) => {
     expect(partialPolicySchema.safeParse(policy).success).toBe(false);

@@ -15,6 +15,7 @@ const session = (facts: Partial<SessionFacts> = {}): SessionFacts => ({
   clientAddress: null,
   secondViewer: "refuse",
   yieldsTo: null,
+  refusedCode: null,
   ...facts,
 });
 
@@ -60,6 +61,7 @@ describe("decideRelayEvents", () => {
       endedAtMs: null,
       endReason: null,
       endDetail: null,
+      refusedCode: null,
     });
     expect(changes.consumed).toEqual(new Map([["ses_1", 1_000]]));
     expect(changes.audits).toEqual([
@@ -283,7 +285,7 @@ describe("two sessions of one console on different relays", () => {
 
   it("end the first one when the new one may take over: marked, audited and told once", () => {
     const changes = decide([opened, opened], [takingOver, other()]);
-    expect(changes.patches.get("ses_2")).toEqual({ yieldsTo: "ses_1" });
+    expect(changes.patches.get("ses_2")).toEqual({ yieldsTo: "ses_1", refusedCode: null });
     expect(changes.yielding).toEqual([
       { sessionId: "ses_2", relayId: "rly_2", yieldsTo: "ses_1", cause: "taken-over" },
     ]);
@@ -299,7 +301,11 @@ describe("two sessions of one console on different relays", () => {
 
   it("end the new one when the first one keeps others away", () => {
     const changes = decide([opened], [session(), other()]);
-    expect(changes.patches.get("ses_1")).toMatchObject({ state: "active", yieldsTo: "ses_2" });
+    expect(changes.patches.get("ses_1")).toMatchObject({
+      state: "active",
+      yieldsTo: "ses_2",
+      refusedCode: "console.in-use",
+    });
     expect(changes.patches.has("ses_2")).toBe(false);
     expect(changes.yielding).toEqual([
       { sessionId: "ses_1", relayId: "rly_1", yieldsTo: "ses_2", cause: "terminated" },
@@ -319,11 +325,53 @@ describe("two sessions of one console on different relays", () => {
     }
   });
 
-  it("are told of again when a snapshot shows that the one still lives", () => {
-    const yields = session({ state: "active", yieldsTo: "ses_2" });
-    const changes = decide([snapshot("ses_1")], [yields]);
-    expect(changes.yielding).toHaveLength(1);
-    expect(changes.audits).toEqual([]);
+  it("end the one that opened first, also when its relay tells of it only afterwards", () => {
+    const newer = other({ openedAtMs: 1_001 });
+    const changes = decide([opened, ended], [takingOver, newer]);
+    expect(changes.patches.has("ses_2")).toBe(false);
+    expect(changes.yielding).toEqual([
+      { sessionId: "ses_1", relayId: "rly_1", yieldsTo: "ses_2", cause: "taken-over" },
+    ]);
+    const older = decide([opened], [takingOver, other({ openedAtMs: 1_000 })]);
+    expect(older.yielding).toMatchObject([{ sessionId: "ses_2", yieldsTo: "ses_1" }]);
+  });
+
+  it.each([
+    ["console.in-use", "terminated"],
+    [null, "taken-over"],
+  ])(
+    "are told of again when a snapshot shows that the one still lives: %s",
+    (refusedCode, cause) => {
+      const yields = session({ state: "active", yieldsTo: "ses_2", refusedCode });
+      const changes = decide([snapshot("ses_1")], [yields]);
+      expect(changes.yielding).toEqual([
+        { sessionId: "ses_1", relayId: "rly_1", yieldsTo: "ses_2", cause },
+      ]);
+      expect(changes.audits).toEqual([]);
+    },
+  );
+
+  it.each([
+    ["refuse", "terminated"],
+    ["take-over", "taken-over"],
+  ] as const)(
+    "end the one that was thought lost and is back, when it is not alone any more: %s",
+    (secondViewer, cause) => {
+      const lost = { state: "ended", endReason: "relay-lost", openedAtMs: 1_000 } as const;
+      const back = session({ ...lost, secondViewer });
+      const changes = decide([snapshot("ses_1")], [back, other({ openedAtMs: 2_000 })]);
+      expect(changes.patches.get("ses_1")).toMatchObject({ state: "active", yieldsTo: "ses_2" });
+      expect(changes.patches.has("ses_2")).toBe(false);
+      expect(changes.yielding).toEqual([
+        { sessionId: "ses_1", relayId: "rly_1", yieldsTo: "ses_2", cause },
+      ]);
+      expect(types(changes)).toEqual(["session.resumed", "session.superseded"]);
+    },
+  );
+
+  it("forget what a refusal said once the session opens after all", () => {
+    const retried = session({ refusedCode: "console.in-use" });
+    expect(decide([opened], [retried]).patches.get("ses_1")).toMatchObject({ refusedCode: null });
   });
 
   it("change nothing when a session is reported open that ended long ago", () => {

@@ -9,7 +9,12 @@ import { findRelay } from "../../../worker/repositories/relays.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole } from "../../../worker/services/consoles.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
-import { markRelayServing, welcomeRelay } from "../../../worker/services/relay-presence.ts";
+import {
+  endSessionsOfLostRelay,
+  markRelayOffline,
+  markRelayServing,
+  welcomeRelay,
+} from "../../../worker/services/relay-presence.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { type ControlServices } from "../../harness/control-services.ts";
 import {
@@ -96,6 +101,28 @@ describe("a console that somebody has open", () => {
       },
     ]);
     expect(await auditTypes(services, first)).toContain("session.superseded");
+  });
+
+  it("stays with whoever got it while the first one's relay was thought lost", async () => {
+    await using held = await holdConsole(["one", "two"]);
+    const { services, admin, consoleId } = held;
+    const { sessionId: first } = await openSession(held);
+    const firstRelay = services.pushes[0]?.relayId ?? "";
+    const secondRelay = held.relayIds.find((id) => id !== firstRelay) ?? "";
+    await markRelayOffline(services.context, firstRelay, "lost");
+    await endSessionsOfLostRelay(services.context, firstRelay);
+    const { sessionId: second } = await issue(services, admin, consoleId);
+    await report(services, secondRelay, opened(second));
+    const alive: RelayEvent = { type: "relay.snapshot", sessionIds: [first] };
+    await report(services, firstRelay, alive, 2);
+    const reason = `another session has its console: ${second}`;
+    expect(services.pushes.at(-1)).toEqual({
+      relayId: firstRelay,
+      command: { kind: "terminate", sessionId: first, reason, cause: "terminated" },
+    });
+    const trail = await auditTypes(services, first);
+    expect(trail).toEqual(expect.arrayContaining(["session.resumed", "session.superseded"]));
+    expect(await auditTypes(services, second)).not.toContain("session.superseded");
   });
 });
 

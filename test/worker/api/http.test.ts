@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../../worker/app.ts";
-import { call, env, expectProblem, fetchWorker, ORIGIN, read } from "./api-client.ts";
+import { call, env, expectProblem, fetchWorker, makeUser, ORIGIN, read } from "./api-client.ts";
 
 const context = (): ExecutionContext => {
   const waitUntil = (): void => undefined;
@@ -76,6 +76,18 @@ describe("bodies", () => {
     for (const options of [{ method: "POST" }, { method: "POST", body: "" }]) {
       await expectProblem(await call("/sessions/ses_x/terminate", options), 401, "auth.required");
     }
+  });
+
+  it("may be absent where one may be, and one of no bytes is absent, whatever it says", async () => {
+    const { token } = await makeUser("user");
+    const path = "/consoles/con_none/tickets";
+    const headers = { "Content-Type": "application/json" };
+    for (const options of [{ method: "POST" }, { body: "" }, { body: "", headers }]) {
+      const response = await call(path, { method: "POST", token, ...options });
+      await expectProblem(response, 404, "resource.not-found");
+    }
+    const response = await call(path, { method: "POST", token, body: "{", headers });
+    await expectProblem(response, 400, "request.not-json");
   });
 
   it("are refused when they are not JSON", async () => {
@@ -186,7 +198,18 @@ describe("the pages", () => {
       ]),
     );
     const statuses = Object.keys(paths["/api/v1/consoles/{id}/tickets"]?.["post"]?.responses ?? {});
-    expect(statuses).toEqual(["201", "400", "401", "403", "404", "409", "422", "500", "503"]);
+    expect(statuses).toEqual([
+      "201",
+      "400",
+      "401",
+      "403",
+      "404",
+      "409",
+      "413",
+      "422",
+      "500",
+      "503",
+    ]);
     const failures = JSON.stringify(paths["/api/v1/consoles/{id}/tickets"]?.["post"]?.responses);
     for (const code of ["console.no-relay", "target.unreadable", "database.unavailable"]) {
       expect(failures).toContain(`\`${code}\``);

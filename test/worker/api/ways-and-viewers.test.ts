@@ -87,6 +87,8 @@ describe("a ticket by HTTP CONNECT", () => {
   });
 
   it("is refused without such a relay, and for a way that there is not", async () => {
+    const relay = await FakeRelay.join(admin);
+    joined.push(relay);
     const consoleId = await makeConsole();
     const none = await expectProblem(await ask(consoleId), 503, "console.no-relay");
     expect(none["detail"]).toContain("HTTP CONNECT");
