@@ -50,7 +50,7 @@ export class Arrival {
     this.#outcomes = outcomes;
     // Why: whoever listens to the socket comes and goes; an error must never find nobody.
     raw.on("error", ignoreError);
-    raw.once("close", () => {
+    raw.on("close", () => {
       this.lose(`left while ${WAITING[this.#phase]}`);
       this.#clearTimer();
     });

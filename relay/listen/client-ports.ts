@@ -131,7 +131,7 @@ export class ClientPorts {
   #track(socket: Socket, origin: Origin): Arrival {
     const arrival = new Arrival(socket, origin, this.#options);
     this.#arrivals.add(arrival);
-    socket.once("close", () => {
+    socket.on("close", () => {
       this.#arrivals.delete(arrival);
       if (this.#arrivals.size === 0) {
         for (const resolve of this.#idle.splice(0)) {

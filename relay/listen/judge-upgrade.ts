@@ -42,7 +42,8 @@ export function judgeUpgrade(
     return fail({ answer: FOREIGN_ORIGIN, failure: { code: "link.origin-refused", detail } });
   }
   const [token = "", ...others] = target.searchParams.getAll("token");
-  return token === "" || others.length > 0 ? refuse(NO_TOKEN, "not one token") : ok(token);
+  const isOne = token !== "" && token.length <= TOKEN_LENGTH_MAX && others.length === 0;
+  return isOne ? ok(token) : refuse(NO_TOKEN, "not one token");
 }
 
 function refuse(answer: HttpAnswer, detail: string): Result<string, UpgradeRefusal> {
@@ -51,6 +52,12 @@ function refuse(answer: HttpAnswer, detail: string): Result<string, UpgradeRefus
 
 /** The WebSocket subprotocol that SPICE servers insist on (websockify's name for bytes). */
 export const SUBPROTOCOL = "binary";
+
+/**
+ * A ticket has 53 characters. What is longer is not passed on: the control process takes texts of
+ * a bounded length, and a worker that sends a longer one for a fault to be ended.
+ */
+const TOKEN_LENGTH_MAX = 512;
 
 /** Only makes a path a URL. */
 const BASE = "https://relay.invalid";

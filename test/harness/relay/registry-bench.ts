@@ -66,6 +66,8 @@ export class RegistryBench {
   readonly events = new RecordedEvents();
   readonly summaries = new RecordedSummaries();
   readonly lookups: string[] = [];
+  /** How far the time of day was set away from the clock. */
+  setForwardMs = 0;
   answer: (hash: string) => Promise<Result<string, TicketRefusalReason>> = async () =>
     fail("unknown");
   readonly control: FakeControl;
@@ -84,7 +86,8 @@ export class RegistryBench {
       events: this.events,
       observer: this.summaries,
       limits: withLimits(limits),
-      nowMs: this.clock.nowMs,
+      nowMs: () => this.clock.nowMs() + this.setForwardMs,
+      steadyMs: this.clock.nowMs,
       startTimer: this.clock.startTimer,
       randomBytes,
     });

@@ -4,12 +4,15 @@
  * not (`unref`), and it tells the relay's own from the test's and the test runner's.
  */
 import { createHook } from "node:async_hooks";
+import { Duplex } from "node:stream";
 import { eventually } from "../deadline.ts";
 
 interface Resource {
   readonly type: string;
   /** Only made a text when somebody asks. */
   readonly madeAt: Error;
+  /** Node's handle, or what stands for one. */
+  readonly handle: WeakRef<object>;
 }
 
 /** What lived at a moment. */
@@ -19,9 +22,9 @@ export type ResourceMark = ReadonlySet<number>;
 export class ResourceWatch implements Disposable {
   readonly #live = new Map<number, Resource>();
   readonly #hook = createHook({
-    init: (id, type) => {
+    init: (id, type, _triggerId, handle) => {
       if (TYPES.has(type)) {
-        this.#live.set(id, { type, madeAt: new Error(type) });
+        this.#live.set(id, { type, madeAt: new Error(type), handle: new WeakRef(handle) });
       }
     },
     destroy: (id) => {
@@ -47,6 +50,19 @@ export class ResourceWatch implements Disposable {
     await this.#gone(mark, ({ type }) => type === SOCKET);
   }
 
+  /**
+   * What the streams that the relay's code made since the mark hold in this process, in bytes, each
+   * by itself: TLS on accepted connections, and connections to hypervisors.
+   */
+  heldBytes(mark: ResourceMark): number[] {
+    return [...this.#live]
+      .filter(([id, { madeAt }]) => !mark.has(id) && isOfRelay(madeAt))
+      .flatMap(([, { handle }]) => {
+        const stream = ownerOf(handle.deref());
+        return stream === null ? [] : [stream.readableLength + stream.writableLength];
+      });
+  }
+
   [Symbol.dispose](): void {
     this.#hook.disable();
   }
@@ -58,7 +74,7 @@ export class ResourceWatch implements Disposable {
         "nothing is left",
         () => {
           left = [...this.#live]
-            .filter(([id, resource]) => !mark.has(id) && counts(resource))
+            .filter(([id, resource]) => !mark.has(id) && resource.type !== TLS && counts(resource))
             .map(([, { type, madeAt }]) => `${type} ${relayFrames(madeAt)}`);
           return left.length === 0 ? true : null;
         },
@@ -74,6 +90,15 @@ function isOfRelay({ stack = "" }: Error): boolean {
   return stack.split("\n").some(isRelayFrame);
 }
 
+/** A handle's stream stands in a property that Node keeps for itself. */
+function ownerOf(handle: object | undefined): Duplex | null {
+  const symbols = handle === undefined ? [] : Object.getOwnPropertySymbols(handle);
+  const owner = symbols
+    .filter(({ description }) => description === "owner_symbol")
+    .map((symbol) => Reflect.get(handle ?? {}, symbol) as unknown)[0];
+  return owner instanceof Duplex ? owner : null;
+}
+
 function relayFrames({ stack = "" }: Error): string {
   return stack.split("\n").filter(isRelayFrame).join("\n");
 }
@@ -83,6 +108,8 @@ function isRelayFrame(frame: string): boolean {
 }
 
 const SOCKET = "TCPWRAP";
-const TYPES: ReadonlySet<string> = new Set([SOCKET, "Timeout", "Immediate"]);
+/** Goes with its socket, but only when the garbage is collected. */
+const TLS = "TLSWRAP";
+const TYPES: ReadonlySet<string> = new Set([SOCKET, TLS, "Timeout", "Immediate"]);
 /** Closing takes a few turns of the event loop. */
 const LEFT_TIMEOUT_MS = 4_000;

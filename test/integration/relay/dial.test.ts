@@ -4,7 +4,8 @@ import type { Duplex } from "node:stream";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import { type DialOptions, type DialRoute, dialTarget } from "../../../relay/handshake/dial.ts";
+import { type DialOptions, dialTarget } from "../../../relay/handshake/dial.ts";
+import type { DialRoute } from "../../../relay/sessions/ports.ts";
 import { eventually } from "../../harness/deadline.ts";
 import { startFakeProxy } from "../../harness/relay/fake-http-proxy.ts";
 import {

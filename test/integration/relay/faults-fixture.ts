@@ -50,6 +50,7 @@ export interface Counted {
 interface Before {
   readonly resources: ResourceMark;
   readonly links: ReadonlyMap<string, number>;
+  readonly acceptedCount: number;
 }
 
 /** One relay, and a session that nothing may disturb. */
@@ -91,7 +92,20 @@ export class FaultStage implements AsyncDisposable {
   }
 
   async before(): Promise<Before> {
-    return { resources: this.watch.mark(), links: await this.#links() };
+    return {
+      resources: this.watch.mark(),
+      links: await this.#links(),
+      acceptedCount: await this.#acceptedCount(),
+    };
+  }
+
+  /** Waits until the way in of so many connections since then was understood. */
+  async haveCome(before: Before, count: number): Promise<void> {
+    await eventually(
+      "the connections have come",
+      async () => ((await this.#acceptedCount()) - before.acceptedCount >= count ? true : null),
+      { intervalMs: 2 },
+    );
   }
 
   /**
@@ -102,7 +116,7 @@ export class FaultStage implements AsyncDisposable {
     await this.#onlyLivingIsLeft();
     await this.watch.relayIsAsAt(before.resources);
     await this.#isCounted(before, counted);
-    await this.#closePeers();
+    await this.clear();
     await this.watch.socketsAreAsAt(before.resources);
     await expectAlive(this.living);
     expect(this.relay.logLines.join("")).not.toContain("relay.fault");
@@ -120,7 +134,7 @@ export class FaultStage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.watch[Symbol.dispose]();
-    await this.#closePeers();
+    await this.clear();
     await this.relay[Symbol.asyncDispose]();
     await this.#server[Symbol.asyncDispose]();
   }
@@ -154,13 +168,19 @@ export class FaultStage implements AsyncDisposable {
     expect(counts).toEqual(expected);
   }
 
-  async #closePeers(): Promise<void> {
+  /** Closes the test's ends; to be called after each row, so that one's failure is not the next's. */
+  async clear(): Promise<void> {
     for (const peer of this.#peers.splice(0)) {
       peer.destroy();
     }
     for (const server of this.#servers.splice(0)) {
       await server[Symbol.asyncDispose]();
     }
+  }
+
+  async #acceptedCount(): Promise<number> {
+    const counts = await labelledCounts(this.relay, "connections_accepted_total", ["way"]);
+    return [...counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
   async #links(): Promise<Map<string, number>> {
@@ -193,6 +213,37 @@ export async function expectAlive({ main }: Pick<Session, "main">): Promise<void
   main.served.peer.send(ping);
   expect(await main.client.read(ping.length)).toEqual(ping);
 }
+
+/** Writes the message again and again until nothing is taken any more; gives what was taken, in bytes. */
+export async function pourUntilStill(stream: Duplex, message: Uint8Array): Promise<number> {
+  let taken = 0;
+  const pour = (): void => {
+    while (taken < 2 * UNDER_WAY_BYTES_MAX && !stream.destroyed) {
+      taken += message.length;
+      if (!stream.write(message)) {
+        stream.once("drain", pour);
+        return;
+      }
+    }
+  };
+  pour();
+  let last = -1;
+  let stillFor = 0;
+  return eventually(
+    "the flow's standstill",
+    () => {
+      stillFor = taken === last ? stillFor + 1 : 0;
+      last = taken;
+      return stillFor >= STILL_LOOKS ? taken : null;
+    },
+    { intervalMs: 10 },
+  );
+}
+
+/** Linux grows a loopback socket's buffers to 6 MiB each; there are four, and the relay's own. */
+export const UNDER_WAY_BYTES_MAX = 48 * 1024 * 1024;
+/** Looks that must find no change. */
+const STILL_LOOKS = 20;
 
 let identity: Promise<TestIdentity> | null = null;
 

@@ -10,11 +10,17 @@
  * before it is linked fits into the kernel's buffers.
  */
 import { Socket } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { TicketRefusalReason } from "#shared/audit/events.ts";
 import type { WayIn } from "../../../relay/listen/client-connection.ts";
-import { openWay, WAYS, connectWay, secureWay, WEB_ORIGIN } from "../../harness/relay/client-ways.ts";
+import {
+  openWay,
+  WAYS,
+  connectWay,
+  secureWay,
+  WEB_ORIGIN,
+} from "../../harness/relay/client-ways.ts";
 import type { Issued } from "../../harness/relay/fake-control.ts";
 import type { FakeSpiceClient } from "../../harness/relay/fake-spice-client.ts";
 import type { FakeServerOptions, FakeSpiceServer } from "../../harness/relay/fake-spice-server.ts";
@@ -127,6 +133,10 @@ describe("while a hypervisor is awaited, a client", () => {
     stage = await FaultStage.start();
   });
 
+  afterEach(async () => {
+    await stage.clear();
+  });
+
   afterAll(async () => {
     await stage[Symbol.asyncDispose]();
   });
@@ -158,8 +168,17 @@ describe.each([
   let stage: FaultStage;
 
   beforeAll(async () => {
-    const limits = { serverConnectDeadlineMs: deadlineMs, serverLinkDeadlineMs: deadlineMs };
+    const limits = {
+      serverConnectDeadlineMs: deadlineMs,
+      serverLinkDeadlineMs: deadlineMs,
+      // Clients that fetch their refusal and close need no linger.
+      refusalLingerMs: NEVER_MS,
+    };
     stage = await FaultStage.start({ limits });
+  });
+
+  afterEach(async () => {
+    await stage.clear();
   });
 
   afterAll(async () => {
@@ -250,6 +269,10 @@ describe("while its grant is looked up, a client", () => {
 
   beforeAll(async () => {
     stage = await FaultStage.start({ lookup: lookups.lookup });
+  });
+
+  afterEach(async () => {
+    await stage.clear();
   });
 
   afterAll(async () => {

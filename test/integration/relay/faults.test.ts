@@ -8,16 +8,12 @@
  * hundred bytes, which the kernel takes also for a client that never reads ("stalls").
  */
 import type { Duplex } from "node:stream";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { encodeAuthMechanism } from "#shared/spice/link.ts";
 import type { WayIn } from "../../../relay/listen/client-connection.ts";
 import { connectWay, openTunnel, openWay, secureWay } from "../../harness/relay/client-ways.ts";
 import type { Issued } from "../../harness/relay/fake-control.ts";
-import {
-  encrypt,
-  type FakeSpiceClient,
-  linkBytes,
-} from "../../harness/relay/fake-spice-client.ts";
+import { encrypt, type FakeSpiceClient, linkBytes } from "../../harness/relay/fake-spice-client.ts";
 import { type Counted, FaultStage, NEVER_MS, SHORT_MS } from "./faults-fixture.ts";
 import type { Socket } from "node:net";
 
@@ -181,6 +177,11 @@ const PHASES: readonly Phase[] = [
   },
 ];
 
+/** Those that are handed on before the fault. */
+function waysAtLink<Cell extends { readonly stand: Stand }>(cells: readonly Cell[]): Cell[] {
+  return cells.filter(({ stand }) => stand.isKnown);
+}
+
 interface Fault {
   readonly fault: string;
   readonly isLate: boolean;
@@ -226,6 +227,10 @@ describe.each([
     stage = await FaultStage.start({ limits });
   });
 
+  afterEach(async () => {
+    await stage.clear();
+  });
+
   afterAll(async () => {
     await stage[Symbol.asyncDispose]();
   });
@@ -234,16 +239,22 @@ describe.each([
     const server = await stage.serve();
     const tickets = await Promise.all(cells.map(async () => stage.relay.grant(server)));
     const before = await stage.before();
-    const counted = await Promise.all(
-      cells.map(async ({ way, stand }, index): Promise<Counted> => {
-        const standing = await stand.reach(stage, way, tickets[index] as Issued);
-        // What it said last has left, and the relay has had its turn.
-        await new Promise(setImmediate);
-        commit(standing, stand);
-        const code = isLate ? stand.late : stand.lost;
-        return { code, way: stand.isKnown ? way : "none" };
-      }),
+    const standings = await Promise.all(
+      cells.map(async ({ way, stand }, index) => ({
+        stand,
+        standing: await stand.reach(stage, way, tickets[index] as Issued),
+      })),
     );
+    await stage.haveCome(before, waysAtLink(cells).length);
+    // What was said last has left, and the relay has had its turn.
+    await new Promise(setImmediate);
+    for (const { standing, stand } of standings) {
+      commit(standing, stand);
+    }
+    const counted = cells.map(({ way, stand }): Counted => {
+      const code = isLate ? stand.late : stand.lost;
+      return { code, way: stand.isKnown ? way : "none" };
+    });
     await stage.isAsBefore(before, counted);
     expect(server.ticketCount).toBe(0);
     expect(stage.relay.events.of("session.opened")).toHaveLength(1);

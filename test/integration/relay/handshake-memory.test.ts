@@ -1,9 +1,10 @@
 /** What a living channel still holds of its handshake: nothing. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { ok } from "#shared/base/result.ts";
 import { eventually } from "../../harness/deadline.ts";
+import { openWay, startRelayOfAllWays } from "../../harness/relay/client-ways.ts";
 import { startFakeProxy } from "../../harness/relay/fake-http-proxy.ts";
 import {
   MAIN_INIT_MESSAGE_BYTES,
@@ -13,6 +14,7 @@ import {
 import { startLinkBench } from "../../harness/relay/link-bench.ts";
 import { makeIdentity, type TestIdentity } from "../../harness/relay/test-identity.ts";
 import { dialTarget } from "../../../relay/handshake/dial.ts";
+import { Registry } from "../../../relay/sessions/registry.ts";
 
 let identity: TestIdentity;
 let collect: () => void;
@@ -58,6 +60,28 @@ describe("a linked channel", () => {
     expect(bench.running).toBe(1);
     client.destroy();
     await bench.becomesEmpty(server);
+  });
+});
+
+describe("a web console's channel", () => {
+  it("does not hold the token that it came with, nor the ticket that it presented", async () => {
+    await using server = await startFakeServer();
+    await using relay = await startRelayOfAllWays();
+    const spy = vi.spyOn(Registry.prototype, "foresee");
+    const admitSpy = vi.spyOn(Registry.prototype, "admit");
+    const issued = await relay.grant(server);
+    const { client } = await openWay(relay, "websocket", issued);
+    expect(await client.link(issued.ticket)).toBe("OK");
+    const clues = spy.mock.calls.map(([clue]) => new WeakRef(clue));
+    const presented = admitSpy.mock.calls.map(([each]) => new WeakRef(each));
+    spy.mockRestore();
+    admitSpy.mockRestore();
+    expect([clues.length, presented.length]).toEqual([2, 1]);
+    for (const held of [...clues, ...presented]) {
+      await expectForgotten("what held the ticket", held);
+    }
+    expect(relay.plane.counts()).toMatchObject({ sessions: 1, channels: 1 });
+    client.destroy();
   });
 });
 

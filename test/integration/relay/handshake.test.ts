@@ -17,7 +17,12 @@ import {
   type LinkBenchOptions,
   startLinkBench,
 } from "../../harness/relay/link-bench.ts";
-import type { ForeseenSession, Refusal, SessionClue } from "../../../relay/sessions/ports.ts";
+import type {
+  DialTarget,
+  ForeseenSession,
+  Refusal,
+  SessionClue,
+} from "../../../relay/sessions/ports.ts";
 
 const AUTH_SELECTION = 0x01;
 const AUTH_SPICE = 0x02;
@@ -27,9 +32,13 @@ const LABEL: SessionClue = { kind: "label", label: "0".repeat(32) };
 
 type Foreseen = Promise<Result<ForeseenSession | null, Refusal>>;
 
+interface Known extends ForeseenSession {
+  readonly target: DialTarget;
+}
+
 /** A bench whose every clue and ticket lead to that session. */
 async function startKnown(
-  session: () => ForeseenSession,
+  session: () => Known,
   options: LinkBenchOptions = {},
 ): Promise<LinkBench> {
   const bench = await startLinkBench({
@@ -131,7 +140,7 @@ describe("a session that is known before its ticket", () => {
     expect(bench.channels[0]?.ends).toMatchObject([{ by: "server", code: "server.link-refused" }]);
   });
 
-  it.each<[string, (server: { port: number }) => Partial<ForeseenSession>]>([
+  it.each<[string, (server: { port: number }) => Partial<Known>]>([
     ["another session", () => ({ sessionId: "other" })],
     ["another server", (server) => ({ target: targetOf(server, { host: "localhost" }) })],
     ["another subject", (server) => ({ target: targetOf(server, { hostSubject: "CN=other" }) })],

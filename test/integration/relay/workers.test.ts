@@ -1,6 +1,8 @@
 /** Worker processes, real ones: they carry, they crash, they are replaced; nobody else notices. */
+import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../../harness/deadline.ts";
+import { connectWay, secureWay, WEB_ORIGIN } from "../../harness/relay/client-ways.ts";
 import { encodeMessage, startFakeServer } from "../../harness/relay/fake-spice-server.ts";
 import { type RelayFixture, startRelay } from "../../harness/relay/relay-fixture.ts";
 
@@ -75,6 +77,29 @@ describe("worker processes", () => {
     expect(await client.link("not a ticket")).toBe("PERMISSION_DENIED");
     await client.untilClosed();
     expect(relay.events.of("ticket.refused")).toMatchObject([{ reason: "malformed" }]);
+  });
+
+  it("outlive a token that is longer than any ticket", async () => {
+    await using relay = await startRelay({ workers: 1, webOrigins: [WEB_ORIGIN] });
+    const [before] = relay.plane.workers();
+    const client = await secureWay(relay, await connectWay(relay, "websocket"));
+    const head = [
+      `GET /console?token=${"k".repeat(4_000)} HTTP/1.1`,
+      `Origin: ${WEB_ORIGIN}`,
+      "Connection: Upgrade",
+      "Upgrade: websocket",
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+      "Sec-WebSocket-Protocol: binary",
+    ];
+    client.write(`${head.join("\r\n")}\r\n\r\n`);
+    const [answer] = (await once(client, "data")) as [Buffer];
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 401 /);
+    client.destroy();
+    expect(relay.plane.workers()[0]?.pid).toBe(before?.pid);
+    const bad = await relay.connect();
+    expect(await bad.link("not a ticket")).toBe("PERMISSION_DENIED");
+    expect(relay.logLines.join("")).not.toContain("worker.lost");
   });
 
   it("end a terminated session in under a second", async () => {
