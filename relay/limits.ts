@@ -27,6 +27,8 @@ export interface DataPlaneLimits {
   readonly refusalLingerMs: number;
   /** How long the rest of a channel may take to flow off after one side ended. */
   readonly endLingerMs: number;
+  /** How long one side of a channel may take nothing although bytes wait for it. */
+  readonly stallMsMax: number;
   /** Silence on a TCP connection before the kernel asks whether the peer lives. */
   readonly keepAliveIdleMs: number;
   /** Request line and headers of an HTTP CONNECT or a WebSocket upgrade, in bytes. */
@@ -63,6 +65,8 @@ export interface DataPlaneLimits {
   readonly lookupsOpenMax: number;
   /** A look-up that has not settled by then counts as unverifiable. */
   readonly lookupDeadlineMs: number;
+  /** How often a minute a session's server is asked for clues that are no credentials. */
+  readonly foreseenPerMinuteMax: number;
   /** Refused tickets a minute from one source that are answered at once. */
   readonly refusalsFreeMax: number;
   /** How long the first answer after those is withheld; each further one twice as long. */
@@ -96,6 +100,8 @@ export const DATA_PLANE_LIMITS: DataPlaneLimits = {
   serverLinkDeadlineMs: 10_000,
   refusalLingerMs: 1_000,
   endLingerMs: 2_000,
+  // Longer than any network's outage that TCP survives; a viewer that was stopped that long is gone.
+  stallMsMax: 10 * 60_000,
   // Below the 60 s at which common firewalls forget an idle connection.
   keepAliveIdleMs: 30_000,
   // A browser may send its cookies for the site, which are commonly bounded by 8 KiB.
@@ -121,6 +127,9 @@ export const DATA_PLANE_LIMITS: DataPlaneLimits = {
   lookupsOpenMax: LOOKUPS_OPEN_MAX,
   // The port promises LOOKUP_DEADLINE_MS; the margin keeps its own answer first.
   lookupDeadlineMs: LOOKUP_DEADLINE_MS + 500,
+  // Reopening a console of ten channels every few seconds stays below it. Each time costs the
+  // hypervisor an RSA key, for which its guest waits some milliseconds.
+  foreseenPerMinuteMax: 240,
   // A person who presents an old console file a few times notices nothing.
   refusalsFreeMax: 5,
   refusalHoldFirstMs: 1_000,

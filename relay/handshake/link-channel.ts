@@ -8,6 +8,7 @@ import type { ChannelName } from "#shared/spice/channel-names.ts";
 import type { ClientConnection } from "../listen/client-connection.ts";
 import type { FirewallJudgement } from "../pump/firewall.ts";
 import { runChannel, type TrafficTotals } from "../pump/run-channel.ts";
+import type { StallWatch } from "../pump/stall-watch.ts";
 import type { ChannelEnd } from "../sessions/ports.ts";
 import {
   linkConnection,
@@ -24,6 +25,7 @@ export interface LinkObserver extends LinkRunObserver {
 export interface LinkDependencies extends LinkRunDependencies {
   readonly observer: LinkObserver;
   readonly traffic: TrafficTotals;
+  readonly stalls: StallWatch;
 }
 
 /** Carries one connection to its end. Rejects only for a bug of ours, the stream destroyed. */
@@ -63,7 +65,7 @@ async function carryClient(
 async function carryLinked(
   client: ClientSide,
   { admitted, channel, headerKind, server }: LinkedChannel,
-  { limits, traffic, observer, nowMs }: LinkDependencies,
+  { limits, stalls, traffic, observer, nowMs }: LinkDependencies,
 ): Promise<void> {
   let end: ChannelEnd = BUG;
   try {
@@ -75,6 +77,7 @@ async function carryLinked(
       firewall: admitted.firewall,
       signal: admitted.signal,
       endLingerMs: limits.endLingerMs,
+      stalls,
       nowMs,
       splitsLastMessage: client.splitsLastMessage,
       onConnectionId: (connectionId) => {

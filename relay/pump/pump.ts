@@ -40,8 +40,8 @@ export class Pump {
   /** The TLS layer encrypts a write before the call returns, unless an earlier one is under way. */
   readonly #takesAtOnce: boolean;
   #forwardedBytes = 0;
-  /** The other side takes no more for now. */
-  #isHeld = false;
+  /** Since when the other side takes no more for now; null: it does. */
+  #heldSinceMs: number | null = null;
   #isStopped = false;
 
   constructor(options: PumpOptions) {
@@ -55,6 +55,11 @@ export class Pump {
     return this.#forwardedBytes;
   }
 
+  /** Since when nothing is read because the other side takes nothing; null: it takes. */
+  get heldSinceMs(): number | null {
+    return this.#heldSinceMs;
+  }
+
   start(): void {
     const { from, to } = this.#options;
     to.on("drain", this.#onDrain);
@@ -65,7 +70,7 @@ export class Pump {
     for (const chunk of read ?? []) {
       this.#onData(chunk);
     }
-    if (!this.#isHeld && !this.#isStopped) {
+    if (this.#heldSinceMs === null && !this.#isStopped) {
       from.resume();
     }
   }
@@ -74,7 +79,7 @@ export class Pump {
   stop(): void {
     const { from, to } = this.#options;
     this.#isStopped = true;
-    this.#isHeld = false;
+    this.#heldSinceMs = null;
     from.off("data", this.#onData);
     to.off("drain", this.#onDrain);
     from.pause();
@@ -83,7 +88,7 @@ export class Pump {
   /** A chunk that is ours to keep. */
   readonly #onData = (chunk: Buffer): void => {
     this.#pass(chunk, false);
-    if (this.#isHeld) {
+    if (this.#heldSinceMs !== null) {
       this.#options.from.pause();
     }
   };
@@ -91,11 +96,11 @@ export class Pump {
   /** A view into the buffer that the next read overwrites. */
   readonly #onView = (view: Buffer): boolean => {
     this.#pass(view, true);
-    return !this.#isHeld;
+    return this.#heldSinceMs === null;
   };
 
   readonly #onDrain = (): void => {
-    this.#isHeld = false;
+    this.#heldSinceMs = null;
     this.#options.from.resume();
   };
 
@@ -146,7 +151,7 @@ export class Pump {
     const { to } = this.#options;
     const mustCopy = isView && !(this.#takesAtOnce && to.writableLength === 0);
     if (!to.write(mustCopy ? Buffer.from(bytes) : bytes)) {
-      this.#isHeld = true;
+      this.#heldSinceMs ??= this.#options.nowMs();
     }
   }
 }

@@ -11,6 +11,7 @@ import type { ChannelEnd } from "../sessions/ports.ts";
 import { ChannelFirewall, type ChannelFirewallOptions } from "./firewall.ts";
 import { MessageJudge } from "./message-judge.ts";
 import { Pump } from "./pump.ts";
+import type { Stallable, StallWatch } from "./stall-watch.ts";
 
 /** Bytes forwarded by all channels together, for metrics. */
 export interface TrafficTotals {
@@ -28,6 +29,8 @@ export interface RunChannelOptions {
   /** Aborting ends both sides at once; the reason is a ChannelEnd. */
   readonly signal: AbortSignal;
   readonly endLingerMs: number;
+  /** Ends the channel when one side takes nothing for too long. */
+  readonly stalls: StallWatch;
   /** Milliseconds of any clock. */
   readonly nowMs: () => number;
   /** The client leg is TLS with SPICE directly in it (see PumpOptions). */
@@ -62,7 +65,7 @@ interface Side {
   error: Error | null;
 }
 
-class ChannelRun {
+class ChannelRun implements Stallable {
   readonly #options: RunChannelOptions;
   readonly #resolve: (end: ChannelEnd) => void;
   readonly #client: Side;
@@ -91,8 +94,22 @@ class ChannelRun {
     }
     this.#watch(this.#client, this.#server);
     this.#watch(this.#server, this.#client);
+    this.#options.stalls.watch(this);
     this.#client.pump.start();
     this.#server.pump.start();
+  }
+
+  heldSinceMs(): number | null {
+    const client = this.#client.pump.heldSinceMs;
+    const server = this.#server.pump.heldSinceMs;
+    return client === null || server === null ? (client ?? server) : Math.min(client, server);
+  }
+
+  stalled(): void {
+    // What the server sends is held by the client, and the other way round.
+    const by = this.#server.pump.heldSinceMs === this.heldSinceMs() ? "client" : "server";
+    this.#cause ??= { by, code: "channel.stalled", detail: `the ${by} takes nothing` };
+    this.#finish();
   }
 
   #makeSide(name: SideName): Side {
@@ -136,15 +153,16 @@ class ChannelRun {
     side.stream.on("error", (error) => {
       side.error ??= error;
     });
-    side.stream.once("end", () => {
+    // `on` although each comes once: what `once` adds to a listener stays as long as the channel.
+    side.stream.on("end", () => {
       side.hasEnded = true;
       this.#ending({ by: side.name, code: "closed", detail: "" }, other);
     });
-    side.stream.once("finish", () => {
+    side.stream.on("finish", () => {
       side.hasFinished = true;
       this.#finishWhenDone();
     });
-    side.stream.once("close", () => {
+    side.stream.on("close", () => {
       this.#closed(side, other);
     });
     if (side.stream.destroyed) {
@@ -199,6 +217,7 @@ class ChannelRun {
       return;
     }
     this.#isDone = true;
+    this.#options.stalls.forget(this);
     if (this.#linger !== null) {
       clearTimeout(this.#linger);
     }

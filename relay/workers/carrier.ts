@@ -12,6 +12,7 @@ import type { Origin } from "../listen/arrival.ts";
 import { ClientPorts, type PortKind } from "../listen/client-ports.ts";
 import { makeServerContext, type TlsIdentity } from "../listen/tls-settings.ts";
 import type { TrafficTotals } from "../pump/run-channel.ts";
+import { StallWatch } from "../pump/stall-watch.ts";
 import type { Admissions } from "../sessions/ports.ts";
 import { type CarrierMetrics, countHeldRefusals } from "../telemetry/carrier-metrics.ts";
 import { createLinkObserver } from "../telemetry/link-observer.ts";
@@ -53,7 +54,9 @@ export class Carrier {
     const observer = createLinkObserver({ log, metrics, onLinked: options.onLinked });
     const stopping = this.#stopping.signal;
     const keyPool = this.#keyPool;
-    this.#dependencies = { keyPool, admissions, observer, limits, traffic, nowMs, stopping };
+    const stalls = new StallWatch({ stallMsMax: limits.stallMsMax, nowMs });
+    const carried = { limits, stalls, traffic, nowMs };
+    this.#dependencies = { keyPool, admissions, observer, stopping, ...carried };
     this.#ports = new ClientPorts({
       tls: options.tls,
       admissions,
@@ -61,7 +64,7 @@ export class Carrier {
       webOrigins: () => this.#webOrigins,
       onConnection: (connection) => {
         metrics.connectionsAccepted.inc({ way: connection.way });
-        void this.#carry(connection);
+        this.#carry(connection);
       },
       onRefused: (_ref, code, detail) => {
         metrics.links.inc({ code, way: "none" });
@@ -72,7 +75,7 @@ export class Carrier {
 
   /** Takes a connection that was accepted, and owns its socket from then on. */
   take(kind: PortKind, socket: Socket, about: Origin): void {
-    socket.once("close", () => {
+    socket.on("close", () => {
       this.#options.onClosed(about.ref);
     });
     this.#ports.take(kind, socket, about);
@@ -101,13 +104,12 @@ export class Carrier {
     this.#keyPool.stop();
   }
 
-  async #carry(connection: ClientConnection): Promise<void> {
-    try {
-      await carryConnection(connection, this.#dependencies);
-    } catch (error) {
+  /** Awaits nothing: the frame would hold the connection's clue, which may be a ticket. */
+  #carry(connection: ClientConnection): void {
+    carryConnection(connection, this.#dependencies).catch((error: unknown) => {
       // A bug of ours ended this connection; the others must not pay for it.
       this.#options.metrics.faults.inc();
       this.#options.log.error({ err: error }, LOG_LINES.relayFault);
-    }
+    });
   }
 }

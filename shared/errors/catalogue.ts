@@ -280,6 +280,12 @@ export const ERRORS = {
     null,
     "The peer sent a list of sub-messages that is malformed or holds an unlawful one.",
   ),
+  "channel.stalled": spice(
+    "client",
+    null,
+    "One side took no bytes for ten minutes though some waited for it. Open the console again.",
+    true,
+  ),
   "message.rate-exceeded": spice(
     "client",
     null,

@@ -1,8 +1,7 @@
 /** A client's connection through each way in, step by step, so that it can fail at each. */
 import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
-import { duplexPair } from "node:stream";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { createWebSocketStream, WebSocket } from "ws";
 import { pseudoHost, sessionLabel } from "#shared/ticket/session-label.ts";
 import type { WayIn } from "../../../relay/listen/client-connection.ts";
@@ -10,6 +9,7 @@ import { withDeadline } from "../deadline.ts";
 import type { Issued } from "./fake-control.ts";
 import { FakeSpiceClient } from "./fake-spice-client.ts";
 import { type RelayFixture, type RelayFixtureOptions, startRelay } from "./relay-fixture.ts";
+import { secureOver } from "./tls-over.ts";
 
 export const WAYS: readonly WayIn[] = ["tls", "connect", "websocket"];
 export const WEB_ORIGIN = "https://console.example.test";
@@ -43,24 +43,9 @@ export async function openTunnel(socket: Socket, { hash }: Pick<Issued, "hash">)
   }
 }
 
-/**
- * TLS over a connection. Why through a pair of streams: Node 24 crashes when a socket is reset
- * (`resetAndDestroy`) whose handle TLS has taken over, and a test of resets must be able to.
- */
+/** TLS as a client of that relay, over a TCP connection. */
 export async function secureWay(relay: RelayFixture, tcp: Socket): Promise<TLSSocket> {
-  const [inner, socket] = duplexPair();
-  inner.pipe(tcp).pipe(inner);
-  tcp.once("close", () => {
-    inner.destroy();
-    socket.destroy();
-  });
-  socket.once("close", () => {
-    tcp.destroy();
-  });
-  const secured = connectTls({ socket, host: "127.0.0.1", ca: relay.identity.ca });
-  secured.on("error", () => {});
-  await withDeadline(once(secured, "secureConnect"), 5_000, "the TLS handshake");
-  return secured;
+  return secureOver(tcp, { ca: relay.identity.ca });
 }
 
 /** The connection of one channel, brought to where its first byte of SPICE is due. */

@@ -4,6 +4,7 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { carryConnection, type LinkDependencies } from "../../../relay/handshake/link-channel.ts";
 import { KeyPool } from "../../../relay/handshake/key-pool.ts";
+import { StallWatch } from "../../../relay/pump/stall-watch.ts";
 import { type DataPlaneLimits, withLimits } from "../../../relay/limits.ts";
 import type { ClientConnection, WayIn } from "../../../relay/listen/client-connection.ts";
 import type {
@@ -118,6 +119,7 @@ export class LinkBench implements AsyncDisposable {
         firewallFound: () => {},
       },
       limits,
+      stalls: new StallWatch({ stallMsMax: limits.stallMsMax, nowMs: () => 0 }),
       traffic: { clientBytes: 0, serverBytes: 0 },
       nowMs: () => 0,
       stopping: this.stopping.signal,

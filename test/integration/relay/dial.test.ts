@@ -274,6 +274,23 @@ describe("a dial that stalls", () => {
     );
   });
 
+  it("does not name a host that does not resolve: it may be a credential", async () => {
+    const host = "pvespiceproxy:4242:100:node::secret";
+    const lookup: LookupFunction = (hostname, _options, done) => {
+      const code = "ENOTFOUND";
+      done(Object.assign(new Error(`getaddrinfo ${code} ${hostname}`), { code, hostname }), "");
+    };
+    await using server = await startFakeServer();
+    const result = await dial(targetOf(server, { host }), { lookup });
+    expect(result).toEqual({
+      ok: false,
+      error: {
+        code: "server.unreachable",
+        detail: "the host's name does not resolve: ENOTFOUND",
+      },
+    });
+  });
+
   it("at the name ends by the deadline, and by an abort", async () => {
     const lookup: LookupFunction = () => {};
     const target = targetOf({ port: 5900 }, { host: "hv1.example.test" });

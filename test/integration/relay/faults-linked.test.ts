@@ -275,6 +275,35 @@ describe("a linked channel, in full flow,", () => {
   );
 
   it.each(towards)(
+    "whose $who takes nothing for too long ends, and nothing else does",
+    async ({ pour }) => {
+      await using hasty = await FaultStage.start({ limits: { stallMsMax: 200 } });
+      const { events } = hasty.relay;
+      const before = await hasty.before();
+      const cells = await Promise.all(WAYS.map(async (way) => openCell(hasty, way)));
+      for (const cell of cells) {
+        const stream = pour(cell);
+        stream.on("error", () => {});
+        for (let sent = 0; sent < UNDER_WAY_BYTES_MAX; sent += MESSAGE.length) {
+          stream.write(MESSAGE);
+        }
+      }
+      await events.next("channel.closed", cells.length);
+      expect(events.of("channel.closed")).toEqual(
+        cells.map(() =>
+          expect.objectContaining({ channel: "usbredir", reason: "channel.stalled" }),
+        ),
+      );
+      await Promise.all(cells.map(async ({ main }) => expectAlive({ main })));
+      await expectAlive(hasty.living);
+      cells.forEach(({ main }) => {
+        main.tcp.destroy();
+      });
+      await hasty.isAsBefore(before, linkedTwice());
+    },
+  );
+
+  it.each(towards)(
     "whose $who reads a byte at a time gets the right ones, and the end when it reads on",
     async ({ who, pour, reader }) => {
       const { events } = stage.relay;

@@ -1,7 +1,7 @@
 /** Client ports on real loopback sockets, with admissions that a test decides on. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { ok, type Result } from "#shared/base/result.ts";
 import { type DataPlaneLimits, withLimits } from "../../../relay/limits.ts";
 import type { ClientConnection } from "../../../relay/listen/client-connection.ts";
@@ -10,6 +10,7 @@ import type { ForeseenSession, Refusal, SessionClue } from "../../../relay/sessi
 import { eventually, withDeadline } from "../../harness/deadline.ts";
 import { makeIdentity, type TestIdentity } from "../../harness/relay/test-identity.ts";
 import { SocketPeer } from "../../harness/relay/socket-peer.ts";
+import { secureOver } from "../../harness/relay/tls-over.ts";
 
 export interface RefusedConnection {
   readonly ref: string;
@@ -91,13 +92,7 @@ export class WaysIn implements AsyncDisposable {
   /** A TLS connection to the TLS port, or over a connection that is there already. */
   async secure(options: ConnectionOptions = {}, over?: SocketPeer): Promise<SocketPeer> {
     const tcp = over ?? (await this.connect("tls"));
-    const socket = connectTls({
-      socket: tcp.stream,
-      host: "127.0.0.1",
-      ca: this.identity.ca,
-      ...options,
-    });
-    await withDeadline(once(socket, "secureConnect"), 5_000, "the TLS handshake");
+    const socket = await secureOver(tcp.stream as Socket, { ca: this.identity.ca, ...options });
     return this.#peer(socket);
   }
 
