@@ -74,6 +74,9 @@ export function readRelayConfig(
     const setting = SETTINGS.find(({ flag }) => flag === issue?.path[0]);
     return fail(`--${setting?.flag} (or ${setting?.variable}) ${issue?.message}.`);
   }
+  if (config.data["advertise-connect-port"] !== null && config.data["connect-port"] === null) {
+    return fail("--advertise-connect-port tells of a port that only --connect-port opens.");
+  }
   return ok({
     kind: "run",
     config: {
@@ -173,7 +176,8 @@ function parseFlags(args: readonly string[]): Result<Flags, string> {
     });
     return ok(values);
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    return fail(`${message.replace(/\.$/, "")}.`);
   }
 }
 

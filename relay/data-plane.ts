@@ -42,6 +42,8 @@ export interface DataPlaneOptions {
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
+  /** Milliseconds of a clock that nobody sets, for what lasts; absent: `nowMs`. */
+  readonly steadyMs?: () => number;
   readonly randomBytes: RandomBytes;
   readonly limits?: Partial<DataPlaneLimits>;
 }
@@ -94,8 +96,9 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
     counts: () => registry.counts(),
   });
   const observer = createObserver(options.log, metrics);
-  const registry = new Registry({ ...options, observer, limits });
-  const common = { ...options, limits, gate, metrics, registry, state };
+  const steadyMs = options.steadyMs ?? options.nowMs;
+  const registry = new Registry({ ...options, observer, limits, steadyMs });
+  const common = { ...options, limits, gate, metrics, registry, state, steadyMs };
   try {
     parts.crew = await startCrew(common);
     const { crew } = parts;
@@ -115,6 +118,7 @@ interface Common extends DataPlaneOptions {
   readonly metrics: Metrics;
   readonly registry: Registry;
   readonly state: ServingState;
+  readonly steadyMs: () => number;
 }
 
 interface ServingState {
@@ -240,6 +244,7 @@ async function startCrew(common: Common): Promise<Crew> {
   const { gate, log, metrics, workers = 0, webOrigins, registry } = common;
   const crewOptions: CrewOptions = {
     ...common,
+    nowMs: common.steadyMs,
     admissions: registry,
     webOrigins: webOrigins ?? [],
     onLinked: (ref) => gate.linked(ref),

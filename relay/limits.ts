@@ -45,6 +45,8 @@ export interface DataPlaneLimits {
   readonly keyUsesMax: number;
   /** How long one RSA key serves. */
   readonly keyLifeMs: number;
+  /** How long a handshake waits for a key before it is told that the relay is full. */
+  readonly keyWaitMsMax: number;
   /** Handshakes that may wait for a key at once; further ones are told that the relay is full. */
   readonly keyWaitersMax: number;
   /** Unused grants held; the oldest is dropped, because it can be looked up again. */
@@ -116,6 +118,8 @@ export const DATA_PLANE_LIMITS: DataPlaneLimits = {
   keyPoolSize: 4,
   keyUsesMax: 64,
   keyLifeMs: 10 * 60_000,
+  // Below a phase's deadline, so that the client still hears why.
+  keyWaitMsMax: 5_000,
   keyWaitersMax: 256,
   grantsMax: 10_000,
   usedTicketsMax: 100_000,

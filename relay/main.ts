@@ -11,6 +11,7 @@ import { runRelay, type RunningRelay } from "./run-relay.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { WORKER_ARGUMENT } from "./workers/worker-entry.ts";
 import { runWorker } from "./workers/run-worker.ts";
+import { keepYoungGeneration } from "./workers/young-generation.ts";
 
 /** Runs a relay until it is told to end, or one command; resolves with the exit code. */
 export async function relayMain(args: readonly string[]): Promise<number> {
@@ -26,7 +27,9 @@ export async function relayMain(args: readonly string[]): Promise<number> {
     process.stdout.write(RELAY_HELP);
     return EXIT_OK;
   }
+  keepYoungGeneration();
   const told = watchEnds();
+  outliveLogReader();
   const { config } = request.value;
   const log = createLog({ level: config.logLevel, stream: process.stdout });
   const relay = await runRelay(config, log);
@@ -42,8 +45,19 @@ export async function relayMain(args: readonly string[]): Promise<number> {
     const drained = relay.value.drain(config.drainSeconds * 1000);
     await Promise.race([drained, told.second, fault]);
   }
-  await relay.value.stop();
-  return reason === FAULT ? EXIT_FAILED : EXIT_OK;
+  const isStopped = await stopInOrder(relay.value, log);
+  return isStopped && reason !== FAULT ? EXIT_OK : EXIT_FAILED;
+}
+
+/** Never rejects: with faults being caught, the process would stay, and serve nobody. */
+async function stopInOrder(relay: RunningRelay, log: Log): Promise<boolean> {
+  try {
+    await relay.stop();
+    return true;
+  } catch (error) {
+    log.fatal({ err: error }, "relay.fault");
+    return false;
+  }
 }
 
 /** Tells the log and, if there is one, the parent process. */
@@ -77,6 +91,15 @@ function watchEnds(): Ends {
     process.on("disconnect", () => tell("disconnect"));
   }
   return { first: first.promise, second: second.promise };
+}
+
+/** Whoever reads the log may go: consoles are worth more than lines that nobody reads. */
+function outliveLogReader(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", () => {
+      // Telling of it would fail likewise.
+    });
+  }
 }
 
 function isSignal(reason: string): boolean {

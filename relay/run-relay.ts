@@ -20,6 +20,7 @@ import { openSpoolDisk } from "./control/spool-disk.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
 import { DATA_PLANE_LIMITS } from "./limits.ts";
 import { openOperator } from "./operator/open-operator.ts";
+import { askRelay } from "./operator/operator-client.ts";
 import { sayWhyNotListening } from "./say-why-not-listening.ts";
 import { KeyRing, keysFromWelcome } from "./sessions/key-ring.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -33,8 +34,8 @@ export interface RunningRelay {
   /** Resolves once the control plane has welcomed this relay. */
   readonly welcomed: Promise<void>;
   /**
-   * Takes no new session and tells the control plane so; living ones go on until the deadline.
-   * Resolves when none is left.
+   * Takes no new session, for good, and tells the control plane so; living ones go on until the
+   * deadline. Resolves when none is left.
    */
   drain(deadlineMs: number): Promise<void>;
   /** Ends sessions, delivers what is spooled if it can within its deadline, and lets go. */
@@ -49,6 +50,12 @@ export async function runRelay(
   const read = await readIdentity(config.stateDir);
   if (!read.ok) {
     return read;
+  }
+  // Why besides the lock: that one cannot see processes of another container with the same folder.
+  const other = await askRelay(config.stateDir, { method: "GET", path: "/status" });
+  if (other.ok) {
+    const { pid } = other.value;
+    return fail(`${config.stateDir} is in use by process ${pid}: stop it, or use another folder.`);
   }
   const unlock = lockFolder(config.stateDir);
   if (!unlock.ok) {
@@ -106,6 +113,7 @@ async function letRun(parts: {
   readonly unlock: () => void;
 }): Promise<RunningRelay> {
   const { config, relayId, plane, link, spool, log, unlock } = parts;
+  let isLeaving = false;
   const drain = async (deadlineMs: number): Promise<void> => {
     const drained = plane.drain(deadlineMs);
     link.tellServing({ draining: true });
@@ -119,8 +127,11 @@ async function letRun(parts: {
     isLinked: () => link.isLinked,
     drain,
     resume: () => {
-      plane.resume();
-      link.tellServing({ draining: plane.status !== "serving" });
+      // Why: whoever waits for the last session to end would take the resume for that, and stop.
+      if (!isLeaving) {
+        plane.resume();
+        link.tellServing({ draining: plane.status !== "serving" });
+      }
     },
     log,
   });
@@ -132,7 +143,10 @@ async function letRun(parts: {
     connectPort: plane.connectAddress?.port ?? null,
     healthPort: plane.healthPort,
     welcomed: link.whenLinked(),
-    drain,
+    drain: async (deadlineMs) => {
+      isLeaving = true;
+      await drain(deadlineMs);
+    },
     stop: async () => {
       link.tellServing({ draining: true });
       await plane.stop(STOP_DEADLINE_MS);
@@ -174,6 +188,7 @@ function openDataPlane(
     isLinked: () => link.isLinked,
     log,
     nowMs,
+    steadyMs: () => Math.trunc(performance.now()),
     randomBytes,
     limits: connectionsPerSource === null ? {} : { connectionsPerSourceMax: connectionsPerSource },
   });

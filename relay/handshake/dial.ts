@@ -12,7 +12,7 @@ import { assert } from "#shared/base/assert.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { ErrorCode, Failure } from "#shared/errors/catalogue.ts";
 import { connectDirect } from "../pump/direct-socket.ts";
-import type { DialTarget } from "../sessions/ports.ts";
+import type { DialRoute } from "../sessions/ports.ts";
 import { parseProxyAddress, requestTunnel } from "./http-tunnel.ts";
 import {
   identityCheck,
@@ -21,9 +21,6 @@ import {
   trustAnchors,
   type IdentityCheck,
 } from "./server-trust.ts";
-
-/** What of a target says how to reach it. */
-export type DialRoute = Omit<DialTarget, "password">;
 
 export interface DialOptions {
   /** For name, connection, proxy and TLS together. */
@@ -189,6 +186,10 @@ function reached(socket: Socket, route: DialRoute, attempt: Attempt): void {
 function describe(error: unknown): string {
   if (error instanceof AggregateError) {
     return [...new Set(error.errors.map(describe))].join(", ");
+  }
+  if (error instanceof Error && "hostname" in error && "code" in error) {
+    // Node's own words name the host, and Proxmox's pseudo hosts are credentials.
+    return `the host's name does not resolve: ${String(error.code)}`;
   }
   return error instanceof Error ? error.message : String(error);
 }

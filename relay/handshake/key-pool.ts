@@ -19,7 +19,7 @@ export interface LinkKey {
 export interface KeyPoolOptions {
   readonly limits: Pick<
     DataPlaneLimits,
-    "keyPoolSize" | "keyUsesMax" | "keyLifeMs" | "keyWaitersMax"
+    "keyPoolSize" | "keyUsesMax" | "keyLifeMs" | "keyWaitersMax" | "keyWaitMsMax"
   >;
   readonly nowMs: () => number;
   /** Makes one key; tests count and delay it. */
@@ -37,7 +37,7 @@ export class KeyPool {
   readonly #options: KeyPoolOptions;
   readonly #generate: () => Promise<LinkKey>;
   readonly #keys: PooledKey[] = [];
-  readonly #waiters: ((key: LinkKey | null) => void)[] = [];
+  readonly #waiters = new Set<(key: LinkKey | null) => void>();
   readonly #rotation: NodeJS.Timeout;
   #isGenerating = false;
   #isStopped = false;
@@ -53,17 +53,26 @@ export class KeyPool {
     this.#refill();
   }
 
-  /** A key, at once unless the pool is empty; null when too many wait already, or it stopped. */
+  /**
+   * A key, at once unless the pool is empty; null when too many wait already, when none was made in
+   * time (a dead resolver can hold up the threads that make them), or it stopped.
+   */
   async take(): Promise<LinkKey | null> {
     const ready = this.#takeReady();
     if (ready !== null) {
       return ready;
     }
-    if (this.#isStopped || this.#waiters.length >= this.#options.limits.keyWaitersMax) {
+    if (this.#isStopped || this.#waiters.size >= this.#options.limits.keyWaitersMax) {
       return null;
     }
     return new Promise((resolve) => {
-      this.#waiters.push(resolve);
+      const settle = (key: LinkKey | null): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(settle);
+        resolve(key);
+      };
+      const timer = setTimeout(() => settle(null), this.#options.limits.keyWaitMsMax);
+      this.#waiters.add(settle);
       this.#refill();
     });
   }
@@ -123,19 +132,19 @@ export class KeyPool {
       return;
     }
     this.#keys.push({ key, madeAtMs: this.#options.nowMs(), uses: 0 });
-    while (this.#waiters.length > 0) {
+    for (const settle of this.#waiters) {
       const ready = this.#takeReady();
       if (ready === null) {
         break;
       }
-      this.#waiters.shift()?.(ready);
+      settle(ready);
     }
     this.#refill();
   }
 
   #dismissWaiters(): void {
-    for (const resolve of this.#waiters.splice(0)) {
-      resolve(null);
+    for (const settle of this.#waiters) {
+      settle(null);
     }
   }
 }

@@ -11,7 +11,7 @@ import {
 import type { ChannelName } from "#shared/spice/channel-names.ts";
 import type {
   AdmittedChannel,
-  DialTarget,
+  DialRoute,
   ForeseenSession,
   SessionClue,
 } from "../sessions/ports.ts";
@@ -40,7 +40,7 @@ export function offerFor(
 
 /**
  * Whether the server that was reached for one session is the one to enter for the other. The
- * password does not count: it may have been made anew, and is not sent before this is asked.
+ * password is the admission's own, and is not sent before this is asked.
  */
 export function isSameServer(
   foreseen: ForeseenSession,
@@ -66,4 +66,4 @@ const ROUTE_FIELDS = [
   "ca",
   "hostSubject",
   "proxy",
-] as const satisfies readonly (keyof DialTarget)[];
+] as const satisfies readonly (keyof DialRoute)[];

@@ -29,9 +29,10 @@ import {
   parseLinkResult,
 } from "#shared/spice/link.ts";
 import type { DataPlaneLimits } from "../limits.ts";
+import type { DialRoute } from "../sessions/ports.ts";
 import { ByteSource } from "./byte-source.ts";
 import type { ClientLink } from "./client-leg.ts";
-import { type DialRoute, dialTarget } from "./dial.ts";
+import { dialTarget } from "./dial.ts";
 import { judgeLeg, LegFailure } from "./link-failure.ts";
 import { encryptPassword, readServerKey, type ServerKey } from "./server-key.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Every deadline of the sessions behind one timer. Promises that a deadline runs once, never early,
  * in the order of their times, and unless it was cancelled; it may run late by the resolution below.
- * Times are the relay's own clock's: a clock that is set moves what is still to come.
+ * Times are a clock's that is passed in: one that is set would move what is still to come.
  */
 
 /** Starts a timer of `delayMs` and returns what stops it. */
@@ -133,5 +133,5 @@ const startNodeTimer: StartTimer = (run, delayMs) => {
 
 /** Nobody minds a tenth of a second where the shortest policy is a second. */
 const RESOLUTION_MS = 100;
-/** Timers hold 24.8 days; a look every minute also finds a clock that was set forward. */
+/** Timers hold 24.8 days, and sessions may last 30: a look every minute costs nothing. */
 const TIMER_MS_MAX = 60_000;

@@ -8,10 +8,11 @@ import { unreachable } from "#shared/base/assert.ts";
 import { ok, type Result } from "#shared/base/result.ts";
 import type { Grant } from "#shared/ticket/grant.ts";
 import { judgeMain } from "./admission-rules.ts";
+import { type ClueLimits, ClueMeter } from "./clue-meter.ts";
 import type { HeldGrant } from "./grant-store.ts";
 import type { Lives } from "./lives.ts";
 import type { LivingSession } from "./living-session.ts";
-import type { ForeseenSession, Presented, Refusal, SessionClue } from "./ports.ts";
+import type { DialTarget, ForeseenSession, Presented, Refusal, SessionClue } from "./ports.ts";
 import { refuse, type Refusals } from "./refusals.ts";
 import type { AuthenticTicket, TicketDesk } from "./ticket-desk.ts";
 
@@ -23,6 +24,7 @@ export interface ForesightOptions {
   readonly lives: Lives;
   readonly refusals: Refusals;
   readonly phase: () => Phase;
+  readonly limits: ClueLimits;
   readonly nowMs: () => number;
 }
 
@@ -32,9 +34,11 @@ type Foreseen = Result<ForeseenSession | null, Refusal>;
 /** Reads clues. */
 export class Foresight {
   readonly #options: ForesightOptions;
+  readonly #meter: ClueMeter;
 
   constructor(options: ForesightOptions) {
     this.#options = options;
+    this.#meter = new ClueMeter(options.limits);
   }
 
   /** Null when the clue tells of none; a refusal when it is a token that opens nothing. */
@@ -43,19 +47,29 @@ export class Foresight {
     switch (clue.kind) {
       case "label": {
         const session = lives.findByLabel(clue.label);
-        return session === null
-          ? this.#foreseeHeld(desk.store.heldByLabel(clue.label))
-          : ok(seen(session));
+        const held = session === null ? desk.store.heldByLabel(clue.label) : null;
+        return this.#isOften(session?.sessionId ?? held?.grant.sessionId)
+          ? ok(null)
+          : this.#foreseeEither(session, held);
       }
       case "connection-id": {
         const session = lives.findByConnectionId(clue.connectionId);
-        return ok(session === null ? null : seen(session));
+        return this.#isOften(session?.sessionId) ? ok(null) : this.#foreseeEither(session, null);
       }
       case "token":
         return this.#foreseeToken(clue.token, from);
       default:
         return unreachable(clue);
     }
+  }
+
+  /** Only clues that found a session count: others cost nothing. */
+  #isOften(sessionId: string | undefined): boolean {
+    return sessionId !== undefined && !this.#meter.take(sessionId, this.#options.nowMs());
+  }
+
+  async #foreseeEither(session: LivingSession | null, held: HeldGrant | null): Promise<Foreseen> {
+    return session === null ? this.#foreseeHeld(held) : ok(seen(session));
   }
 
   async #foreseeToken(token: string, from: ClueGiver): Promise<Foreseen> {
@@ -106,7 +120,7 @@ export class Foresight {
       return ok(null);
     }
     const target = await this.#options.desk.unsealTarget(held);
-    return ok(target === null ? null : { sessionId: held.grant.sessionId, target });
+    return ok(target === null ? null : seen({ sessionId: held.grant.sessionId, target }));
   }
 
   #mayOpen(grant: Grant): boolean {
@@ -116,8 +130,12 @@ export class Foresight {
   }
 }
 
-function seen({ sessionId, target }: LivingSession): ForeseenSession {
-  return { sessionId, target };
+function seen(session: {
+  readonly sessionId: string;
+  readonly target: DialTarget;
+}): ForeseenSession {
+  const { host, port, tlsPort, ca, hostSubject, proxy } = session.target;
+  return { sessionId: session.sessionId, target: { host, port, tlsPort, ca, hostSubject, proxy } };
 }
 
 /** A token opens a session, so that it counts as its main channel's. */

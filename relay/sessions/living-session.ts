@@ -15,6 +15,7 @@ import type {
   DialTarget,
   EventSink,
   Presented,
+  PresentedChannel,
   SessionStop,
 } from "./ports.ts";
 import { type Ending, SessionAccount, shortText } from "./session-account.ts";
@@ -26,6 +27,7 @@ export interface LivingSessionOptions {
   readonly target: DialTarget;
   readonly events: EventSink;
   readonly observer: SessionObserver;
+  /** The deadlines' clock. */
   readonly nowMs: () => number;
   readonly deadlines: Deadlines;
   /** How long the other channels may live after the main channel. */
@@ -39,7 +41,7 @@ export interface LivingSessionOptions {
 }
 
 interface LivingChannel {
-  readonly presented: Presented;
+  readonly presented: PresentedChannel;
   readonly channelRef: string;
   readonly abort: AbortController;
   readonly admittedAtMs: number;
@@ -104,14 +106,15 @@ export class LivingSession {
   /** Makes room for one channel. The caller has judged that it may come. */
   reserve(presented: Presented, channelRef: string): AdmittedChannel {
     assert(!this.isEnding, "an ending session takes no channel");
+    const { channel: name, channelId, clientAddress } = presented;
     const channel: LivingChannel = {
-      presented,
+      presented: { channel: name, channelId, clientAddress },
       channelRef,
       abort: new AbortController(),
       admittedAtMs: this.#options.nowMs(),
       opened: false,
     };
-    if (presented.channel === "main") {
+    if (name === "main") {
       assert(this.#main === null, "a session has one main channel");
       // A client that is back has given up what is left of its earlier channels.
       this.#abortAll({ ...NOTHING_MOVED, by: "client", detail: "the client came back" });
@@ -213,9 +216,9 @@ export class LivingSession {
     if (idleS === null) {
       return;
     }
-    const idleAtMs = this.#touchedAtMs + idleS * 1000 + TOUCH_INTERVAL_MS;
+    const idleAtMs = this.#touchedAtMs + idleS * 1000 + TOUCH_LATENESS_MS;
     this.#armed.arm("idle", idleAtMs, () => {
-      if (this.#touchedAtMs + idleS * 1000 + TOUCH_INTERVAL_MS > this.#options.nowMs()) {
+      if (this.#touchedAtMs + idleS * 1000 + TOUCH_LATENESS_MS > this.#options.nowMs()) {
         this.#watchIdle();
       } else {
         this.endAll("idle", `nothing moved for ${idleS} s`);
@@ -293,5 +296,8 @@ export class LivingSession {
 type DeadlineKind = "grace" | "window" | "idle" | "duration" | "drain";
 
 const NOTHING_MOVED = { code: "closed", clientBytes: 0, serverBytes: 0 } as const;
-/** A channel tells at most once in this time that something flowed: no session ends before it could. */
-const TOUCH_INTERVAL_MS = 1_000;
+/**
+ * How late it may be known that something flowed: a channel tells it once a second at most, and a
+ * worker process passes it on as often. No session ends before it could be known.
+ */
+const TOUCH_LATENESS_MS = 2_000;

@@ -34,6 +34,8 @@ export interface OpeningsOptions {
     readonly mainGraceMs: number;
   };
   readonly nowMs: () => number;
+  /** The deadlines' clock. */
+  readonly steadyMs: () => number;
   readonly randomBytes: RandomBytes;
 }
 
@@ -230,14 +232,14 @@ export class Openings {
   }
 
   #makeSession(grant: Grant, label: string, target: DialTarget): LivingSession {
-    const { lives, events, observer, nowMs, deadlines, limits } = this.#options;
+    const { lives, events, observer, steadyMs, deadlines, limits } = this.#options;
     const session = new LivingSession({
       grant,
       label,
       target,
       events,
       observer,
-      nowMs,
+      nowMs: steadyMs,
       deadlines,
       mainGraceMs: limits.mainGraceMs,
       onConnectionId: (connectionId, before) => {

@@ -38,6 +38,9 @@ export interface Presented {
   readonly clientAddress: string;
 }
 
+/** What of it an account needs; the ticket is not kept. */
+export type PresentedChannel = Pick<Presented, "channel" | "channelId" | "clientAddress">;
+
 /** What may tell of a connection's session before its SPICE ticket does. */
 export type SessionClue =
   /** The pseudo host of an HTTP CONNECT (shared/ticket/session-label.ts). Not a credential. */
@@ -58,6 +61,9 @@ export interface DialTarget {
   readonly proxy: string | null;
   readonly password: string;
 }
+
+/** How to reach a target, without what it takes to enter. */
+export type DialRoute = Omit<DialTarget, "password">;
 
 /** Why a client is refused, and how long its answer is withheld (0 for the first mistakes). */
 export interface Refusal extends Failure {
@@ -80,16 +86,20 @@ export interface Admissions {
   admit(presented: Presented): Promise<Result<AdmittedChannel, Refusal>>;
 }
 
-/** A session that a clue told of. */
+/**
+ * A session that a clue told of. Without the password: most clues are no credentials, and only an
+ * admission may bring it to where a stranger's bytes are read.
+ */
 export interface ForeseenSession {
   readonly sessionId: string;
-  readonly target: DialTarget;
+  readonly target: DialRoute;
 }
 
 /** A reserved channel of a living session. */
 export interface AdmittedChannel {
   readonly sessionId: string;
   readonly channelRef: string;
+  /** Until it is opened: an open channel has no use for a password. */
   readonly target: DialTarget;
   readonly firewall: FirewallMode;
   /** Aborted when the session or the channel is to end; the reason is a ChannelEnd. */

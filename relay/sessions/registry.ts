@@ -37,6 +37,8 @@ export interface RegistryOptions {
   readonly limits: DataPlaneLimits;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
+  /** Milliseconds of a clock that nobody sets: sessions' deadlines go by it. */
+  readonly steadyMs: () => number;
   readonly randomBytes: RandomBytes;
   /** What sleeps until the next deadline; Node's own timer unless a test turns the clock. */
   readonly startTimer?: StartTimer;
@@ -45,6 +47,7 @@ export interface RegistryOptions {
 /** The sessions of this relay. */
 export class Registry implements Admissions, CommandHandler {
   readonly #nowMs: () => number;
+  readonly #steadyMs: () => number;
   readonly #desk: TicketDesk;
   readonly #lives = new Lives();
   readonly #refusals: Refusals;
@@ -54,6 +57,7 @@ export class Registry implements Admissions, CommandHandler {
 
   constructor(options: RegistryOptions) {
     this.#nowMs = options.nowMs;
+    this.#steadyMs = options.steadyMs;
     this.#desk = new TicketDesk(options);
     this.#refusals = new Refusals(options);
     const parts = {
@@ -62,7 +66,8 @@ export class Registry implements Admissions, CommandHandler {
       refusals: this.#refusals,
       phase: () => this.#phase,
     };
-    this.#openings = new Openings({ ...options, ...parts, deadlines: new Deadlines(options) });
+    const deadlines = new Deadlines({ ...options, nowMs: options.steadyMs });
+    this.#openings = new Openings({ ...options, ...parts, deadlines });
     this.#foresight = new Foresight({ ...options, ...parts });
   }
 
@@ -139,7 +144,7 @@ export class Registry implements Admissions, CommandHandler {
   async drain(deadlineMs: number): Promise<void> {
     if (this.#phase !== "stopping") {
       this.#phase = "draining";
-      const leaveAtMs = this.#nowMs() + deadlineMs;
+      const leaveAtMs = this.#steadyMs() + deadlineMs;
       for (const session of this.#lives.all()) {
         session.leaveBy(leaveAtMs);
       }

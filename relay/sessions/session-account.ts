@@ -5,7 +5,7 @@
 import { FIREWALL_FINDINGS_MAX, type SessionEndReason } from "#shared/audit/events.ts";
 import type { Grant } from "#shared/ticket/grant.ts";
 import type { SessionObserver } from "./observer.ts";
-import type { ChannelEnd, EventSink, Presented } from "./ports.ts";
+import type { ChannelEnd, EventSink, PresentedChannel } from "./ports.ts";
 
 /** Why a session ends; the first one that is given stays. */
 export interface Ending {
@@ -15,7 +15,7 @@ export interface Ending {
 
 /** What the account has to know of a channel. */
 export interface AccountedChannel {
-  readonly presented: Presented;
+  readonly presented: PresentedChannel;
   readonly channelRef: string;
   readonly admittedAtMs: number;
   readonly opened: boolean;

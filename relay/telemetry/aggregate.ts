@@ -1,6 +1,7 @@
 /**
  * Several processes' metrics as one text. Promises that counters never fall: what a process that is
  * gone had counted stays in the sum, and one that does not answer in time counts as it last did.
+ * What cannot be summed up is not learned, because a process that is not trusted told it.
  */
 import { AggregatorRegistry, type MetricObject, Registry } from "prom-client";
 
@@ -10,11 +11,15 @@ export type MetricsJson = readonly MetricObject[];
 /** Sums up; histograms are counters too. */
 export class MetricsSum {
   readonly #latest = new Map<string, MetricsJson>();
-  #gone: MetricsJson = [];
+  /** What was counted by those that are gone; more than one entry only while they are added up. */
+  readonly #gone: MetricsJson[] = [];
+  #isFolding = false;
 
   /** What a process has told now. */
   learn(processName: string, metrics: MetricsJson): void {
-    this.#latest.set(processName, metrics);
+    if (isSummable(metrics)) {
+      this.#latest.set(processName, metrics);
+    }
   }
 
   /** A process is gone: its gauges are void, its counts stay. */
@@ -22,16 +27,40 @@ export class MetricsSum {
     const latest = this.#latest.get(processName);
     this.#latest.delete(processName);
     if (latest !== undefined) {
-      const counted = latest.filter(({ type }) => COUNTED.has(String(type)));
-      const sum = AggregatorRegistry.aggregate([[...this.#gone], counted]);
-      this.#gone = await sum.getMetricsAsJSON();
+      this.#gone.push(latest.filter(({ type }) => COUNTED.has(String(type))));
+      await this.#fold();
     }
   }
 
   /** The text of all of them, with `own` metrics of the asking process. */
   async text(own: MetricsJson): Promise<string> {
-    const all = [own, ...this.#latest.values(), this.#gone];
-    return AggregatorRegistry.aggregate(all.map((metrics) => [...metrics])).metrics();
+    return aggregate([own, ...this.#latest.values(), ...this.#gone]).metrics();
+  }
+
+  /** One at a time: processes may go together, and neither's counts may replace the other's. */
+  async #fold(): Promise<void> {
+    if (this.#isFolding) {
+      return;
+    }
+    this.#isFolding = true;
+    while (this.#gone.length > 1) {
+      const sum = await aggregate(this.#gone.slice(0, 2)).getMetricsAsJSON();
+      this.#gone.splice(0, 2, sum);
+    }
+    this.#isFolding = false;
+  }
+}
+
+function aggregate(all: readonly MetricsJson[]): Registry {
+  return AggregatorRegistry.aggregate(all.map((metrics) => [...metrics]));
+}
+
+function isSummable(metrics: MetricsJson): boolean {
+  try {
+    aggregate([metrics]);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -14,6 +14,7 @@ export interface CrewOptions {
   readonly webOrigins: readonly string[];
   readonly admissions: Admissions;
   readonly log: LineLog;
+  /** Milliseconds of a clock that nobody sets. */
   readonly nowMs: () => number;
   /** Both legs of a connection are linked. */
   readonly onLinked: (ref: string) => void;

@@ -1,7 +1,8 @@
 /**
  * The Admissions port inside a worker process: asks the control process, which alone knows keys,
  * grants and sessions. Promises that each question settles by its deadline, that an admission which
- * came too late is given back, and that a channel which ended says nothing any more.
+ * came too late is given back, that an open channel holds no password, and that one which ended
+ * says nothing any more.
  */
 import { assert } from "#shared/base/assert.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
@@ -9,6 +10,7 @@ import type {
   Admissions,
   AdmittedChannel,
   ChannelEnd,
+  DialTarget,
   ForeseenSession,
   Presented,
   Refusal,
@@ -116,11 +118,22 @@ export class RemoteAdmissions implements Admissions {
         this.#options.send(message);
       }
     };
+    const { sessionId, firewall } = facts;
+    let target: DialTarget | null = facts.target;
     return {
-      ...facts,
+      sessionId,
+      channelRef,
+      firewall,
+      get target(): DialTarget {
+        assert(target !== null, "an open channel's target is let go");
+        return target;
+      },
       signal: abort.signal,
       learnConnectionId: (connectionId) => tell({ type: "learned", channelRef, connectionId }),
-      opened: () => tell({ type: "opened", channelRef }),
+      opened: () => {
+        target = null;
+        tell({ type: "opened", channelRef });
+      },
       touch: () => {
         if (this.#channels.has(channelRef)) {
           this.#touched.add(channelRef);

@@ -256,11 +256,23 @@ export class WorkerPool implements Crew {
     const delayMs = respawnDelayMs(place.crashes);
     log.error({ name: worker.name, cause, detail, delayMs }, LOG_LINES.workerLost);
     onWorkerLost(cause);
+    this.#restart(place, delayMs);
+  }
+
+  #restart(place: Place, afterMs: number): void {
     setTimeout(() => {
-      if (!this.#isStopping) {
-        this.#startWorker(place);
+      if (this.#isStopping) {
+        return;
       }
-    }, delayMs);
+      try {
+        this.#startWorker(place);
+      } catch (error) {
+        // A system that has no memory for a process throws. The other workers go on.
+        this.#options.onFault(error);
+        place.crashes += 1;
+        this.#restart(place, respawnDelayMs(place.crashes));
+      }
+    }, afterMs);
   }
 
   #leastBusy(): WorkerProcess | null {

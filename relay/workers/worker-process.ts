@@ -36,6 +36,7 @@ export class WorkerProcess {
   readonly #refs = new Set<string>();
   readonly gone: Promise<void>;
   #isReady = false;
+  #isGone = false;
   #silentBeats = 0;
   #end: WorkerEnd = "crashed";
 
@@ -111,6 +112,11 @@ export class WorkerProcess {
   }
 
   #receive(message: unknown): void {
+    if (this.#isGone) {
+      // Its last words can come after its exit. Its questions must not reach its successor's desk,
+      // whose questions have the same numbers.
+      return;
+    }
     const parsed = parseWorkerMessage(message);
     if (parsed === null) {
       this.#end = "malformed";
@@ -123,8 +129,9 @@ export class WorkerProcess {
       clearTimeout(this.#watch);
       const { workerBeatIntervalMs } = this.#options.configuration.limits;
       this.#watch = setInterval(() => this.#beat(), workerBeatIntervalMs);
-    } else if (parsed.type === "closed") {
-      this.#refs.delete(parsed.ref);
+    } else if (parsed.type === "closed" && !this.#refs.delete(parsed.ref)) {
+      // A connection of another worker is not this one's to close.
+      return;
     }
     this.#options.onMessage(parsed);
   }
@@ -152,6 +159,7 @@ export class WorkerProcess {
   }
 
   #gone(detail: string): void {
+    this.#isGone = true;
     clearTimeout(this.#watch);
     this.#isReady = false;
     for (const socket of this.#leaving) {

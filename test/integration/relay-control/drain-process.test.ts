@@ -119,6 +119,31 @@ describe("a relay with a living session", () => {
     expect(await relay.exit()).toEqual({ code: 0, signal: null });
   });
 
+  it("lets it go on although its operator would resume it", async () => {
+    const { control, welcome } = await makeControlWithWelcome();
+    await using server = await startFakeServer();
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path);
+    const socket = await hub.nextSocket();
+    await socket.welcome(welcome);
+    await socket.storeEvents();
+    const { tlsPort } = await relay.ready();
+    const { client, served } = await openSession({ socket, control, server, tlsPort });
+    relay.child.kill("SIGTERM");
+    await socket.until("serving");
+    const resumed = await kerbside("relay", "resume", "--state-dir", folder.path);
+    expect(resumed).toMatchObject({ code: 1 });
+    expect(resumed.said).toContain("The relay is stopping");
+    const pong = encodeMessage(3, Buffer.alloc(12, 9));
+    client.send(pong);
+    expect(await served.peer.read(pong.length)).toEqual(pong);
+    client.stream.end();
+    expect(await untilEvent(socket, "session.ended")).toMatchObject({ reason: "client-closed" });
+    expect(await relay.exit()).toEqual({ code: 0, signal: null });
+  });
+
   it("ends it with relay-drained when the deadline has passed", async () => {
     const { control, welcome } = await makeControlWithWelcome();
     await using server = await startFakeServer();

@@ -72,7 +72,7 @@ export class RelayProcess implements AsyncDisposable {
     });
     const { stdout, stderr } = this.child;
     assert(stdout !== null && stderr !== null, "both are pipes");
-    this.exited = Promise.all([exit, once(stdout, "end"), once(stderr, "end")]).then(
+    this.exited = Promise.all([exit, once(stdout, "close"), once(stderr, "close")]).then(
       ([how]) => how,
     );
     this.#ready = new Promise((resolve) => {

@@ -1,12 +1,14 @@
 /** The relay as a process: enrolled, started by a parent, told to end in each way. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { buildRelay } from "../../../relay/cli/build.ts";
+import { askRelay } from "../../../relay/operator/operator-client.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 import { enrol, RelayProcess } from "./enrolled-relay.ts";
 import { startFakeHub } from "./fake-hub.ts";
@@ -63,6 +65,44 @@ describe("the relay's process", () => {
     expect(await statusFor("https://other.example")).toBe(403);
   });
 
+  it("goes on when nobody reads its log any more", async () => {
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path);
+    const socket = await hub.nextSocket();
+    await socket.welcome();
+    await socket.storeEvents();
+    const { healthPort } = await relay.ready();
+    relay.child.stdout?.destroy();
+    for (const path of ["/drain", "/resume"] as const) {
+      const asked =
+        path === "/drain"
+          ? ({ method: "POST", path, body: { deadlineSeconds: 60 } } as const)
+          : ({ method: "POST", path } as const);
+      expect(await askRelay(folder.path, asked)).toMatchObject({ ok: true });
+    }
+    const health = await fetch(`http://127.0.0.1:${healthPort}/healthz`);
+    expect(await health.json()).toMatchObject({ status: "serving", linked: true });
+    relay.child.kill("SIGTERM");
+    expect(await relay.exit()).toEqual({ code: 0, signal: null });
+  });
+
+  it("exits also when it cannot let go in order", async () => {
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path);
+    const socket = await hub.nextSocket();
+    await socket.welcome();
+    await relay.ready();
+    await rm(folder.file("operator.sock"));
+    await mkdir(folder.file("operator.sock"));
+    relay.child.kill("SIGTERM");
+    expect(await relay.exit()).toEqual({ code: 1, signal: null });
+    expect(relay.output).toContain('"msg":"relay.fault"');
+  });
+
   it("lets go when its parent is gone", async () => {
     await using folder = await makeTempFolder();
     await using hub = await startFakeHub();
@@ -106,6 +146,29 @@ describe("the relay's process", () => {
     // The newer snapshot took the place of the one that was never stored.
     expect(events.map(({ seq }) => seq)).toEqual([2]);
     expect((await relay.ready()).tlsPort).toBeGreaterThan(0);
+  });
+
+  it("refuses a folder in which another one serves, also one whose lock it cannot see", async () => {
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path);
+    const socket = await hub.nextSocket();
+    await socket.welcome();
+    await relay.ready();
+    for (const unseen of [false, true]) {
+      if (unseen) {
+        await rm(folder.file("lock"));
+      }
+      await using second = new RelayProcess(folder.path);
+      expect(await second.exit()).toEqual({ code: 1, signal: null });
+      expect(second.errors).toBe(
+        `${folder.path} is in use by process ${relay.child.pid}: ` +
+          "stop it, or use another folder.\n",
+      );
+    }
+    const health = await askRelay(folder.path, { method: "GET", path: "/status" });
+    expect(health).toMatchObject({ ok: true, value: { status: "serving" } });
   });
 
   it("says in one sentence that its port is in use", async () => {

@@ -48,6 +48,11 @@ describe("a web console's head", () => {
     expect(judge("/console?token=a&token=b")).toBe(401);
   });
 
+  it("needs a token that is no longer than one may be", () => {
+    expect(judge(`/console?token=${"k".repeat(512)}`)).toBe("k".repeat(512));
+    expect(judge(`/console?token=${"k".repeat(513)}`)).toBe(401);
+  });
+
   it("is never repeated in what is told or counted", () => {
     const judged = judgeUpgrade({ url: "/x?token=secret", headers: HEADERS }, [ORIGIN]);
     expect(JSON.stringify(judged)).not.toContain("secret");

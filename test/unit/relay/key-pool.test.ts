@@ -1,7 +1,13 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { generateLinkKey, KeyPool, type LinkKey } from "../../../relay/handshake/key-pool.ts";
 
-const LIMITS = { keyPoolSize: 2, keyUsesMax: 3, keyLifeMs: 1_000, keyWaitersMax: 2 };
+const LIMITS = {
+  keyPoolSize: 2,
+  keyUsesMax: 3,
+  keyLifeMs: 1_000,
+  keyWaitersMax: 2,
+  keyWaitMsMax: 500,
+};
 
 interface Bench {
   readonly pool: KeyPool;
@@ -44,6 +50,20 @@ describe("a key pool", () => {
       await bench.finish();
     }
     expect(bench.made).toBe(2);
+    bench.pool.stop();
+  });
+
+  it("lets nobody wait for ever for a key that is not made, and gives a late one to others", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const bench = makeBench();
+    const first = takeName(bench.pool);
+    vi.advanceTimersByTime(499);
+    const second = takeName(bench.pool);
+    vi.advanceTimersByTime(1);
+    expect(await first).toBeNull();
+    await bench.finish();
+    expect(await second).toBe(1);
+    expect(vi.getTimerCount()).toBe(0);
     bench.pool.stop();
   });
 

@@ -26,6 +26,24 @@ describe("the sum of several processes' metrics", () => {
     expect(text).toContain("link_seconds_count 3");
   });
 
+  it("keeps what processes had counted that go at the same moment", async () => {
+    const sum = new MetricsSum();
+    for (const name of ["a", "b", "c"]) {
+      sum.learn(name, await countsOf(5));
+    }
+    await Promise.all(["a", "b", "c"].map((name) => sum.retire(name)));
+    expect(await sum.text(await countsOf(1))).toContain('links_total{code="linked"} 16');
+  });
+
+  it("does not learn what cannot be summed up", async () => {
+    const sum = new MetricsSum();
+    const nonsense = [{ name: "x", help: "x", type: "counter", aggregator: "sum", values: [{}] }];
+    sum.learn("a", nonsense as unknown as MetricsJson);
+    expect(await sum.text(await countsOf(1))).toContain("memory_bytes 1");
+    await sum.retire("a");
+    expect(await sum.text(await countsOf(1))).toContain("memory_bytes 1");
+  });
+
   it("keeps what processes that are gone had counted, and drops their gauges", async () => {
     const sum = new MetricsSum();
     sum.learn("a", await countsOf(1));

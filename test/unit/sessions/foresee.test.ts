@@ -38,7 +38,7 @@ function seen(result: Result<ForeseenSession | null, Refusal>): string | null {
 }
 
 describe("a label or a token", () => {
-  it("tells of a held grant, its password unsealed, and of the session that it opens", async () => {
+  it("tells of a held grant and of the session that it opens, and never of a password", async () => {
     const issued = await bench.issue({ password: "hypervisor's own" });
     const label = await sessionLabel(issued.hash);
     const clues: SessionClue[] = [
@@ -49,14 +49,17 @@ describe("a label or a token", () => {
       const foreseen = await bench.registry.foresee(clue);
       expect(foreseen).toMatchObject({
         ok: true,
-        value: { sessionId: issued.sessionId, target: { password: "hypervisor's own" } },
+        value: { sessionId: issued.sessionId, target: { host: "127.0.0.1" } },
       });
+      expect(JSON.stringify(foreseen)).not.toContain("hypervisor's own");
     }
     expect(bench.registry.counts()).toMatchObject({ sessions: 0, grants: 1 });
     const main = await bench.openMain(issued.ticket);
     const living = await Promise.all(clues.map(async (clue) => bench.registry.foresee(clue)));
     const { sessionId } = issued;
-    const expected = ok({ sessionId, target: main.target });
+    const { password, ...target } = main.target;
+    expect(password).toBe("hypervisor's own");
+    const expected = ok({ sessionId, target });
     expect(living).toEqual([expected, expected]);
     bench.clock.advance(3_600_000);
     expect([await byLabel(issued), await byToken(issued)]).toEqual([sessionId, sessionId]);
@@ -167,6 +170,31 @@ describe("a token", () => {
     }
     expect(holds).toEqual([0, 0, 0, 0, 0, 1_000, 2_000]);
     expect(bench.lookups).toEqual([]);
+  });
+});
+
+describe("clues that are no credentials", () => {
+  it("have a session's server asked a bounded number of times a minute", async () => {
+    bench = new RegistryBench(control, { foreseenPerMinuteMax: 3 });
+    const [held, living, other] = [await bench.issue(), await bench.issue(), await bench.issue()];
+    await bench.openMain(living.ticket);
+    const many = async (ask: () => Promise<string | null>): Promise<number> => {
+      const answers: (string | null)[] = [];
+      for (let index = 0; index < 5; index += 1) {
+        answers.push(await ask());
+      }
+      return answers.filter((answer) => answer !== null).length;
+    };
+    expect(await many(() => byLabel(held))).toBe(3);
+    expect(await byId(7)).toBe(living.sessionId);
+    expect(await many(() => byLabel(living))).toBe(2);
+    expect([await byId(7), await byLabel(other)]).toEqual([null, other.sessionId]);
+    expect(await many(() => byToken(living))).toBe(5);
+    expect(await bench.code(held.ticket)).toBe("admitted");
+    bench.clock.advance(60_000);
+    expect(await byId(7)).toBe(living.sessionId);
+    bench.clock.advance(-3_600_000);
+    expect(await many(() => byId(7))).toBe(3);
   });
 });
 

@@ -147,6 +147,14 @@ describe("admissions over processes", () => {
     expect(desk.channelCount).toBe(0);
   });
 
+  it("hold a channel's password until it is open, and no longer", async () => {
+    const { remote } = join(new Sessions());
+    const channel = await admitted(remote);
+    expect(channel.target).toEqual(TARGET);
+    channel.opened();
+    expect(() => channel.target).toThrow("let go");
+  });
+
   it("carry a refusal with its hold, and a clue with who gave it", async () => {
     const sessions = new Sessions();
     const { remote } = join(sessions);
