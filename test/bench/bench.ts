@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- [start|relay] [--json] …`: measures, and prints a table or, with `--json`, one object.
+ * `npm run bench -- [start|relay|real] [--json] …`: measures, and prints a table or, with `--json`, one object.
  * No name stands for `start`. Nothing here fails because of a figure: a benchmark is no test.
  */
+import { runRealBench } from "./real/real-bench.ts";
 import { runRelayBench } from "./relay/relay-bench.ts";
 import { runStartBench } from "./start-and-ticket.ts";
 
@@ -12,8 +13,10 @@ async function main(args: readonly string[]): Promise<void> {
     await runStartBench(rest);
   } else if (name === "relay") {
     await runRelayBench(rest);
+  } else if (name === "real") {
+    await runRealBench(rest);
   } else {
-    throw new Error(`there is no benchmark "${name}": start or relay`);
+    throw new Error(`there is no benchmark "${name}": start, relay or real`);
   }
 }
 

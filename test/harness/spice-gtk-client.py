@@ -16,6 +16,7 @@ import ctypes
 import json
 import os
 import tempfile
+import time
 import sys
 
 import gi
@@ -39,6 +40,7 @@ write_to_port.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t] + [
 COMMANDS = (
     "connect open close list key pixel picture write speak share_cd disconnect".split()
 )
+MEASUREMENTS = ("measure_port", "measure_keys")
 STATES = {
     int(getattr(Spice.ChannelEvent, name)): name.lower().replace("_", "-")
     for name in (
@@ -83,6 +85,43 @@ def read_vv(path):
     return options
 
 
+class Series:
+    """Does something again and again and measures how long what it causes takes.
+
+    All in one command, because a command takes longer than what is measured.
+    """
+
+    def __init__(self, options, act):
+        self.options = options
+        self.act = act
+        self.started = None
+        self.taken = []
+        GLib.timeout_add(options["timeoutMs"], self.give_up)
+        self.begin()
+
+    def begin(self):
+        self.started = time.monotonic()
+        self.act()
+        return GLib.SOURCE_REMOVE
+
+    def happened(self):
+        """What was caused is there. Whatever follows from it before the next act counts no more."""
+        if self.started is None:
+            return
+        self.taken.append((time.monotonic() - self.started) * 1000)
+        self.started = None
+        if len(self.taken) < self.options["count"]:
+            GLib.timeout_add(self.options["pauseMs"], self.begin)
+        else:
+            send({"reply": self.options["id"], "ok": True, "takenMs": self.taken})
+
+    def give_up(self):
+        if len(self.taken) < self.options["count"]:
+            message = "only %d of the series happened" % len(self.taken)
+            send({"reply": self.options["id"], "ok": False, "message": message})
+        return GLib.SOURCE_REMOVE
+
+
 class Client:
     def __init__(self, loop):
         self.loop = loop
@@ -95,6 +134,9 @@ class Client:
         self.playback_bytes = 0
         self.recorder = None
         self.kept = []
+        self.watches_draws = True
+        self.exchanges = None
+        self.draws = None
 
     # Commands. Each returns what its reply carries, or raises.
 
@@ -102,6 +144,7 @@ class Client:
         if options.get("vvFile"):
             options = {**read_vv(options["vvFile"]), **options}
         self.deferred = set(options.get("deferredChannels", []))
+        self.watches_draws = options.get("watchesDraws", True)
         self.session = Spice.Session.new()
         session = self.session
         session.set_property("enable-audio", options.get("audio", False))
@@ -229,7 +272,8 @@ class Client:
         if channel.props.channel_type == CHANNEL_DISPLAY:
             on(channel, "display-primary-create", self.on_primary_create)
             on(channel, "display-primary-destroy", self.on_primary_destroy)
-            on(channel, "display-invalidate", self.on_invalidate)
+            if self.watches_draws:
+                on(channel, "display-invalidate", self.on_invalidate)
         self.watch_content(name, channel)
         is_deferred = name in self.deferred
         send({"event": "channel-new", "channel": name, "deferred": is_deferred})
@@ -279,6 +323,10 @@ class Client:
         send({"event": "port", "channel": name_of(channel), "port": port, "opened": opened})
 
     def on_port_data(self, channel, data, size):
+        if self.exchanges is not None:
+            if self.exchanges.options["until"].encode() in bytes_at(data, size):
+                self.exchanges.happened()
+            return
         text = base64.b64encode(bytes_at(data, size)).decode()
         send({"event": "port-data", "channel": name_of(channel), "base64": text})
 
@@ -308,8 +356,28 @@ class Client:
         self.primaries.pop(channel.props.channel_id, None)
 
     def on_invalidate(self, *_):
+        if self.draws is not None:
+            self.draws.happened()
         for wait in list(self.waits):
             self.settle(wait)
+
+    # Measurements are answered when their series has ended.
+
+    def measure_port(self, options):
+        """From a text sent into a port channel to the one that answers it."""
+        channel, data = self.channels[options["channel"]], options["text"].encode()
+        write = lambda: write_to_port(hash(channel), data, len(data), None, None, None)
+        self.exchanges = Series(options, write)
+
+    def measure_keys(self, options):
+        """From a key to the first draw after it."""
+        inputs, scancode = self.channels["inputs:0"], options["scancode"]
+
+        def press():
+            inputs.key_press(scancode)
+            inputs.key_release(scancode)
+
+        self.draws = Series(options, press)
 
     # The wait for a colour is answered when it is there, not when it is asked.
 
@@ -371,6 +439,9 @@ class Client:
             self.wait_pixel(request)
             return
         try:
+            if command in MEASUREMENTS:
+                getattr(self, command)(request)
+                return
             if command not in COMMANDS:
                 raise RuntimeError("no such command")
             send({"reply": request["id"], "ok": True, **getattr(self, command)(request)})

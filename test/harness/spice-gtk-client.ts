@@ -33,6 +33,14 @@ export interface SpiceGtkOptions {
   readonly username?: string;
   /** The folder that the webdav channel offers. */
   readonly sharedFolder?: string;
+  /** False for a load that the script must not slow down: then no wait for a pixel ends. */
+  readonly watchesDraws?: boolean;
+}
+
+/** A series of measurements: what is done so often, and how long each may rest before the next. */
+export interface SpiceGtkSeries {
+  readonly count: number;
+  readonly pauseMs: number;
 }
 
 /** The state of a channel: what its last event said. */
@@ -97,6 +105,10 @@ export class SpiceGtkClient implements AsyncDisposable {
     child.onLine((line) => this.#onLine(line));
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Everything that was reported so far, oldest first. */
   get events(): readonly SpiceGtkEvent[] {
     return this.#events;
@@ -146,6 +158,28 @@ export class SpiceGtkClient implements AsyncDisposable {
   /** Sends bytes into a port channel such as "port:0". */
   async writeToPort(channel: string, bytes: Uint8Array): Promise<void> {
     await this.#run("write", { channel, base64: Buffer.from(bytes).toString("base64") });
+  }
+
+  /**
+   * Sends a text into a port channel, again and again, each when its answer is there. Nothing that
+   * comes through ports is reported from then on.
+   * @param exchange `until`: what the answer contains
+   * @returns milliseconds from each text to its answer
+   */
+  async measurePort(
+    exchange: { readonly channel: string; readonly text: string; readonly until: string },
+    series: SpiceGtkSeries,
+  ): Promise<readonly number[]> {
+    const timeoutMs = SERIES_TIMEOUT_MS;
+    const reply = await this.#run("measure_port", { ...exchange, ...series, timeoutMs });
+    return reply["takenMs"] as readonly number[];
+  }
+
+  /** Milliseconds from a key to the first draw after it, again and again. */
+  async measureKeys(scancode: number, series: SpiceGtkSeries): Promise<readonly number[]> {
+    const timeoutMs = SERIES_TIMEOUT_MS;
+    const reply = await this.#run("measure_keys", { scancode, ...series, timeoutMs });
+    return reply["takenMs"] as readonly number[];
   }
 
   /** Sends sound (16 bits, stereo) as the microphone's, once the guest records. */
@@ -297,14 +331,16 @@ export class SpiceGtkClient implements AsyncDisposable {
   }
 }
 
-/** Starts a client that is not connected yet. */
-export async function startSpiceGtkClient(): Promise<SpiceGtkClient> {
+/** Starts a client that is not connected yet. @param environment more variables for it */
+export async function startSpiceGtkClient(
+  environment: Readonly<Record<string, string>> = {},
+): Promise<SpiceGtkClient> {
   const script = fileURLToPath(new URL("spice-gtk-client.py", import.meta.url));
   // Why the full path: a python3 that comes first in the PATH may lack the bindings.
   const child = startChild({
     command: "/usr/bin/python3",
     args: [script],
-    env: { SSL_CERT_FILE: undefined, SPICE_PROXY: undefined },
+    env: { SSL_CERT_FILE: undefined, SPICE_PROXY: undefined, ...environment },
   });
   const client = new SpiceGtkClient(child);
   await child.waitForOutput("stdout", /"ready"/);
@@ -315,5 +351,7 @@ type Reply = Readonly<Record<string, unknown>>;
 
 /** The script answers at once; a cold import of the bindings takes a second. */
 const REPLY_TIMEOUT_MS = 5_000;
+/** Thousands of exchanges of some milliseconds each. */
+const SERIES_TIMEOUT_MS = 60_000;
 /** Connecting takes 0.1 s directly; a relay under test may have to time out first. */
 const EVENT_TIMEOUT_MS = 20_000;

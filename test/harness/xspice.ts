@@ -12,17 +12,38 @@ export interface XspiceOptions {
   readonly password: string;
   /** Serve TLS alone, with this folder's certificate (see certificates.ts). */
   readonly x509Dir?: string;
+  /** Serve a plain port beside TLS; `port` is then the plain one. */
+  readonly isPlainToo?: boolean;
+  /** More of the driver's variables, such as XSPICE_IMAGE_COMPRESSION. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Where an Xspice is to be found. */
+interface XspicePlace {
+  readonly port: number;
+  readonly tlsPort: number | null;
+  readonly display: string;
+  readonly pid: number;
 }
 
 /** A running Xspice. Ends with `await using`. */
 export class TestXspice implements AsyncDisposable {
   /** The port that it was asked to serve: TLS when it has a certificate, else plain. */
   readonly port: number;
+  /** The TLS port; null without a certificate. */
+  readonly tlsPort: number | null;
+  /** What programs need in DISPLAY, such as ":1". */
+  readonly display: string;
+  /** The X server's. */
+  readonly pid: number;
   readonly #children: readonly RunningChild[];
   readonly #folder: TempFolder;
 
-  constructor(port: number, children: readonly RunningChild[], folder: TempFolder) {
-    this.port = port;
+  constructor(place: XspicePlace, children: readonly RunningChild[], folder: TempFolder) {
+    this.port = place.port;
+    this.tlsPort = place.tlsPort;
+    this.display = place.display;
+    this.pid = place.pid;
     this.#children = children;
     this.#folder = folder;
   }
@@ -45,43 +66,52 @@ export function xspiceKeyColour(scancode: number, pressCount: number): number {
 export async function startXspice(options: XspiceOptions): Promise<TestXspice> {
   const folder = await makeTempFolder();
   const port = await freePort();
+  const ports = { port, tlsPort: options.x509Dir === undefined ? null : port };
+  if (options.isPlainToo === true) {
+    ports.port = await freePort();
+  }
   const config = folder.file("xorg.conf");
   await writeFile(config, CONFIG);
   const server = startChild({
-    // What the script "Xspice" starts: it would only turn options into this environment.
-    command: "/usr/lib/xorg/Xorg",
+    // Why a shell: Xorg closes the descriptor on which it has told its display. Were that its
+    // standard output, the first program's connection would become it, and what the driver prints
+    // would go to that program.
+    command: "/bin/sh",
     args: [
-      ...["-config", config, "-logfile", folder.file("xorg.log"), "-displayfd", "1"],
-      ...["-noreset", "-nolisten", "tcp"],
+      ...["-c", 'exec "$@" 3>&1', "sh"],
+      // What the script "Xspice" starts: it would only turn options into this environment.
+      ...["/usr/lib/xorg/Xorg", "-config", config, "-logfile", folder.file("xorg.log")],
+      ...["-displayfd", "3", "-noreset", "-nolisten", "tcp"],
     ],
     env: {
-      ...(options.x509Dir === undefined
-        ? { XSPICE_PORT: String(port) }
-        : tlsEnvironment(port, options.x509Dir)),
+      ...(options.x509Dir === undefined ? {} : tlsEnvironment(port, options.x509Dir)),
+      XSPICE_PORT: ports.port === ports.tlsPort ? "0" : String(ports.port),
       XSPICE_PASSWORD: options.password,
       QXL_NUM_HEADS: "1",
+      ...options.environment,
     },
   });
   const children = [server];
+  const place = { ...ports, pid: server.pid };
   try {
     const number = (await server.waitForOutput("stdout", /^(\d+)\n/))[1] ?? "";
+    const display = `:${number}`;
     const painter = startChild({
       command: "/usr/bin/python3",
       args: [PAINTER, XSPICE_IDLE_COLOUR.toString(16)],
-      env: { DISPLAY: `:${number}` },
+      env: { DISPLAY: display },
     });
     children.unshift(painter);
     await painter.waitForOutput("stdout", /ready/);
-    return new TestXspice(port, children, folder);
+    return new TestXspice({ ...place, display }, children, folder);
   } catch (error) {
-    await new TestXspice(port, children, folder)[Symbol.asyncDispose]();
+    await new TestXspice({ ...place, display: "" }, children, folder)[Symbol.asyncDispose]();
     throw error;
   }
 }
 
 function tlsEnvironment(port: number, x509Dir: string): Record<string, string> {
   return {
-    XSPICE_PORT: "0",
     XSPICE_TLS_PORT: String(port),
     XSPICE_X509_DIR: x509Dir,
     XSPICE_CACERT_FILE: `${x509Dir}/ca-cert.pem`,
