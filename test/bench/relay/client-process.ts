@@ -17,6 +17,8 @@ export interface Route {
   /** The CA of a proxy's certificate; null is plain TCP. */
   readonly ca: string | null;
   readonly password: string;
+  /** The TLS group that is asked for; {@link DEFAULT_GROUP} if none is named. */
+  readonly group?: string;
 }
 
 export type ClientQuestion =
@@ -47,11 +49,11 @@ class Client extends FakeSpiceClient {
       callback: (byteCount: number): boolean => client.#take(byteCount),
     };
     const options = { host: "127.0.0.1", port: route.port, onread };
-    const { ca } = route;
+    const { ca, group = DEFAULT_GROUP } = route;
     const socket: Socket =
       ca === null
         ? connectTcp({ ...options, noDelay: true })
-        : connectTls({ ...options, ...TLS_OFFER, ca });
+        : connectTls({ ...options, ...TLS_OFFER, ecdhCurve: group, ca });
     const client: Client = new Client(socket);
     socket.once("error", opened.reject);
     socket.once(ca === null ? "connect" : "secureConnect", () => {
@@ -212,8 +214,8 @@ const RECEIVED = Buffer.allocUnsafeSlow(256 * 1024);
 const TLS_OFFER = {
   minVersion: "TLSv1.3",
   ciphers: "TLS_AES_128_GCM_SHA256",
-  ecdhCurve: "X25519",
 } as const;
+const DEFAULT_GROUP = "X25519";
 const WARM_UP_COUNT = 1_000;
 /** Exchanges on one route before it is the next one's turn. */
 const TURN_COUNT = 50;

@@ -7,10 +7,9 @@ export async function readCpuS(pid: number): Promise<number> {
   return sum(each);
 }
 
-/** Resident memory of the process and of its children in KiB; what they share counts in each. */
-export async function readResidentKb(pid: number): Promise<number> {
-  const each = await Promise.all((await familyOf(pid)).map(readOwnResidentKb));
-  return sum(each);
+/** Resident bytes of the process first, then of its children; what they share counts in each. */
+export async function readResidentBytes(pid: number): Promise<number[]> {
+  return Promise.all((await familyOf(pid)).map(readOwnResidentBytes));
 }
 
 async function familyOf(pid: number): Promise<number[]> {
@@ -29,9 +28,10 @@ async function readOwnCpuS(pid: number): Promise<number> {
   return sum(await Promise.all(each)) / 1e9;
 }
 
-async function readOwnResidentKb(pid: number): Promise<number> {
+async function readOwnResidentBytes(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1]);
+  // What the kernel calls kB is 1,024 bytes.
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1]) * 1_024;
 }
 
 function sum(numbers: readonly number[]): number {

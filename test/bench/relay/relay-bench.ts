@@ -9,12 +9,18 @@ import { BenchProcess } from "./bench-process.ts";
 import type { ClientQuestion, Route } from "./client-process.ts";
 import { isPinning } from "./cores.ts";
 import { hasHaproxy, type RunningHaproxy, startHaproxy } from "./haproxy.ts";
-import { readCpuS, readResidentKb } from "./process-usage.ts";
+import { readCpuS, readResidentBytes } from "./process-usage.ts";
 import type { RelayQuestion } from "./relay-process.ts";
-import { printRelayReport, type RelayFigures, type Spread } from "./relay-report.ts";
+import {
+  type AddedLatency,
+  printRelayReport,
+  type ProcessParts,
+  type RelayFigures,
+  type Spread,
+} from "./relay-report.ts";
 import { median, percentile, rounded } from "./statistics.ts";
 
-/** Measures everything and prints it; `--json` prints one object. */
+/** Measures everything, or one part of it, and prints it; `--json` prints one object. */
 export async function runRelayBench(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
@@ -23,29 +29,50 @@ export async function runRelayBench(args: readonly string[]): Promise<void> {
       rounds: { type: "string", default: "7" },
       gigabytes: { type: "string", default: "2" },
       channels: { type: "string", default: "100,1000,5000" },
+      only: { type: "string" },
+      group: { type: "string" },
     },
   });
-  await using rig = await Rig.start();
-  const throughput = await measureThroughput(rig, {
-    rounds: Number(values.rounds),
-    byteCount: Number(values.gigabytes) * 1e9,
-  });
-  const connectMs = await measureConnect(rig);
-  const addedLatencyMs = await measureLatency(rig);
+  const { only } = values;
+  if (only !== undefined && !isPart(only)) {
+    throw new Error(`--only takes one of: ${PARTS.join(", ")}`);
+  }
+  const rounds = Number(values.rounds);
+  const wants = (part: Part): boolean => only === undefined || only === part;
   const counts = values.channels.split(",").filter((text) => text !== "");
-  const idleChannelKb = await measureIdle(counts.map(Number));
   const figures: RelayFigures = {
-    ...throughput,
-    addedLatencyMs,
-    connectMs,
-    idleChannelKb,
-    method: { rounds: Number(values.rounds), pinned: isPinning(), haproxy: rig.haproxy !== null },
+    ...(await measureSpeed(wants, { rounds, byteCount: Number(values.gigabytes) * 1e9 })),
+    ...(wants("memory") ? await measureIdle(counts.map(Number), values.group) : {}),
+    method: { rounds, pinned: isPinning(), haproxy: hasHaproxy() },
   };
   if (values.json) {
     console.log(JSON.stringify(figures));
   } else {
     printRelayReport(figures);
   }
+}
+
+const PARTS = ["throughput", "connect", "latency", "memory"] as const;
+type Part = (typeof PARTS)[number];
+
+function isPart(name: string): name is Part {
+  return (PARTS as readonly string[]).includes(name);
+}
+
+/** What is measured beside HAProxy, all of it with the same relay. */
+async function measureSpeed(
+  wants: (part: Part) => boolean,
+  throughput: { readonly rounds: number; readonly byteCount: number },
+): Promise<Partial<RelayFigures>> {
+  if (!wants("throughput") && !wants("connect") && !wants("latency")) {
+    return {};
+  }
+  await using rig = await Rig.start({ withHaproxy: true });
+  return {
+    ...(wants("throughput") ? await measureThroughput(rig, throughput) : {}),
+    ...(wants("connect") ? { connectMs: await measureConnect(rig) } : {}),
+    ...(wants("latency") ? { addedLatencyMs: await measureLatency(rig) } : {}),
+  };
 }
 
 /** The processes of one run. Close it with `await using`. */
@@ -76,7 +103,7 @@ class Rig implements AsyncDisposable {
     this.haproxy = parts.haproxy;
   }
 
-  static async start(): Promise<Rig> {
+  static async start(options: { readonly withHaproxy: boolean }): Promise<Rig> {
     await using stack = new AsyncDisposableStack();
     const identity = await makeIdentity();
     const server = stack.use(BenchProcess.start("./server-process.ts", "load"));
@@ -86,11 +113,11 @@ class Rig implements AsyncDisposable {
     const { cert, key } = identity;
     const start: RelayQuestion = { kind: "start", cert, key };
     const relayPort = await relay.ask<number>(start);
-    const haproxy = hasHaproxy() ? await startHaproxy({ cert, key, serverPort }) : null;
-    if (haproxy === null) {
+    let haproxy: RunningHaproxy | null = null;
+    if (options.withHaproxy && hasHaproxy()) {
+      haproxy = stack.use(await startHaproxy({ cert, key, serverPort }));
+    } else if (options.withHaproxy) {
       console.error("haproxy is not installed (Debian: apt-get install haproxy): no ratios");
-    } else {
-      stack.use(haproxy);
     }
     const parts = { identity, relay, client, serverPort, relayPort, haproxy };
     return new Rig({ ...parts, stack: stack.move() });
@@ -135,7 +162,7 @@ interface Round {
 async function measureThroughput(
   rig: Rig,
   options: { readonly rounds: number; readonly byteCount: number },
-): Promise<Pick<RelayFigures, "cpuPerGb" | "throughput">> {
+): Promise<Required<Pick<RelayFigures, "cpuPerGb" | "throughput">>> {
   const relay: Round[] = [];
   const haproxy: Round[] = [];
   for (let round = -1; round < options.rounds; round += 1) {
@@ -185,7 +212,7 @@ async function measureRound(
   return { cpuPerGb: cpuS / (byteCount / 1e9), gigabytesPerS: byteCount / 1e6 / elapsedMs };
 }
 
-async function measureConnect(rig: Rig): Promise<RelayFigures["connectMs"]> {
+async function measureConnect(rig: Rig): Promise<NonNullable<RelayFigures["connectMs"]>> {
   const taken = { direct: [] as number[], relay: [] as number[], haproxy: [] as number[] };
   for (let count = -CONNECT_WARM_UP_COUNT; count < CONNECT_COUNT; count += 1) {
     const routes = {
@@ -208,7 +235,7 @@ async function measureConnect(rig: Rig): Promise<RelayFigures["connectMs"]> {
   };
 }
 
-async function measureLatency(rig: Rig): Promise<RelayFigures["addedLatencyMs"]> {
+async function measureLatency(rig: Rig): Promise<NonNullable<RelayFigures["addedLatencyMs"]>> {
   const light = await measureExchanges(rig);
   const other = rig.startClient();
   const route = await rig.throughRelay();
@@ -218,7 +245,7 @@ async function measureLatency(rig: Rig): Promise<RelayFigures["addedLatencyMs"]>
   return { p50: light.p50, p99: light.p99, light, heavy };
 }
 
-async function measureExchanges(rig: Rig): Promise<RelayFigures["addedLatencyMs"]["light"]> {
+async function measureExchanges(rig: Rig): Promise<AddedLatency> {
   const proxied = rig.throughHaproxy;
   const routes = [rig.direct, await rig.throughRelay(), ...(proxied === null ? [] : [proxied])];
   const question: ClientQuestion = { kind: "exchange", routes, count: EXCHANGE_COUNT };
@@ -233,44 +260,69 @@ async function measureExchanges(rig: Rig): Promise<RelayFigures["addedLatencyMs"
   };
 }
 
-/** A relay of its own, because memory that was once used is not always given back. */
-async function measureIdle(counts: readonly number[]): Promise<RelayFigures["idleChannelKb"]> {
-  await using rig = await Rig.start();
-  const warm = await Promise.all(
-    Array.from({ length: WARM_UP_SESSIONS }, () => rig.throughRelay()),
-  );
+/**
+ * A relay of its own, because memory that was once used is not always given back.
+ * @param group the TLS group that clients ask for
+ */
+async function measureIdle(
+  counts: readonly number[],
+  group?: string,
+): Promise<Required<Pick<RelayFigures, "idleChannelKb" | "idleChannelParts">>> {
+  await using rig = await Rig.start({ withHaproxy: false });
+  const makeRoute = async (): Promise<Route> => {
+    const route = await rig.throughRelay();
+    return group === undefined ? route : { ...route, group };
+  };
+  const warm = await Promise.all(Array.from({ length: WARM_UP_SESSIONS }, makeRoute));
   for (const route of warm) {
     await ask(rig.client, { kind: "hold", route, channelCount: SESSION_CHANNELS });
   }
   await ask(rig.client, { kind: "stop" });
-  const emptyKb = await readSettledKb(rig.relay.pid);
-  const figures: Record<string, number> = {};
+  const empty = await readSettledBytes(rig.relay.pid);
+  const kb: Record<string, number> = {};
+  const parts: Record<string, ProcessParts> = {};
   let held = 0;
   for (const count of counts) {
-    while (held < count) {
-      const batch = Math.min(PARALLEL_SESSIONS, Math.ceil((count - held) / SESSION_CHANNELS));
-      const routes = await Promise.all(Array.from({ length: batch }, () => rig.throughRelay()));
-      await Promise.all(
-        routes.map(async (route, index) => {
-          const left = count - held - index * SESSION_CHANNELS;
-          const channelCount = Math.min(SESSION_CHANNELS, left);
-          await ask(rig.client, { kind: "hold", route, channelCount });
-        }),
-      );
-      held += Math.min(batch * SESSION_CHANNELS, count - held);
-    }
-    const residentKb = await readSettledKb(rig.relay.pid);
-    figures[String(count)] = rounded((residentKb - emptyKb) / count, 1);
+    await holdMore(rig, makeRoute, { held, count });
+    held = count;
+    const resident = await readSettledBytes(rig.relay.pid);
+    const perChannel = (part: keyof ProcessParts): number =>
+      (resident[part] - empty[part]) / count / BYTES_PER_KB;
+    const [control, workers] = [perChannel("control"), perChannel("workers")];
+    kb[String(count)] = rounded(control + workers, 1);
+    parts[String(count)] = { control: rounded(control, 1), workers: rounded(workers, 1) };
   }
-  return figures;
+  return { idleChannelKb: kb, idleChannelParts: parts };
+}
+
+/** Opens sessions until as many channels are held, some sessions at once. */
+async function holdMore(
+  rig: Rig,
+  makeRoute: () => Promise<Route>,
+  { held: before, count }: { readonly held: number; readonly count: number },
+): Promise<void> {
+  let held = before;
+  while (held < count) {
+    const batch = Math.min(PARALLEL_SESSIONS, Math.ceil((count - held) / SESSION_CHANNELS));
+    const routes = await Promise.all(Array.from({ length: batch }, makeRoute));
+    await Promise.all(
+      routes.map(async (route, index) => {
+        const left = count - held - index * SESSION_CHANNELS;
+        const channelCount = Math.min(SESSION_CHANNELS, left);
+        await ask(rig.client, { kind: "hold", route, channelCount });
+      }),
+    );
+    held += Math.min(batch * SESSION_CHANNELS, count - held);
+  }
 }
 
 /** After the collector's own idle work, which comes some seconds after the last allocation. */
-async function readSettledKb(pid: number): Promise<number> {
+async function readSettledBytes(pid: number): Promise<ProcessParts> {
   await new Promise((resolve) => {
     setTimeout(resolve, SETTLE_MS);
   });
-  return readResidentKb(pid);
+  const [control = Number.NaN, ...workers] = await readResidentBytes(pid);
+  return { control, workers: workers.reduce((total, bytes) => total + bytes, 0) };
 }
 
 /** What the fake hypervisor wants. */
@@ -284,3 +336,5 @@ const WARM_UP_SESSIONS = 10;
 const SESSION_CHANNELS = 10;
 const PARALLEL_SESSIONS = 8;
 const SETTLE_MS = 10_000;
+/** The target is in these, not in KiB. */
+const BYTES_PER_KB = 1_000;

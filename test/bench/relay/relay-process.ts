@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { fail } from "#shared/base/result.ts";
 import { startDataPlane } from "../../../relay/data-plane.ts";
 import { createLog } from "../../../relay/telemetry/log.ts";
+import { keepYoungGeneration } from "../../../relay/workers/young-generation.ts";
 import { makeControl } from "../../harness/relay/fake-control.ts";
 import { answerQuestions } from "./bench-process.ts";
 
@@ -13,6 +14,8 @@ export type RelayQuestion =
   | { readonly kind: "start"; readonly cert: string; readonly key: string }
   | { readonly kind: "ticket"; readonly serverPort: number };
 
+// As relay/main.ts does.
+keepYoungGeneration();
 const control = await makeControl();
 let started: Awaited<ReturnType<typeof startDataPlane>> | null = null;
 

@@ -19,26 +19,35 @@ export interface AddedLatency {
   readonly haproxy: { readonly p50: number; readonly p99: number } | null;
 }
 
+/** What belongs to the control process, and what to its workers together. */
+export interface ProcessParts {
+  readonly control: number;
+  readonly workers: number;
+}
+
+/** A part that was not measured is absent. */
 export interface RelayFigures {
   /** CPU seconds of the proxy per 10⁹ bytes. */
-  readonly cpuPerGb: Spread;
+  readonly cpuPerGb?: Spread;
   /** 10⁹ bytes a second, through a proxy on one core. */
-  readonly throughput: Spread;
+  readonly throughput?: Spread;
   /** Of an exchange of 64 bytes each way; p50 and p99 at the top are those of `light`. */
-  readonly addedLatencyMs: {
+  readonly addedLatencyMs?: {
     readonly p50: number;
     readonly p99: number;
     readonly light: AddedLatency;
     readonly heavy: AddedLatency;
   };
   /** From the TCP connection to the server's first message, at the median. */
-  readonly connectMs: {
+  readonly connectMs?: {
     readonly direct: number;
     readonly relay: number;
     readonly haproxy: number | null;
   };
-  /** Resident KiB that each idle channel costs, by how many are held. */
-  readonly idleChannelKb: Readonly<Record<string, number>>;
+  /** Resident KB (1,000 bytes) that each idle channel costs, by how many are held. */
+  readonly idleChannelKb?: Readonly<Record<string, number>>;
+  /** The same by process. */
+  readonly idleChannelParts?: Readonly<Record<string, ProcessParts>>;
   readonly method: {
     readonly rounds: number;
     /** Whether what is compared had a core for itself. */
@@ -48,19 +57,33 @@ export interface RelayFigures {
 }
 
 export function printRelayReport(figures: RelayFigures): void {
-  const { addedLatencyMs: latency, connectMs } = figures;
-  console.table({
-    "CPU s per GB": figures.cpuPerGb,
-    "GB/s on one core": figures.throughput,
-  });
-  console.table({
-    "added, light": flatten(latency.light),
-    "added, heavy": flatten(latency.heavy),
-  });
-  console.table({ "connect to first message, ms": connectMs });
-  console.table({ "KiB per idle channel": figures.idleChannelKb });
+  const { cpuPerGb, throughput, addedLatencyMs: latency, connectMs } = figures;
+  if (cpuPerGb !== undefined) {
+    console.table({ "CPU s per GB": cpuPerGb, "GB/s on one core": throughput });
+  }
+  if (latency !== undefined) {
+    const { light, heavy } = latency;
+    console.table({ "added, light": flatten(light), "added, heavy": flatten(heavy) });
+  }
+  if (connectMs !== undefined) {
+    console.table({ "connect to first message, ms": connectMs });
+  }
+  if (figures.idleChannelKb !== undefined) {
+    console.table(idleRows(figures.idleChannelKb, figures.idleChannelParts ?? {}));
+  }
   const { rounds, pinned } = figures.method;
   console.log(`${rounds} rounds; ${pinned ? "one core for what is compared" : "not pinned"}`);
+}
+
+function idleRows(
+  all: NonNullable<RelayFigures["idleChannelKb"]>,
+  parts: NonNullable<RelayFigures["idleChannelParts"]>,
+): Readonly<Record<string, object>> {
+  const rows = Object.entries(all).map(([count, kb]): [string, object] => [
+    `${count} idle channels`,
+    { "KB (1,000 bytes) each": kb, ...parts[count] },
+  ]);
+  return Object.fromEntries(rows);
 }
 
 function flatten(latency: AddedLatency): Readonly<Record<string, number | null>> {
