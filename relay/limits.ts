@@ -78,6 +78,10 @@ export interface DataPlaneLimits {
   readonly refusalsTotalMax: number;
   /** Refused tickets a minute from one source that are told one by one, not in sums. */
   readonly refusalsToldMax: number;
+  /** Refused channels a minute of one session, for one error, that are told one by one. */
+  readonly channelRefusalsToldMax: number;
+  /** Sessions and errors of which refused channels are counted at once. */
+  readonly channelRefusalsKeptMax: number;
   /** Sources of refused tickets remembered; the one that was silent longest is forgotten. */
   readonly refusalSourcesMax: number;
 }
@@ -141,10 +145,23 @@ export const DATA_PLANE_LIMITS: DataPlaneLimits = {
   // Ten a second: no honest crowd presents that many bad tickets.
   refusalsTotalMax: 600,
   refusalsToldMax: 5,
+  // A viewer opens some ten channels, and is opened again now and then.
+  channelRefusalsToldMax: 30,
+  channelRefusalsKeptMax: 10_000,
   refusalSourcesMax: 4_096,
 };
 
 /** The defaults with some of them replaced. */
 export function withLimits(overrides: Partial<DataPlaneLimits> = {}): DataPlaneLimits {
   return { ...DATA_PLANE_LIMITS, ...overrides };
+}
+
+/** The bounds for one source of connections; a fifth of them may still be shaking hands. */
+export function limitsPerSource(
+  connectionsMax: number,
+): Pick<DataPlaneLimits, "connectionsPerSourceMax" | "handshakesPerSourceMax"> {
+  return {
+    connectionsPerSourceMax: connectionsMax,
+    handshakesPerSourceMax: Math.ceil(connectionsMax / 5),
+  };
 }

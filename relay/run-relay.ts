@@ -18,7 +18,7 @@ import { signRelayToken } from "./control/relay-token.ts";
 import { Spool } from "./control/spool.ts";
 import { openSpoolDisk } from "./control/spool-disk.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
-import { DATA_PLANE_LIMITS } from "./limits.ts";
+import { DATA_PLANE_LIMITS, limitsPerSource } from "./limits.ts";
 import { openOperator } from "./operator/open-operator.ts";
 import { askRelay } from "./operator/operator-client.ts";
 import { sayWhyNotListening } from "./say-why-not-listening.ts";
@@ -190,7 +190,7 @@ function openDataPlane(
     nowMs,
     steadyMs: () => Math.trunc(performance.now()),
     randomBytes,
-    limits: connectionsPerSource === null ? {} : { connectionsPerSourceMax: connectionsPerSource },
+    limits: connectionsPerSource === null ? {} : limitsPerSource(connectionsPerSource),
   });
 }
 

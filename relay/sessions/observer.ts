@@ -54,7 +54,11 @@ export interface SessionObserver {
     count: number,
   ): void;
   /** Refused by policy or for want of room, before it was admitted. */
-  channelRefused(code: ErrorCode, channel: ChannelName, clientAddress: string): void;
+  channelRefused(
+    code: ErrorCode,
+    channel: ChannelName,
+    refused: { readonly clientAddress: string; readonly count: number },
+  ): void;
   channelOpened(channel: ChannelName): void;
   channelEnded(summary: ChannelSummary): void;
   /** After `channelEnded`, when there is a finding. */

@@ -1,10 +1,15 @@
 /**
  * Refusing, and telling of it: an event for the audit trail, a line for the log, and the answer with
- * the time for which it is withheld. Refused tickets that come in numbers are told in sums.
+ * the time for which it is withheld. Refusals that come in numbers are told in sums.
  */
 import type { TicketRefusalReason } from "#shared/audit/events.ts";
 import { fail } from "#shared/base/result.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
+import {
+  ChannelRefusalLedger,
+  type ChannelRefusalLimits,
+  type ChannelRefusalSum,
+} from "./channel-refusal-ledger.ts";
 import type { SessionObserver } from "./observer.ts";
 import type { EventSink, Presented, Refusal } from "./ports.ts";
 import { RefusalLedger, type RefusalLimits, type RefusalSum } from "./refusal-ledger.ts";
@@ -17,7 +22,7 @@ export interface Refused {
 export interface RefusalsOptions {
   readonly events: EventSink;
   readonly observer: SessionObserver;
-  readonly limits: RefusalLimits;
+  readonly limits: RefusalLimits & ChannelRefusalLimits;
   readonly nowMs: () => number;
 }
 
@@ -25,10 +30,12 @@ export interface RefusalsOptions {
 export class Refusals {
   readonly #options: RefusalsOptions;
   readonly #ledger: RefusalLedger;
+  readonly #channels: ChannelRefusalLedger;
 
   constructor(options: RefusalsOptions) {
     this.#options = options;
     this.#ledger = new RefusalLedger(options.limits);
+    this.#channels = new ChannelRefusalLedger(options.limits);
   }
 
   /** A ticket is not good, or cannot be judged now. */
@@ -48,21 +55,24 @@ export class Refusals {
   channel(presented: Presented, sessionId: string | null, code: ErrorCode): Refused {
     const { channel, channelId, clientAddress } = presented;
     if (sessionId !== null) {
-      const where = { sessionId, channel, channelId, clientAddress };
-      this.#options.events.record({ type: "channel.refused", ...where, code, detail: "" });
+      const refused = { sessionId, channel, channelId, clientAddress, code };
+      this.#tellChannels(this.#channels.note(refused, this.#options.nowMs()));
+    } else {
+      this.#options.observer.channelRefused(code, channel, { clientAddress, count: 1 });
     }
-    this.#options.observer.channelRefused(code, channel, clientAddress);
     return refuse(code);
   }
 
   /** Tells the sums whose minute is over. */
   sweep(): void {
     this.#tell(this.#ledger.flush(this.#options.nowMs()));
+    this.#tellChannels(this.#channels.flush(this.#options.nowMs()));
   }
 
   /** Tells every sum. */
   close(): void {
     this.#tell(this.#ledger.close());
+    this.#tellChannels(this.#channels.close());
   }
 
   #tell(sums: readonly RefusalSum[]): void {
@@ -70,6 +80,18 @@ export class Refusals {
     for (const sum of sums) {
       events.record({ type: "ticket.refused", ...sum });
       observer.ticketRefused(sum.reason, sum.channel, sum.clientAddress, sum.count);
+    }
+  }
+
+  #tellChannels(sums: readonly ChannelRefusalSum[]): void {
+    const { events, observer } = this.#options;
+    for (const { count, ...refused } of sums) {
+      const detail = count === 1 ? "" : `${count} of them within a minute`;
+      events.record({ type: "channel.refused", ...refused, detail });
+      observer.channelRefused(refused.code, refused.channel, {
+        clientAddress: refused.clientAddress,
+        count,
+      });
     }
   }
 }

@@ -10,9 +10,9 @@ export function createObserver(log: Log, metrics: Metrics): SessionObserver {
       metrics.ticketsRefused.inc({ reason }, count);
       log.info({ outcome: reason, channel, clientAddress, count }, LOG_LINES.ticketRefused);
     },
-    channelRefused(code, channel, clientAddress) {
-      metrics.channelsRefused.inc({ code });
-      log.info({ outcome: code, channel, clientAddress }, LOG_LINES.channelRefused);
+    channelRefused(code, channel, refused) {
+      metrics.channelsRefused.inc({ code }, refused.count);
+      log.info({ outcome: code, channel, ...refused }, LOG_LINES.channelRefused);
     },
     channelOpened(channel) {
       metrics.channelsOpened.inc({ channel });
