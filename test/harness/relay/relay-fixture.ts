@@ -19,6 +19,8 @@ export interface RelayFixtureOptions {
   readonly identity?: TestIdentity;
   /** Worker processes; 0 by default: the test's process carries the connections. */
   readonly workers?: number;
+  /** What worker processes have in their environment. */
+  readonly workerEnvironment?: Readonly<Record<string, string>>;
   readonly plainPort?: number | null;
   readonly connectPort?: number | null;
   readonly webOrigins?: readonly string[];
@@ -125,6 +127,7 @@ export async function startRelay(options: RelayFixtureOptions = {}): Promise<Rel
     connectPort: options.connectPort ?? null,
     healthPort: 0,
     workers: options.workers ?? 0,
+    workerEnvironment: options.workerEnvironment ?? {},
     webOrigins: options.webOrigins ?? [],
     events,
     lookup: {

@@ -1,4 +1,5 @@
 /** What the hypervisor's side can do, and what client and audit trail are told. */
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Target } from "#shared/ticket/grant.ts";
@@ -9,6 +10,7 @@ import {
 } from "../../harness/relay/fake-spice-server.ts";
 import { type RelayFixture, startRelay } from "../../harness/relay/relay-fixture.ts";
 import { makeIdentity, type TestIdentity } from "../../harness/relay/test-identity.ts";
+import { makeTempFolder } from "../../harness/temp-folder.ts";
 
 let relayIdentity: TestIdentity;
 let serverIdentity: TestIdentity;
@@ -152,6 +154,22 @@ describe("a server behind TLS", () => {
       const { ticket } = await relay.grant(null, { target });
       const client = await relay.connect();
       expect(await client.link(ticket)).toBe("OK");
+    }
+  });
+
+  it("is trusted by the public roots only when its target names no CA", async () => {
+    await using folder = await makeTempFolder();
+    const roots = folder.file("roots.pem");
+    writeFileSync(roots, serverIdentity.ca);
+    const workerEnvironment = { NODE_EXTRA_CA_CERTS: roots };
+    const identity = relayIdentity;
+    await using relay = await startRelay({ identity, workers: 1, workerEnvironment });
+    await using server = await startFakeServer({ tls: serverIdentity });
+    const answers = { OK: null, ERROR: otherIdentity.ca };
+    for (const [answer, ca] of Object.entries(answers)) {
+      const { ticket } = await relay.grant(null, { target: tlsTarget(server, { ca }) });
+      const client = await relay.connect();
+      expect(await client.link(ticket)).toBe(answer);
     }
   });
 
