@@ -6,6 +6,8 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { relayHostSchema } from "#shared/control/enrolment.ts";
+import { joinNegativeNumbers, sayParseError } from "./cli/parse-words.ts";
+import { sayRun } from "./program.ts";
 import { parseControlUrl } from "./control/control-url.ts";
 import { DATA_PLANE_LIMITS } from "./limits.ts";
 import { DRAIN_SECONDS_MAX } from "./operator/relay-status.ts";
@@ -48,7 +50,8 @@ export interface RelayConfig {
 /** What a command line asks for: to run, or to be told how. */
 export type RelayRequest =
   | { readonly kind: "run"; readonly config: RelayConfig }
-  | { readonly kind: "help" };
+  | { readonly kind: "help" }
+  | { readonly kind: "version" };
 
 /** Reads `args` (without the program's name) and `environment`; a failure is a sentence. */
 export function readRelayConfig(
@@ -61,6 +64,9 @@ export function readRelayConfig(
   }
   if (flags.value["help"] === true) {
     return ok({ kind: "help" });
+  }
+  if (flags.value["version"] === true) {
+    return ok({ kind: "version" });
   }
   const given = Object.fromEntries(
     SETTINGS.map(({ flag, variable }) => [
@@ -76,6 +82,10 @@ export function readRelayConfig(
   }
   if (config.data["advertise-connect-port"] !== null && config.data["connect-port"] === null) {
     return fail("--advertise-connect-port tells of a port that only --connect-port opens.");
+  }
+  const clash = sayPortClash(config.data);
+  if (clash !== null) {
+    return fail(clash);
   }
   return ok({
     kind: "run",
@@ -100,13 +110,37 @@ export function readRelayConfig(
   });
 }
 
+/** The ports that one relay serves, by their flags. Null: not served. 0: any free one. */
+export interface ServedPorts {
+  readonly "listen-port": number | null;
+  readonly "plain-port": number | null;
+  readonly "connect-port": number | null;
+  readonly "health-port": number | null;
+}
+
+/** Why these ports cannot be served together, as a sentence, or null. */
+export function sayPortClash(ports: ServedPorts): string | null {
+  const flags = new Map<number, string>();
+  for (const flag of SERVED_PORTS) {
+    const number = ports[flag];
+    const other = number === null || number === 0 ? undefined : flags.get(number);
+    if (other !== undefined) {
+      return `--${flag} and --${other} are both ${number}: give them different ports.`;
+    }
+    if (number !== null) {
+      flags.set(number, flag);
+    }
+  }
+  return null;
+}
+
 /** What `--help` prints. */
-export const RELAY_HELP = `Usage: node relay/main.ts --state-dir DIR [options]
+export const RELAY_HELP = `Usage: ${sayRun("DIR")} [options]
 
 Carries SPICE consoles for the control plane that it was enrolled with. As its first
 argument it also takes enrol, status, drain or resume; each has a --help.
 
-  --state-dir DIR      the folder that "kerbside relay enrol" wrote  (KERBSIDE_STATE_DIR)
+  --state-dir DIR      the folder that enrolment wrote          (KERBSIDE_STATE_DIR)
   --listen-host HOST   address to serve clients on; default 0.0.0.0  (KERBSIDE_LISTEN_HOST)
   --listen-port PORT   default: the port it was enrolled with        (KERBSIDE_LISTEN_PORT)
   --plain-port PORT    a port that tells clients to use TLS; default none
@@ -134,6 +168,7 @@ argument it also takes enrol, status, drain or resume; each has a --help.
   --drain-seconds N    how long sessions go on after SIGTERM or SIGINT;
                        0 ends them at once; default ${DRAIN_SECONDS_DEFAULT}          (KERBSIDE_DRAIN_SECONDS)
   --log-level LEVEL    debug, info, warn, error or silent            (KERBSIDE_LOG_LEVEL)
+  --version
   --help
 `;
 
@@ -163,9 +198,10 @@ function textOf(value: Flags[string]): string | boolean | undefined {
 function parseFlags(args: readonly string[]): Result<Flags, string> {
   try {
     const { values } = parseArgs({
-      args: [...args],
+      args: joinNegativeNumbers(args),
       options: {
         help: { type: "boolean" },
+        version: { type: "boolean" },
         ...Object.fromEntries(
           SETTINGS.map(({ flag }) => {
             const multiple = flag === "web-origin";
@@ -176,8 +212,7 @@ function parseFlags(args: readonly string[]): Result<Flags, string> {
     });
     return ok(values);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return fail(`${message.replace(/\.$/, "")}.`);
+    return fail(sayParseError(error));
   }
 }
 
@@ -187,13 +222,13 @@ const WEB_ORIGINS_MAX = 16;
 const WORKERS_MAX = 256;
 const CONNECTIONS_MAX = 1_000_000;
 
-function wholeNumber(max: number) {
-  const rule = `must be a number from 0 to ${max}`;
+function wholeNumber(min: number, max: number, what = "number") {
+  const rule = `must be a ${what} from ${min} to ${max}`;
   return z
     .string()
     .regex(/^[0-9]{1,9}$/, rule)
     .transform(Number)
-    .refine((value) => value <= max, rule);
+    .refine((value) => value >= min && value <= max, rule);
 }
 
 /** Scheme, host and port as a browser writes them, and nothing else. */
@@ -203,22 +238,17 @@ function isOrigin(text: string): boolean {
     : false;
 }
 
-const PORT_RULE = "must be a port from 0 to 65535";
-const portText = z
-  .string()
-  .regex(/^[0-9]{1,5}$/, PORT_RULE)
-  .transform(Number);
-const port = portText.refine((value) => value <= 65_535, PORT_RULE);
+const SERVED_PORTS = ["listen-port", "plain-port", "connect-port", "health-port"] as const;
+const PORT_MAX = 65_535;
+const port = wholeNumber(0, PORT_MAX, "port");
+const advertisedPort = wholeNumber(1, PORT_MAX, "port");
 
 const configSchema = z.object({
   "state-dir": z.string("is missing: say where the relay's state folder is").min(1, "is empty"),
   "listen-host": z.string().min(1, "is empty").default("0.0.0.0"),
   "listen-port": port.nullable().default(null),
   "advertise-host": relayHostSchema.nullable().default(null),
-  "advertise-port": port
-    .refine((value) => value > 0, "must be a port from 1 to 65535")
-    .nullable()
-    .default(null),
+  "advertise-port": advertisedPort.nullable().default(null),
   "control-url": z
     .string()
     .transform((text, context) => {
@@ -232,14 +262,13 @@ const configSchema = z.object({
     .nullable()
     .default(null),
   "health-port": z
-    .union([z.literal("off").transform(() => null), port], `${PORT_RULE}, or off`)
+    .union([z.literal("off").transform(() => null), port], {
+      error: `must be a port from 0 to ${PORT_MAX}, or off`,
+    })
     .default(0),
   "plain-port": port.nullable().default(null),
   "connect-port": port.nullable().default(null),
-  "advertise-connect-port": port
-    .refine((value) => value > 0, "must be a port from 1 to 65535")
-    .nullable()
-    .default(null),
+  "advertise-connect-port": advertisedPort.nullable().default(null),
   "web-origin": z
     .string()
     .transform((text) => text.split(",").map((part) => part.trim()))
@@ -250,12 +279,9 @@ const configSchema = z.object({
       `may name ${WEB_ORIGINS_MAX} origins at most`,
     )
     .default([]),
-  workers: wholeNumber(WORKERS_MAX).nullable().default(null),
-  "connections-per-source": wholeNumber(CONNECTIONS_MAX)
-    .refine((value) => value > 0, `must be a number from 1 to ${CONNECTIONS_MAX}`)
-    .nullable()
-    .default(null),
-  "drain-seconds": wholeNumber(DRAIN_SECONDS_MAX).default(DRAIN_SECONDS_DEFAULT),
+  workers: wholeNumber(0, WORKERS_MAX).nullable().default(null),
+  "connections-per-source": wholeNumber(1, CONNECTIONS_MAX).nullable().default(null),
+  "drain-seconds": wholeNumber(0, DRAIN_SECONDS_MAX).default(DRAIN_SECONDS_DEFAULT),
   "log-level": z
     .enum(["debug", "info", "warn", "error", "silent"], {
       error: "must be debug, info, warn, error or silent",

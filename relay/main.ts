@@ -1,12 +1,14 @@
 /**
  * The relay as a process: flags in, JSON log lines on standard output, exit code out (0 let go, 1
  * could not start or failed, 2 wrong flags). SIGTERM and SIGINT drain and then let go; the loss of a
- * parent's IPC channel, or a second signal, lets go at once. A parent with such a channel is told
+ * parent's IPC channel, or being told a second time, lets go at once. A parent with such a channel is told
  * once the relay listens and was welcomed.
  */
 import "reflect-metadata";
 import { runOperatorCommand } from "./cli/operator-commands.ts";
+import { sayVersion } from "./program.ts";
 import { readRelayConfig, RELAY_HELP } from "./config.ts";
+import { EndRequests } from "./end-requests.ts";
 import { runRelay, type RunningRelay } from "./run-relay.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { WORKER_ARGUMENT } from "./workers/worker-entry.ts";
@@ -25,6 +27,10 @@ export async function relayMain(args: readonly string[]): Promise<number> {
   }
   if (request.value.kind === "help") {
     process.stdout.write(RELAY_HELP);
+    return EXIT_OK;
+  }
+  if (request.value.kind === "version") {
+    process.stdout.write(sayVersion());
     return EXIT_OK;
   }
   keepYoungGeneration();
@@ -69,28 +75,16 @@ async function announce(relay: RunningRelay, log: Log): Promise<void> {
   await tellParent({ type: "ready", ...ready });
 }
 
-interface Ends {
-  /** What told the relay to end. */
-  readonly first: Promise<string>;
-  /** What told it again: whoever says it twice does not want to wait. */
-  readonly second: Promise<string>;
-}
-
 /** Listeners stay, so that no further signal cuts the letting go short. */
-function watchEnds(): Ends {
-  const first = Promise.withResolvers<string>();
-  const second = Promise.withResolvers<string>();
-  let isTold = false;
-  const tell = (reason: string): void => {
-    (isTold ? second : first).resolve(reason);
-    isTold = true;
-  };
+function watchEnds(): EndRequests {
+  const ends = new EndRequests(() => performance.now());
+  const tell = (reason: string): void => ends.tell(reason);
   process.on("SIGTERM", tell);
   process.on("SIGINT", tell);
   if (process.send !== undefined) {
     process.on("disconnect", () => tell("disconnect"));
   }
-  return { first: first.promise, second: second.promise };
+  return ends;
 }
 
 /** Whoever reads the log may go: consoles are worth more than lines that nobody reads. */

@@ -9,7 +9,7 @@ import { toBase64Url } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Hello } from "#shared/control/contract.ts";
 import manifest from "../package.json" with { type: "json" };
-import type { RelayConfig } from "./config.ts";
+import { type RelayConfig, sayPortClash } from "./config.ts";
 import { type Identity, readIdentity } from "./control/identity-store.ts";
 import { relayLinkUrl } from "./control/control-url.ts";
 import { lockFolder } from "./control/folder-lock.ts";
@@ -51,6 +51,16 @@ export async function runRelay(
   if (!read.ok) {
     return read;
   }
+  const port = config.listenPort ?? read.value.tlsPort;
+  const clash = sayPortClash({
+    "listen-port": port,
+    "plain-port": config.plainPort,
+    "connect-port": config.connectPort,
+    "health-port": config.healthPort,
+  });
+  if (clash !== null) {
+    return fail(clash);
+  }
   // Why besides the lock: that one cannot see processes of another container with the same folder.
   const other = await askRelay(config.stateDir, { method: "GET", path: "/status" });
   if (other.ok) {
@@ -73,7 +83,6 @@ export async function runRelay(
   const parts: { plane: DataPlane | null } = { plane: null };
   const identity = relocated(read.value, config);
   const link = makeLink({ identity, config, keyRing, spool, log, plane: () => parts.plane });
-  const port = config.listenPort ?? read.value.tlsPort;
   try {
     parts.plane = await openDataPlane(config, {
       tls: read.value.tls,
@@ -92,7 +101,7 @@ export async function runRelay(
   return ok(
     await letRun({
       config,
-      relayId: identity.relayId,
+      identity,
       plane,
       link,
       spool,
@@ -105,16 +114,19 @@ export async function runRelay(
 /** A relay that serves: joins it to its operator and to the control plane. */
 async function letRun(parts: {
   readonly config: RelayConfig;
-  readonly relayId: string;
+  readonly identity: Identity;
   readonly plane: DataPlane;
   readonly link: ControlLink;
   readonly spool: Spool;
   readonly log: Log;
   readonly unlock: () => void;
 }): Promise<RunningRelay> {
-  const { config, relayId, plane, link, spool, log, unlock } = parts;
+  const { config, identity, plane, link, spool, log, unlock } = parts;
+  const { relayId, name } = identity;
   let isLeaving = false;
+  let drainEndsAtMs: number | null = null;
   const drain = async (deadlineMs: number): Promise<void> => {
+    drainEndsAtMs = nowMs() + deadlineMs;
     const drained = plane.drain(deadlineMs);
     link.tellServing({ draining: true });
     await drained;
@@ -122,13 +134,17 @@ async function letRun(parts: {
   const closeOperator = await openOperator({
     stateDir: config.stateDir,
     relayId,
+    name,
     version: manifest.version,
     plane,
     isLinked: () => link.isLinked,
+    drainState: () =>
+      drainEndsAtMs === null ? null : { endsAtMs: drainEndsAtMs, isEnding: isLeaving },
     drain,
     resume: () => {
       // Why: whoever waits for the last session to end would take the resume for that, and stop.
       if (!isLeaving) {
+        drainEndsAtMs = null;
         plane.resume();
         link.tellServing({ draining: plane.status !== "serving" });
       }

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { ERRORS } from "#shared/errors/catalogue.ts";
 import { parseControlUrl } from "../control/control-url.ts";
 import { type ApiFailure, type ApiRequest, requestApi, requestJson } from "../control/http-json.ts";
 import {
@@ -79,7 +80,7 @@ export async function chooseUrl(
   const given = textOption(options, "url") ?? tools.environment.url;
   if (given !== null) {
     const url = parseControlUrl(given);
-    return url.ok ? url : fail(misused(url.error));
+    return url.ok ? url : fail(misused(url.error.replace(/:$/, ".")));
   }
   const stored = await readLogin(tools.environment.loginFile);
   if (!stored.ok || stored.value === null) {
@@ -215,8 +216,35 @@ function toCli<Value>(result: Result<Value, ApiFailure>): Result<Value, CliFailu
     return result;
   }
   const { code, sentence } = result.error;
-  const advice = code === "auth.required" ? `${sentence} Log in again: kerbside login.` : sentence;
-  return fail(failed(advice));
+  return fail(
+    code === null
+      ? failed(sayUnanswered(result.error))
+      : { ...failed(reword(code, sentence)), code },
+  );
+}
+
+/** What to say where the control plane's own words, which every client is given, say too little. */
+function reword(code: string, sentence: string): string {
+  const mark = / \([^()]*\)$/.exec(sentence)?.[0] ?? "";
+  switch (code) {
+    case "auth.required":
+      return `${sentence} Log in again: kerbside login.`;
+    case "auth.invalid-credentials":
+      return `The user name or the password is wrong.${mark}`;
+    case "console.no-relay":
+      // The detail says why for each relay: the general sentence behind it says less.
+      return sentence.replace(` ${ERRORS[code].hint}`, "");
+    default:
+      return sentence;
+  }
+}
+
+/** TLS that meets a plain server gives OpenSSL's line, which says nothing to people. */
+function sayUnanswered({ kind, sentence }: ApiFailure): string {
+  const [, url] = TLS_MET_PLAIN.exec(sentence) ?? [];
+  return kind === "unreachable" && url !== undefined
+    ? `The control plane at https://${url} does not speak TLS: write http://${url}.`
+    : sentence;
 }
 
 function isReadableOnTheWay(url: string): boolean {
@@ -225,5 +253,6 @@ function isReadableOnTheWay(url: string): boolean {
 }
 
 const loginSchema = z.object({ token: z.string().min(1), expiresAt: z.string() });
+const TLS_MET_PLAIN = /^The control plane at https:\/\/(\S+) .*(?:wrong version|packet length)/s;
 /** 100,000 consoles at 50 a page. */
 const PAGES_MAX = 2_000;

@@ -4,7 +4,9 @@
  */
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { sayCommand, sayHelp } from "../program.ts";
 import type { CliEnvironment } from "./environment.ts";
+import { joinNegativeNumbers, sayParseError } from "./parse-words.ts";
 
 /** 0 done, 1 could not be done, 2 asked for wrongly. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const;
@@ -13,6 +15,8 @@ export interface CliFailure {
   readonly exitCode: number;
   /** One or more whole sentences for a person. */
   readonly sentence: string;
+  /** The catalogue's code when the control plane refused. */
+  readonly code?: string;
 }
 
 /** The outside of a command; tests may give another. */
@@ -51,7 +55,7 @@ export async function runCommand(
   tools: CliTools,
 ): Promise<number> {
   if (args.includes("--help") || args.includes("-h")) {
-    tools.print(command.help);
+    tools.print(sayHelp(command.name, command.help));
     return EXIT.done;
   }
   const outcome = await command.run(args, tools);
@@ -59,31 +63,35 @@ export async function runCommand(
     return outcome.value;
   }
   const { exitCode, sentence } = outcome.error;
-  const pointer = exitCode === EXIT.usage ? ` See kerbside ${command.name} --help.` : "";
+  const pointer = exitCode === EXIT.usage ? ` See ${sayCommand(command.name)} --help.` : "";
   tools.note(`${sentence}${pointer}\n`);
   return exitCode;
 }
 
-/** Reads a command's arguments; `positionals` is how many it takes, exactly. */
+/**
+ * Reads a command's arguments; `positionals` is how many it takes, exactly. `advise` is asked what
+ * to say behind the sentence about one that is too many.
+ */
 export function parseCommand(
   args: readonly string[],
   options: ParseArgsOptionsConfig,
   positionals: readonly string[] = [],
+  advise?: (extra: string, values: OptionValues) => string,
 ): Result<ParsedCommand, CliFailure> {
   try {
-    const parsed = parseArgs({ args: [...args], options, allowPositionals: true });
+    const parsed = parseArgs({ args: joinNegativeNumbers(args), options, allowPositionals: true });
     const missing = positionals[parsed.positionals.length];
     if (missing !== undefined) {
       return fail(misused(`${missing} is missing.`));
     }
     const extra = parsed.positionals[positionals.length];
     if (extra !== undefined) {
-      return fail(misused(`"${extra}" is one argument too many.`));
+      const advice = advise?.(extra, parsed.values as OptionValues) ?? "";
+      return fail(misused(`"${extra}" is one argument too many.${advice}`));
     }
     return ok({ options: parsed.values as OptionValues, positionals: parsed.positionals });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return fail(misused(message.split(". ")[0]?.replace(/\.?$/, ".") ?? message));
+    return fail(misused(sayParseError(error)));
   }
 }
 

@@ -15,6 +15,7 @@ import { sessionsCommand } from "./commands/sessions.ts";
 import { terminateCommand } from "./commands/terminate.ts";
 import { readEnvironment } from "./environment.ts";
 import { printable } from "./printable.ts";
+import { sayVersion } from "../program.ts";
 
 /** Runs one command line (without the program's name); resolves with the exit code. */
 export async function runKerbside(args: readonly string[], tools: CliTools): Promise<number> {
@@ -23,9 +24,13 @@ export async function runKerbside(args: readonly string[], tools: CliTools): Pro
     (first === undefined ? tools.note : tools.print)(overview());
     return first === undefined ? EXIT.usage : EXIT.done;
   }
+  if (first === "--version") {
+    tools.print(sayVersion());
+    return EXIT.done;
+  }
   const command = COMMANDS.find(({ name }) => isPrefix(name.split(" "), args));
   if (command === undefined) {
-    tools.note(`${sayUnknown(args)} See kerbside --help.\n`);
+    tools.note(`${sayUnknown(args)} See npx kerbside --help.\n`);
     return EXIT.usage;
   }
   const rest = args.slice(command.name.split(" ").length);
@@ -38,7 +43,7 @@ function overview(): string {
   return [
     "Usage: kerbside COMMAND [options]\n",
     ...lines,
-    "\nkerbside COMMAND --help tells more. Exit codes: 0 done, 1 failed, 2 asked for wrongly.\n",
+    "\nnpx kerbside COMMAND --help tells more. Exit codes: 0 done, 1 failed, 2 asked for wrongly.\n",
   ].join("\n");
 }
 
@@ -48,9 +53,9 @@ function sayUnknown(args: readonly string[]): string {
   if (family.length === 0) {
     return `"${first}" is no command.`;
   }
-  const choices = family.map(({ name }) => name.slice(first.length + 1)).join(" or ");
+  const choices = CHOICES.format(family.map(({ name }) => name.slice(first.length + 1)));
   return second === undefined
-    ? `Say what to do: kerbside ${first} ${choices}.`
+    ? `Say what to do: npx kerbside ${first} ${choices}.`
     : `"${first} ${second}" is no command; try ${first} ${choices}.`;
 }
 
@@ -58,6 +63,7 @@ function isPrefix(words: readonly string[], args: readonly string[]): boolean {
   return words.every((word, index) => args[index] === word);
 }
 
+const CHOICES = new Intl.ListFormat("en-GB", { type: "disjunction" });
 const COMMANDS: readonly Command[] = [
   loginCommand,
   logoutCommand,

@@ -62,7 +62,11 @@ async function readPolicyFile(path: string): Promise<Result<PartialPolicy, CliFa
   } catch (error) {
     return fail(failed(`${path} cannot be read: ${reasonOf(error)}.`));
   }
-  const policy = partialPolicySchema.safeParse(parseJson(text));
+  const json = parseJson(text);
+  if (json === undefined) {
+    return fail(failed(`${path} is not JSON.`));
+  }
+  const policy = partialPolicySchema.safeParse(json);
   return policy.success
     ? ok(policy.data)
     : fail(failed(`${path} is no policy: ${firstIssue(policy.error)}`));
@@ -79,7 +83,9 @@ function parseJson(text: string): unknown {
 function firstIssue(error: z.ZodError): string {
   const [issue] = error.issues;
   const where = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-  return `${where}${issue?.message ?? "it does not match"}.`;
+  const known = Object.keys(partialPolicySchema.shape).join(", ");
+  const advice = issue?.code === "unrecognized_keys" ? ` The rules are ${known}.` : "";
+  return `${where}${issue?.message ?? "it does not match"}.${advice}`;
 }
 
 /** Seconds; null for "never"; undefined for a text that is no time. */

@@ -13,7 +13,7 @@ export interface SessionOutcome {
   readonly sentence: string;
 }
 
-/** Null when there is nothing to tell: the client or the console closed it, or it lives on. */
+/** Null when there is nothing to tell: the client closed it, or it lives on. */
 export async function readOutcome(
   client: ApiClient,
   sessionId: string,
@@ -49,8 +49,17 @@ export function outcomeOf(session: SessionItem): SessionOutcome | null {
   if (refusal !== null && (isRefused || gaveWay)) {
     return { opened: false, sentence: `The console could not be opened: ${refusal}` };
   }
-  const sentence = endReason === null ? undefined : END_SENTENCES[endReason];
+  const known = endReason === null ? undefined : END_SENTENCES[endReason];
+  const sentence = endReason === "idle" ? sayIdle(endDetail ?? "") : known;
   return sentence === undefined ? null : { opened: true, sentence };
+}
+
+/** The relay's detail has the seconds; only admins are given it. */
+function sayIdle(detail: string): string {
+  const time = / ([0-9]+) s$/.exec(detail)?.[1];
+  const span = time === undefined ? "as long as its policy allows" : `${time} s`;
+  const policy = time === undefined ? "" : " (its policy)";
+  return `The session ended after ${span} without input or a change of the picture${policy}.`;
 }
 
 function hintOf(code: string | null): string | null {
@@ -60,7 +69,7 @@ function hintOf(code: string | null): string | null {
 
 const END_SENTENCES: Readonly<Record<string, string>> = {
   "taken-over": "Another session opened this console and took it over.",
-  idle: "The session was ended: for as long as its policy allows, nothing was typed or shown.",
+  "server-closed": "The virtual machine's console was closed by its server.",
   "duration-exceeded": "The session was ended: it lasted as long as its policy allows.",
   "relay-drained": "The relay was emptied for maintenance. Open the console again.",
   "relay-fault": "A part of the relay crashed. Open the console again.",

@@ -8,10 +8,13 @@ import { reasonOf } from "../control/state-folder.ts";
 
 export const VIEWER = "remote-viewer";
 
-/** The path of remote-viewer, or null when none of the folders has it. */
-export async function findViewer(searchPath: readonly string[]): Promise<string | null> {
-  for (const folder of searchPath) {
-    const path = join(folder, VIEWER);
+/** The path of a program, or null: of a name by the folders, of a path (with a slash) as it is. */
+export async function findProgram(
+  name: string,
+  searchPath: readonly string[],
+): Promise<string | null> {
+  const paths = name.includes("/") ? [name] : searchPath.map((folder) => join(folder, name));
+  for (const path of paths) {
     try {
       await access(path, constants.X_OK);
       return path;

@@ -1,6 +1,6 @@
 /**
  * Enrolment: a new relay makes its keys, shows a join token once and gets its id and certificate.
- * Nothing is written before the control plane has agreed, and an existing identity is never
+ * Nothing is made, written or changed before the control plane has agreed, and an existing identity is never
  * overwritten unless that was asked for.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
@@ -13,9 +13,14 @@ import {
 } from "#shared/control/enrolment.ts";
 import { parseControlUrl, relayLinkUrl } from "./control-url.ts";
 import { requestJson } from "./http-json.ts";
-import { hasIdentity, type IdentityRecord, writeIdentity } from "./identity-store.ts";
+import {
+  hasIdentity,
+  type IdentityRecord,
+  STATE_FOLDER_MARKS,
+  writeIdentity,
+} from "./identity-store.ts";
 import { makeRelayKeys } from "./relay-keys.ts";
-import { prepareFolder } from "./state-folder.ts";
+import { judgeFolder } from "./state-folder.ts";
 
 export interface EnrolmentOptions {
   readonly controlUrl: string;
@@ -64,9 +69,9 @@ export async function enrolRelay(
     return fail(`The relay's ${String(issue?.path[0])} is not valid: ${issue?.message}.`);
   }
   // Before the join token is used up: a folder that cannot be written is found out now.
-  const prepared = await prepareFolder(stateDir);
-  if (!prepared.ok) {
-    return prepared;
+  const usable = await judgeFolder(stateDir, STATE_FOLDER_MARKS);
+  if (!usable.ok) {
+    return usable;
   }
   const answer = await askToEnrol(controlUrl.value, request.data, options.deadlineMs);
   if (!answer.ok) {

@@ -8,6 +8,7 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { sayCommand } from "../program.ts";
 import { prepareFolder, reasonOf, writeFileAtomically } from "./state-folder.ts";
 
 const identitySchema = z.object({
@@ -43,6 +44,14 @@ export interface Identity extends IdentityRecord {
   /** When the TLS certificate ends, in milliseconds since 1970. */
   readonly certificateEndsAtMs: number;
 }
+
+/** Names that tell a relay's state folder from another: the first, middle and last of its life. */
+export const STATE_FOLDER_MARKS: readonly string[] = [
+  "identity-key.pem.new",
+  "identity-key.pem",
+  "identity.json",
+  "spool.ndjson",
+];
 
 /** Reads and checks the identity in a state folder; a failure is a sentence for the operator. */
 export async function readIdentity(stateDir: string): Promise<Result<Identity, string>> {
@@ -127,7 +136,9 @@ async function readFiles(
     } catch (error) {
       const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
       if (isMissing && part === "identity") {
-        return fail(`${stateDir} holds no relay identity. Enrol it first: kerbside relay enrol.`);
+        return fail(
+          `${stateDir} holds no relay identity. Enrol it first: ${sayCommand("relay enrol")}.`,
+        );
       }
       return fail(
         isMissing ? corrupt(stateDir, name) : `${path} cannot be read: ${reasonOf(error)}.`,
@@ -140,7 +151,7 @@ async function readFiles(
 function corrupt(stateDir: string, name: string): string {
   return (
     `${join(stateDir, name)} is missing or corrupt. Restore the folder, or enrol the relay ` +
-    "again: kerbside relay enrol --replace."
+    `again: ${sayCommand("relay enrol")} --replace.`
   );
 }
 

@@ -13,6 +13,13 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { ErrorCode, Failure } from "#shared/errors/catalogue.ts";
 import { connectDirect } from "../pump/direct-socket.ts";
 import type { DialRoute } from "../sessions/ports.ts";
+import {
+  type DialStage,
+  plainWords,
+  sayDialClosed,
+  sayDialError,
+  sayDialLate,
+} from "./dial-words.ts";
 import { parseProxyAddress, requestTunnel } from "./http-tunnel.ts";
 import {
   identityCheck,
@@ -47,9 +54,9 @@ export async function dialTarget(
   if (options.signal.aborted) {
     return fail({ code: "server.unreachable", detail: GIVEN_UP });
   }
-  const attempt = new Attempt();
+  const attempt = new Attempt(route.proxy !== null);
   const timer = setTimeout(() => {
-    attempt.fail("server.deadline", `${attempt.stage}: nothing within ${options.deadlineMs} ms`);
+    attempt.fail("server.deadline", sayDialLate(attempt, options.deadlineMs));
   }, options.deadlineMs);
   const onAbort = (): void => {
     attempt.fail("server.unreachable", GIVEN_UP);
@@ -63,14 +70,17 @@ export async function dialTarget(
   return result;
 }
 
-type Stage = "connecting" | "asking the proxy" | "securing";
-
 /** Sockets of one attempt, and its one outcome: what comes first counts. */
 class Attempt {
   readonly #sockets: Socket[] = [];
   readonly #settled = Promise.withResolvers<Result<Duplex, Failure>>();
-  stage: Stage = "connecting";
+  readonly isProxied: boolean;
+  stage: DialStage = "connecting";
   identity: IdentityCheck | null = null;
+
+  constructor(isProxied: boolean) {
+    this.isProxied = isProxied;
+  }
 
   get outcome(): Promise<Result<Duplex, Failure>> {
     return this.#settled.promise;
@@ -81,7 +91,9 @@ class Attempt {
   }
 
   fail(code: ErrorCode, detail: string): void {
-    this.#settled.resolve(fail({ code, detail: detail.slice(0, DETAIL_CHARACTERS_MAX) }));
+    this.#settled.resolve(
+      fail({ code, detail: plainWords(detail).slice(0, DETAIL_CHARACTERS_MAX) }),
+    );
   }
 
   watch(socket: Socket): void {
@@ -104,11 +116,11 @@ class Attempt {
   }
 
   readonly #onError = (error: Error): void => {
-    this.fail(this.#failureCode(), describe(error));
+    this.fail(this.#failureCode(), sayDialError(error, this));
   };
 
   readonly #onClose = (): void => {
-    this.fail(this.#failureCode(), "the connection was closed");
+    this.fail(this.#failureCode(), sayDialClosed(this));
   };
 
   #failureCode(): ErrorCode {
@@ -178,27 +190,15 @@ function reached(socket: Socket, route: DialRoute, attempt: Attempt): void {
     });
   } catch (error) {
     // A CA text that OpenSSL cannot read throws before any byte is sent.
-    attempt.fail("server.tls-failed", describe(error));
+    attempt.fail("server.tls-failed", sayDialError(error, attempt));
   }
-}
-
-/** System error codes and OpenSSL's words; neither holds a secret. */
-function describe(error: unknown): string {
-  if (error instanceof AggregateError) {
-    return [...new Set(error.errors.map(describe))].join(", ");
-  }
-  if (error instanceof Error && "hostname" in error && "code" in error) {
-    // Node's own words name the host, and Proxmox's pseudo hosts are credentials.
-    return `the host's name does not resolve: ${String(error.code)}`;
-  }
-  return error instanceof Error ? error.message : String(error);
 }
 
 function ignoreError(): void {
   // The 'close' that follows tells whoever has the stream.
 }
 
-const STAGE_CODES: Readonly<Record<Stage, ErrorCode>> = {
+const STAGE_CODES: Readonly<Record<DialStage, ErrorCode>> = {
   connecting: "server.unreachable",
   "asking the proxy": "server.proxy-refused",
   securing: "server.tls-failed",

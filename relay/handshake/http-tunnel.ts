@@ -72,7 +72,7 @@ export function requestTunnel(
       onAnswer(judgeAnswer(answer.statusCode ?? 0, answer.statusMessage ?? "", head.length));
     });
     asking.once("error", (error: NodeJS.ErrnoException) => {
-      onAnswer(fail(`no HTTP answer: ${error.code ?? "unknown"}`));
+      onAnswer(fail(`the proxy gave no HTTP answer: ${error.code ?? "unknown"}`));
     });
     asking.end();
   } catch {

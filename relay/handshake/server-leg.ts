@@ -21,6 +21,7 @@ import {
   encodeLinkMessage,
   LINK_ERROR,
   LINK_HEADER_BYTES,
+  LINK_MAGIC,
   LINK_RESULT_BYTES,
   linkErrorName,
   type LinkReply,
@@ -33,6 +34,7 @@ import type { DialRoute } from "../sessions/ports.ts";
 import { ByteSource } from "./byte-source.ts";
 import type { ClientLink } from "./client-leg.ts";
 import { dialTarget } from "./dial.ts";
+import { sayNoSpice } from "./dial-words.ts";
 import { judgeLeg, LegFailure } from "./link-failure.ts";
 import { encryptPassword, readServerKey, type ServerKey } from "./server-key.ts";
 
@@ -158,7 +160,11 @@ function linkMessageFor(link: ClientLink): Parameters<typeof encodeLinkMessage>[
 }
 
 async function readGreeting(source: ByteSource): Promise<Greeting> {
-  const header = parseLinkHeader(await source.read(LINK_HEADER_BYTES), "server");
+  const headerBytes = await source.read(LINK_HEADER_BYTES);
+  if (Buffer.from(headerBytes).readUInt32LE() !== LINK_MAGIC) {
+    throw new LegFailure("server.malformed", sayNoSpice(headerBytes));
+  }
+  const header = parseLinkHeader(headerBytes, "server");
   const reply = parseLinkReply(await source.read(header.sizeBytes));
   judgeReply(reply);
   return {

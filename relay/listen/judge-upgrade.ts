@@ -14,7 +14,7 @@ export interface UpgradeHead {
   readonly headers: IncomingHttpHeaders;
 }
 
-/** What the client hears, and what is counted. Neither repeats anything of the request. */
+/** What the client hears, and what is told. Neither repeats of the request more than its origin. */
 export interface UpgradeRefusal {
   readonly answer: HttpAnswer;
   readonly failure: Failure;
@@ -38,7 +38,7 @@ export function judgeUpgrade(
   }
   const { origin } = headers;
   if (origin === undefined || origin === OPAQUE_ORIGIN || !webOrigins.includes(origin)) {
-    const detail = origin === undefined ? "no origin" : "not an origin of the relay";
+    const detail = sayForeign(origin);
     return fail({ answer: FOREIGN_ORIGIN, failure: { code: "link.origin-refused", detail } });
   }
   const [token = "", ...others] = target.searchParams.getAll("token");
@@ -50,6 +50,16 @@ function refuse(answer: HttpAnswer, detail: string): Result<string, UpgradeRefus
   return fail({ answer, failure: { code: "link.http-invalid", detail } });
 }
 
+/** A browser's origin is told, so that an operator can allow it; whatever else comes is not. */
+function sayForeign(origin: string | undefined): string {
+  if (origin === undefined) {
+    return "no origin";
+  }
+  const isTold = origin.length <= ORIGIN_LENGTH_TOLD_MAX && ORIGIN.test(origin);
+  const which = isTold ? `${origin} is` : "it is";
+  return `${which} not an origin of the relay: --web-origin allows more`;
+}
+
 /** The WebSocket subprotocol that SPICE servers insist on (websockify's name for bytes). */
 export const SUBPROTOCOL = "binary";
 
@@ -58,6 +68,11 @@ export const SUBPROTOCOL = "binary";
  * a bounded length, and a worker that sends a longer one for a fault to be ended.
  */
 const TOKEN_LENGTH_MAX = 512;
+
+/** Scheme, host and port, as browsers write them (RFC 6454, section 6.2). */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._:[\]-]+$/i;
+/** A DNS name may have 253 characters; an honest console's has far less. */
+const ORIGIN_LENGTH_TOLD_MAX = 128;
 
 /** Only makes a path a URL. */
 const BASE = "https://relay.invalid";

@@ -2,14 +2,17 @@
 import type { DataPlane } from "../data-plane.ts";
 import type { LineLog } from "../telemetry/log.ts";
 import { startOperatorServer } from "./operator-server.ts";
-import { operatorSocketPath } from "./relay-status.ts";
+import { operatorSocketPath, type RelayStatus } from "./relay-status.ts";
 
 export interface OperatedRelay {
   readonly stateDir: string;
   readonly relayId: string;
+  readonly name: string;
   readonly version: string;
   readonly plane: DataPlane;
   readonly isLinked: () => boolean;
+  /** A drain that goes on. */
+  readonly drainState: () => RelayStatus["drain"];
   readonly drain: (deadlineMs: number) => Promise<void>;
   readonly resume: () => void;
   readonly log: LineLog;
@@ -17,7 +20,7 @@ export interface OperatedRelay {
 
 /** Opens the socket; the value closes it. Without one the relay serves all the same. */
 export async function openOperator(relay: OperatedRelay): Promise<() => void> {
-  const { stateDir, relayId, version, plane, isLinked, drain, resume, log } = relay;
+  const { stateDir, relayId, name, version, plane, isLinked, drain, resume, log } = relay;
   const path = operatorSocketPath(stateDir);
   if (!path.ok) {
     log.warn({ detail: path.error }, NO_SOCKET);
@@ -28,9 +31,17 @@ export async function openOperator(relay: OperatedRelay): Promise<() => void> {
       path: path.value,
       status: () => ({
         relayId,
+        name,
         version,
         pid: process.pid,
         status: plane.status,
+        drain: relay.drainState(),
+        ports: {
+          tls: plane.address.port,
+          plain: plane.plainAddress?.port ?? null,
+          connect: plane.connectAddress?.port ?? null,
+          health: plane.healthPort,
+        },
         linked: isLinked(),
         ...plane.counts(),
         workers: [...plane.workers()],

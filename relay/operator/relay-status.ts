@@ -5,9 +5,31 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 
 export const relayStatusSchema = z.object({
   relayId: z.string(),
+  /** As it was enrolled; null of a relay that does not tell. */
+  name: z.string().nullable().default(null),
   version: z.string(),
   pid: z.int(),
   status: z.enum(["serving", "draining", "stopping"]),
+  /** Null unless it drains. */
+  drain: z
+    .object({
+      /** When living sessions end, in milliseconds since 1970. */
+      endsAtMs: z.number(),
+      /** Told by a signal: the process ends afterwards, and does not resume. */
+      isEnding: z.boolean(),
+    })
+    .nullable()
+    .default(null),
+  /** As bound; a port is null when it is not served. */
+  ports: z
+    .object({
+      tls: z.int(),
+      plain: z.int().nullable(),
+      connect: z.int().nullable(),
+      health: z.int().nullable(),
+    })
+    .nullable()
+    .default(null),
   /** Whether the control plane is linked. */
   linked: z.boolean(),
   sessions: z.int(),

@@ -15,6 +15,7 @@ import type { TrafficTotals } from "../pump/run-channel.ts";
 import { StallWatch } from "../pump/stall-watch.ts";
 import type { Admissions } from "../sessions/ports.ts";
 import { type CarrierMetrics, countHeldRefusals } from "../telemetry/carrier-metrics.ts";
+import { LineBudget } from "../telemetry/line-budget.ts";
 import { createLinkObserver } from "../telemetry/link-observer.ts";
 import { type LineLog, LOG_LINES } from "../telemetry/log.ts";
 
@@ -54,6 +55,7 @@ export class Carrier {
     const observer = createLinkObserver({ log, metrics, onLinked: options.onLinked });
     const stopping = this.#stopping.signal;
     const keyPool = this.#keyPool;
+    const foreignOrigins = new LineBudget(FOREIGN_ORIGINS_PER_MINUTE, nowMs);
     const stalls = new StallWatch({ stallMsMax: limits.stallMsMax, nowMs });
     const carried = { limits, stalls, traffic, nowMs };
     this.#dependencies = { keyPool, admissions, observer, stopping, ...carried };
@@ -68,7 +70,9 @@ export class Carrier {
       },
       onRefused: (_ref, code, detail) => {
         metrics.links.inc({ code, way: "none" });
-        log.debug({ outcome: code, detail }, LOG_LINES.connectionRefused);
+        // A console's page that is not allowed here looks like a dead relay to its users.
+        const isTold = code === "link.origin-refused" && foreignOrigins.spend();
+        log[isTold ? "info" : "debug"]({ outcome: code, detail }, LOG_LINES.connectionRefused);
       },
     });
   }
@@ -113,3 +117,6 @@ export class Carrier {
     });
   }
 }
+
+/** A page tries again every few seconds; more lines would tell nothing new, and anybody may ask. */
+const FOREIGN_ORIGINS_PER_MINUTE = 10;

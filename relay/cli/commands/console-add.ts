@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { reasonOf } from "../../control/state-folder.ts";
-import { withApi } from "../api-client.ts";
+import { type ApiClient, withApi } from "../api-client.ts";
 import { consoleSchema } from "../api-schemas.ts";
+import { collectPages } from "../collect-pages.ts";
 import {
   type CliFailure,
   type Command,
@@ -38,7 +39,7 @@ ${POLICY_OPTIONS_HELP}  --source S           the source that it belongs to; defa
   --url URL            the control plane; default: where you logged in
 `,
   run: async (args, tools) => {
-    const parsed = parseCommand(args, OPTIONS);
+    const parsed = parseCommand(args, OPTIONS, [], adviseName);
     if (!parsed.ok) {
       return parsed;
     }
@@ -48,18 +49,40 @@ ${POLICY_OPTIONS_HELP}  --source S           the source that it belongs to; defa
     }
     const url = textOption(parsed.value.options, "url");
     return withApi(url === null ? {} : { url }, tools, async (client) => {
+      const isTaken = await isNameTaken(client, body.value.name);
       const created = await client.call("POST", "/api/v1/consoles", consoleSchema, body.value);
       if (!created.ok) {
         return created;
       }
-      tools.note(`Added ${printable(created.value.name)}.\n`);
+      const name = printable(created.value.name);
+      tools.note(`Added ${name}.\n`);
+      if (isTaken) {
+        tools.note(
+          `Warning: another console is called ${name} already. ` +
+            "Open each by its id: kerbside open ID.\n",
+        );
+      }
       tools.print(`${created.value.id}\n`);
       return ok(EXIT.done);
     });
   },
 };
 
-async function readBody(options: OptionValues): Promise<Result<object, CliFailure>> {
+function adviseName(extra: string, options: OptionValues): string {
+  return textOption(options, "name") === null ? ` Did you mean --name ${extra}?` : "";
+}
+
+/** A name need not be one console's alone, but `open` takes it only then. */
+async function isNameTaken(client: ApiClient, name: string): Promise<boolean> {
+  const path = `/api/v1/consoles?name=${encodeURIComponent(name)}`;
+  const listed = await collectPages(client.pages(path, consoleSchema));
+  // No answer here is no reason to refuse: what is wrong shows in the call that adds.
+  return listed.ok && listed.value.some((other) => other.name === name);
+}
+
+async function readBody(
+  options: OptionValues,
+): Promise<Result<{ readonly name: string }, CliFailure>> {
   const name = requireText(options, "name");
   const host = requireText(options, "host");
   const port = portOption(options, "port");
@@ -91,7 +114,8 @@ async function readBody(options: OptionValues): Promise<Result<object, CliFailur
     source: textOption(options, "source"),
     uuid: textOption(options, "uuid"),
   };
-  return ok(Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null)));
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+  return ok({ ...given, name: name.value });
 }
 
 async function readText(path: string): Promise<Result<string, CliFailure>> {

@@ -2,9 +2,10 @@
  * `kerbside open`: a ticket, its console file, and the viewer. The file holds a credential: it is
  * readable by the user alone, and never overwrites anything unless that was asked for.
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { type Way, WAYS } from "#shared/ticket/way.ts";
@@ -26,7 +27,7 @@ import {
 } from "../command.ts";
 import { formatTable, printable, toFileName } from "../printable.ts";
 import { readOutcome } from "../session-outcome.ts";
-import { findViewer, runViewer, VIEWER } from "../viewer.ts";
+import { findProgram, runViewer, VIEWER } from "../viewer.ts";
 
 export const openCommand: Command = {
   name: "open",
@@ -53,8 +54,16 @@ ${API_OPTIONS_HELP}`,
     if (way === undefined) {
       return fail(misused(`--way must be ${WAYS.join(" or ")}.`));
     }
+    const [wanted = ""] = positionals;
+    if (wanted.length > NAME_LENGTH_MAX) {
+      return fail(misused(`A console's name has at most ${NAME_LENGTH_MAX} characters.`));
+    }
+    const obstacle = await findObstacle(options, tools.environment.searchPath);
+    if (obstacle !== null) {
+      return fail(failed(obstacle));
+    }
     return withApi(options, tools, async (client) => {
-      const fetched = await fetchFile(client, positionals[0] ?? "", way);
+      const fetched = await fetchFile(client, wanted, way);
       return fetched.ok ? show(client, fetched.value, { options, tools }) : fetched;
     });
   },
@@ -65,6 +74,45 @@ interface ConsoleFile {
   readonly text: string;
   readonly expiresAt: string;
   readonly sessionId: string;
+}
+
+/** Why this file or viewer is sure to fail, asked before a ticket is used up for it; or null. */
+async function findObstacle(
+  options: OptionValues,
+  searchPath: readonly string[],
+): Promise<string | null> {
+  const output = textOption(options, "output");
+  if (output !== null) {
+    return await findFileObstacle(output, options["force"] === true);
+  }
+  const viewer = textOption(options, "viewer");
+  if (viewer === null || (await findProgram(viewer, searchPath)) !== null) {
+    return null;
+  }
+  const why = viewer.includes("/") ? await access(viewer, constants.X_OK).catch(reasonOf) : null;
+  return `${viewer} cannot be started: ${why ?? "no folder of PATH has it"}.`;
+}
+
+async function findFileObstacle(path: string, force: boolean): Promise<string | null> {
+  const folder = dirname(path);
+  const there = await stat(folder).catch((error: NodeJS.ErrnoException) => error);
+  if (there instanceof Error) {
+    return there.code === "ENOENT"
+      ? `The folder ${folder} does not exist.`
+      : `The folder ${folder} cannot be used: ${reasonOf(there)}.`;
+  }
+  if (!there.isDirectory()) {
+    return `${folder} is not a folder.`;
+  }
+  const isTaken = await access(path).then(
+    () => true,
+    () => false,
+  );
+  return isTaken && !force ? sayTaken(path) : null;
+}
+
+function sayTaken(path: string): string {
+  return `${path} cannot be written: it exists; say --force to overwrite it.`;
 }
 
 async function fetchFile(
@@ -109,7 +157,7 @@ async function findConsole(
     const rows = matches.map(({ id, name, source }) => [id, name, source]);
     const table = formatTable(["ID", "NAME", "SOURCE"], rows).trimEnd();
     const sentence = `${matches.length} consoles are called ${printable(wanted)}; open one by its id:`;
-    return fail(failed(`${sentence}\n${table}`));
+    return fail(failed(`${sentence} kerbside open ID.\n${table}`));
   }
   return ok(only);
 }
@@ -125,7 +173,7 @@ async function show(
     return keep(file, output, options, tools);
   }
   const { searchPath, hasDisplay } = tools.environment;
-  const found = hasDisplay ? await findViewer(searchPath) : null;
+  const found = hasDisplay ? await findProgram(VIEWER, searchPath) : null;
   const viewer = textOption(options, "viewer") ?? found;
   if (viewer === null) {
     return keep(file, `${toFileName(file.name)}.vv`, options, tools);
@@ -167,8 +215,8 @@ async function keep(
     await writeFile(path, file.text, { mode: FILE_MODE, flag: "wx" });
   } catch (error) {
     const isThere = (error as NodeJS.ErrnoException).code === "EEXIST";
-    const why = isThere ? "it exists; say --force to overwrite it" : reasonOf(error);
-    return fail(failed(`${path} cannot be written: ${why}.`));
+    const why = isThere ? sayTaken(path) : `${path} cannot be written: ${reasonOf(error)}.`;
+    return fail(failed(why));
   }
   tools.print(`${path}\n`);
   const why = tools.environment.hasDisplay ? "" : "There is no display here to open a window on. ";
@@ -187,3 +235,5 @@ const OPTIONS = {
   force: { type: "boolean" },
 } as const;
 const FILE_MODE = 0o600;
+/** As the control plane's API has it; an id is shorter. */
+const NAME_LENGTH_MAX = 128;

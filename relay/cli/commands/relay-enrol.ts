@@ -13,6 +13,7 @@ import {
   textOption,
 } from "../command.ts";
 import { readSecretFile } from "../password.ts";
+import { sayCommand, sayRun } from "../../program.ts";
 
 export const relayEnrolCommand: Command = {
   name: "relay enrol",
@@ -68,8 +69,7 @@ export const relayEnrolCommand: Command = {
     const { relayId, fingerprint } = enrolled.value;
     tools.print(`${relayId}\n`);
     tools.note(
-      `Enrolled as ${name.value}, key ${fingerprint}.\n` +
-        `Start it: kerbside relay run --state-dir ${stateDir.value}\n`,
+      `Enrolled as ${name.value}, key ${fingerprint}.\nStart it: ${sayRun(stateDir.value)}\n`,
     );
     return ok(EXIT.done);
   },
@@ -85,7 +85,7 @@ async function readJoinToken(options: OptionValues): Promise<Result<string, CliF
     return readSecretFile(file);
   }
   return given === null || given === ""
-    ? fail(misused("--join-token-file is missing. Make one: kerbside join-token create."))
+    ? fail(misused(`--join-token-file is missing. Make one: ${sayCommand("join-token create")}.`))
     : ok(given);
 }
 

@@ -6,7 +6,7 @@ import type { Command } from "../command.ts";
 export const relayRunCommand: Command = {
   name: "relay run",
   summary: "run the relay that was enrolled",
-  help: RELAY_HELP.replace("node relay/main.ts", "kerbside relay run"),
+  help: RELAY_HELP,
   run: async (args) => {
     // Loaded only here: the other commands need no data plane.
     const { relayMain } = await import("../../main.ts");

@@ -37,10 +37,12 @@ export const relayStatusCommand: Command = {
 function describe(status: RelayStatus): string {
   const { relayId, version, pid, sessions, channels, connections, workers } = status;
   const link = status.linked ? "linked" : "not linked";
+  const who = status.name === null ? relayId : `${status.name} (${relayId})`;
   const lines = [
-    `relay        ${relayId}, version ${version}, process ${pid}`,
-    `status       ${status.status}`,
+    `relay        ${who}, version ${version}, process ${pid}`,
+    `status       ${describeState(status)}`,
     `control      ${link}`,
+    ...describePorts(status.ports),
     `sessions     ${sessions}`,
     `channels     ${channels}`,
     `connections  ${connections}`,
@@ -50,4 +52,19 @@ function describe(status: RelayStatus): string {
     }),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function describeState({ status, drain }: RelayStatus): string {
+  if (drain === null) {
+    return status;
+  }
+  const until = `sessions end at ${new Date(drain.endsAtMs).toISOString()} at the latest`;
+  const next = drain.isEnding ? "then the relay ends, as a signal told it" : "by its operator";
+  return `${status}: ${until}, ${next}`;
+}
+
+function describePorts(ports: RelayStatus["ports"]): string[] {
+  const served = Object.entries(ports ?? {}).filter(([, port]) => port !== null);
+  const words = served.map(([name, port]) => `${name} ${String(port)}`);
+  return words.length === 0 ? [] : [`ports        ${words.join(", ")}`];
 }

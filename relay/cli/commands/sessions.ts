@@ -36,6 +36,10 @@ ${API_OPTIONS_HELP}`,
         tools.print(`${JSON.stringify(sessions, null, 2)}\n`);
         return ok(EXIT.done);
       }
+      if (sessions.length === 0) {
+        tools.note(options["all"] === true ? "None.\n" : "None; --all shows ended ones.\n");
+        return ok(EXIT.done);
+      }
       const rows = sessions.map((session) => [
         session.id,
         session.console.name,

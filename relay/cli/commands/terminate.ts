@@ -1,8 +1,9 @@
 /** `kerbside terminate`: ends a session. */
-import { ok } from "#shared/base/result.ts";
+import { fail, ok } from "#shared/base/result.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, withApi } from "../api-client.ts";
 import { terminationSchema } from "../api-schemas.ts";
 import { type Command, EXIT, parseCommand } from "../command.ts";
+import { printable } from "../printable.ts";
 
 export const terminateCommand: Command = {
   name: "terminate",
@@ -23,7 +24,9 @@ ${API_OPTIONS_HELP}`,
       const path = `/api/v1/sessions/${id}/terminate`;
       const answer = await client.call("POST", path, terminationSchema);
       if (!answer.ok) {
-        return answer;
+        const isUnknown = UNKNOWN_CODES.has(answer.error.code ?? "");
+        const sentence = `There is no session ${printable(positionals[0] ?? "")}.`;
+        return isUnknown ? fail({ ...answer.error, sentence }) : answer;
       }
       const hasEnded = answer.value.state === "ended";
       tools.note(hasEnded ? "It has ended already.\n" : "Its relay ends it now.\n");
@@ -31,3 +34,6 @@ ${API_OPTIONS_HELP}`,
     });
   },
 };
+
+/** The call has nothing but the id to find wrong. */
+const UNKNOWN_CODES: ReadonlySet<string> = new Set(["resource.not-found", "request.invalid"]);

@@ -85,7 +85,15 @@ describe("a relay that its operator drains", () => {
     expect(await kerbside("relay", "drain", ...dir)).toMatchObject({ code: 0 });
     expect(await socket.until("serving")).toEqual({ type: "serving", draining: true });
     const status = await askRelay(folder.path, { method: "GET", path: "/status" });
-    expect(status).toMatchObject({ value: { status: "draining", linked: true, sessions: 0 } });
+    expect(status).toMatchObject({
+      value: {
+        status: "draining",
+        drain: { endsAtMs: expect.any(Number), isEnding: false },
+        ports: { tls: expect.any(Number), plain: null },
+        linked: true,
+        sessions: 0,
+      },
+    });
 
     socket.socket.terminate();
     const again = await hub.nextSocket();
@@ -133,6 +141,8 @@ describe("a relay with a living session", () => {
     const { client, served } = await openSession({ socket, control, server, tlsPort });
     relay.child.kill("SIGTERM");
     await socket.until("serving");
+    const status = await askRelay(folder.path, { method: "GET", path: "/status" });
+    expect(status).toMatchObject({ value: { drain: { isEnding: true } } });
     const resumed = await kerbside("relay", "resume", "--state-dir", folder.path);
     expect(resumed).toMatchObject({ code: 1 });
     expect(resumed.said).toContain("The relay is stopping");
@@ -177,9 +187,35 @@ describe("a relay with a living session", () => {
     const { client } = await openSession({ socket, control, server, tlsPort });
     relay.child.kill("SIGTERM");
     await socket.until("serving");
-    relay.child.kill("SIGTERM");
+    // Of another kind: of the same kind so soon it would be the first one, forwarded.
+    relay.child.kill("SIGINT");
     await client.untilClosed();
     expect(await untilEvent(socket, "session.ended")).toMatchObject({ reason: "relay-stopped" });
+    expect(await relay.exit()).toEqual({ code: 0, signal: null });
+  });
+
+  it("lets it go on when one signal arrives twice", async () => {
+    const { control, welcome } = await makeControlWithWelcome();
+    await using server = await startFakeServer();
+    await using folder = await makeTempFolder();
+    await using hub = await startFakeHub();
+    await enrol(folder.path, hub);
+    await using relay = new RelayProcess(folder.path);
+    const socket = await hub.nextSocket();
+    await socket.welcome(welcome);
+    await socket.storeEvents();
+    const { tlsPort } = await relay.ready();
+    const { client, served } = await openSession({ socket, control, server, tlsPort });
+    relay.child.kill("SIGINT");
+    await socket.until("serving");
+    relay.child.kill("SIGINT");
+    const status = await askRelay(folder.path, { method: "GET", path: "/status" });
+    expect(status).toMatchObject({ value: { status: "draining", sessions: 1 } });
+    const pong = encodeMessage(3, Buffer.alloc(12, 9));
+    client.send(pong);
+    expect(await served.peer.read(pong.length)).toEqual(pong);
+    client.stream.end();
+    expect(await untilEvent(socket, "session.ended")).toMatchObject({ reason: "client-closed" });
     expect(await relay.exit()).toEqual({ code: 0, signal: null });
   });
 });

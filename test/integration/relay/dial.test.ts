@@ -102,7 +102,8 @@ describe("a server", () => {
     await using notTls = await startEcho();
     const target = targetOf(plain, { tlsPort: notTls.port, ca: identity.ca });
     const result = await dial(target);
-    expect(result).toMatchObject({ ok: false, error: { code: "server.tls-failed" } });
+    const detail = "the server does not speak TLS: is it the plain port?";
+    expect(result).toEqual({ ok: false, error: { code: "server.tls-failed", detail } });
     expect(plain.connectionCount).toBe(0);
   });
 
@@ -230,7 +231,9 @@ describe("a server behind an HTTP proxy", () => {
     const { port } = proxy;
     await proxy[Symbol.asyncDispose]();
     const result = await dial(targetOf(server, { proxy: `http://127.0.0.1:${port}` }));
-    expect(result).toMatchObject({ ok: false, error: { code: "server.unreachable" } });
+    const why = `nothing listens there (ECONNREFUSED 127.0.0.1:${port})`;
+    const detail = `the console's proxy cannot be reached: ${why}`;
+    expect(result).toEqual({ ok: false, error: { code: "server.unreachable", detail } });
     expect(server.connectionCount).toBe(0);
   });
 
@@ -286,7 +289,7 @@ describe("a dial that stalls", () => {
       ok: false,
       error: {
         code: "server.unreachable",
-        detail: "the host's name does not resolve: ENOTFOUND",
+        detail: "the server's name does not resolve: ENOTFOUND",
       },
     });
   });

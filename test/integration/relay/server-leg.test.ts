@@ -96,6 +96,16 @@ describe("a server that fails", () => {
     await expectFailure(relay, server, { code, answer });
   });
 
+  it("is quoted to operators when it is no SPICE server", async () => {
+    await using relay = await start();
+    await using server = await startFakeServer({
+      onConnection: (peer) => peer.send(Buffer.from("SSH-2.0-OpenSSH_9.2p1 Debian\r\n")),
+    });
+    await expectFailure(relay, server, { code: "server.malformed" });
+    const [refused] = relay.events.of("channel.refused");
+    expect(refused?.detail).toBe('it is no SPICE server: it began with "SSH-2.0-OpenSSH_"');
+  });
+
   it("server.deadline: accepts and says nothing", async () => {
     await using relay = await startRelay({
       identity: relayIdentity,

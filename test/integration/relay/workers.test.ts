@@ -102,6 +102,29 @@ describe("worker processes", () => {
     expect(relay.logLines.join("")).not.toContain("worker.lost");
   });
 
+  it("name a foreign web origin in the log, and not without an end", async () => {
+    await using relay = await startRelay({ workers: 1, webOrigins: [WEB_ORIGIN] });
+    const head = [
+      "GET /console?token=k HTTP/1.1",
+      "Origin: https://other.example",
+      "Upgrade: websocket",
+      "Sec-WebSocket-Protocol: binary",
+    ];
+    for (let count = 0; count < 12; count += 1) {
+      const client = await secureWay(relay, await connectWay(relay, "websocket"));
+      client.write(`${head.join("\r\n")}\r\n\r\n`);
+      const [answer] = (await once(client, "data")) as [Buffer];
+      expect(String(answer)).toMatch(/^HTTP\/1\.1 403 /);
+      client.destroy();
+    }
+    const lines = await eventually("the log", () => {
+      const told = relay.logLines.filter((line) => line.includes("link.origin-refused"));
+      return told.length === 12 ? told : null;
+    });
+    expect(lines[0]).toContain("https://other.example is not an origin of the relay: --web-origin");
+    expect(lines.filter((line) => line.includes('"level":"info"'))).toHaveLength(10);
+  });
+
   it("end a terminated session in under a second", async () => {
     await using server = await startFakeServer();
     await using relay = await startRelay({ workers: 2 });

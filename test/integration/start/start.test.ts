@@ -18,6 +18,8 @@ const readySchema = z.strictObject({
   adminPassword: z.string().min(12),
   demoConsoleId: z.string().startsWith("con_"),
   relayId: z.string().startsWith("rly_"),
+  relayPort: z.int(),
+  connectPort: z.int().nullable(),
 });
 type Ready = z.infer<typeof readySchema>;
 
@@ -49,11 +51,26 @@ describe("npm start", () => {
 
     const moved = { control: await freePort(), relay: await freePort() };
     const third = await runOnce(moved);
-    expect(third.ready).toEqual({ ...first.ready, url: `http://127.0.0.1:${moved.control}` });
+    const url = `http://127.0.0.1:${moved.control}`;
+    expect(third.ready).toEqual({ ...first.ready, url, relayPort: moved.relay });
 
     const anew = await runOnce(ports, ["--reset"]);
     expect(anew.ready.adminPassword).not.toBe(first.ready.adminPassword);
     expect(anew.ready.relayId).not.toBe(first.ready.relayId);
+  });
+
+  it("says where the relay takes HTTP CONNECT", async () => {
+    const port = await freePort();
+    await using child = await start({ args: ["--connect-port", String(port)] });
+    expect(await readyLine(child)).toMatchObject({ connectPort: port });
+    expect(child.output("stderr")).toContain(`HTTP CONNECT      127.0.0.1:${port}`);
+  });
+
+  it("says that a state folder is a file", async () => {
+    await writeFile(stateDir, "");
+    const { code, stderr } = await fails([]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${stateDir} is a file, not a folder`);
   });
 
   it("brings up a test card where QEMU is not installed", async () => {
@@ -156,7 +173,8 @@ describe("npm start", () => {
     [["--port", "0"], "--port must be a port"],
     [["--port", "70000"], "--port must be a port"],
     [["--port", "9000", "--relay-port", "9000"], "different ports"],
-    [["--colour"], "--colour"],
+    [["--colour"], "kerbside: Unknown option '--colour'.\n"],
+    [["--port", "-5"], '--port must be a port between 1 and 65535, not "-5".'],
   ])("refuses %j", async (args, sentence) => {
     const { code, stderr } = await fails(args);
     expect(code).toBe(2);

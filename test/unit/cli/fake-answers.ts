@@ -1,4 +1,5 @@
 /** What a small control plane answers to the kerbside command in its tests. */
+import { ERRORS } from "#shared/errors/catalogue.ts";
 import {
   type FakeAnswer,
   type HeardRequest,
@@ -27,7 +28,7 @@ export function answer(url: () => string, request: HeardRequest): FakeAnswer | u
   if (path === "/api/v1/auth/login") {
     return sent["password"] === "correct horse"
       ? { json: { token: `token-of-${sent["username"]}`, expiresAt: EXPIRES_AT } }
-      : problem(401, "auth.invalid-credentials", "Check the user name and the password.");
+      : problem(401, "auth.invalid-credentials", ERRORS["auth.invalid-credentials"].hint);
   }
   if (path === "/api/v1/vv/one-time") {
     return { text: VV, contentType: "application/x-virt-viewer" };
@@ -57,6 +58,8 @@ export function answer(url: () => string, request: HeardRequest): FakeAnswer | u
         status: 201,
         json: { sessionId: "ses_1", vvUrl: `${url()}/api/v1/vv/one-time`, expiresAt: EXPIRES_AT },
       };
+    case "POST /api/v1/sessions/ses_nope/terminate":
+      return problem(404, "resource.not-found", ERRORS["resource.not-found"].hint);
     case "POST /api/v1/auth/logout":
       return { status: 204, text: "" };
     case "GET /api/v1/sessions/ses_1":

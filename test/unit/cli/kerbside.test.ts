@@ -11,7 +11,7 @@ import { describe, expect, it } from "vitest";
 import { runToEnd, startChild } from "../../harness/child-process.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 import { answerEnrolment, startFakeControlPlane } from "../relay-control/fake-control-plane.ts";
-import { CONSOLE_A, CONSOLE_B, EXPIRES_AT } from "./fake-answers.ts";
+import { answer, CONSOLE_A, CONSOLE_B, EXPIRES_AT } from "./fake-answers.ts";
 import { LAUNCH, environment, kerbside, loggedIn, startPlane } from "./kerbside-command.ts";
 
 describe("kerbside", () => {
@@ -39,11 +39,24 @@ describe("kerbside", () => {
 
   it.each([
     [[], /^Usage: kerbside/],
-    [["frobnicate"], /^"frobnicate" is no command\. See kerbside --help\.\n$/],
-    [["console"], /^Say what to do: kerbside console add\./],
-    [["relay", "fly"], /^"relay fly" is no command; try relay enrol or run/],
-    [["consoles", "--bogus"], /'--bogus'.* See kerbside consoles --help\.\n$/],
-    [["open"], /^NAME\|ID is missing\. See kerbside open --help\.\n$/],
+    [["frobnicate"], /^"frobnicate" is no command\. See npx kerbside --help\.\n$/],
+    [["console"], /^Say what to do: npx kerbside console add\./],
+    [
+      ["relay", "fly"],
+      /^"relay fly" is no command; try relay enrol, run, status, drain or resume\./,
+    ],
+    [
+      ["console", "add", "takeme", "--host", "h", "--port", "5900"],
+      /^"takeme" is one argument too many\. Did you mean --name takeme\? See /,
+    ],
+    [["console", "add", "b", "--name", "a"], /^"b" is one argument too many\. See /],
+    [
+      ["console", "add", "--name", "n", "--host", "h", "--port", "1", "--idle", "-5"],
+      /^--idle cannot be "-5"\./,
+    ],
+    [["open", "n".repeat(129)], /^A console's name has at most 128 characters\./],
+    [["consoles", "--bogus"], /'--bogus'.* See npx kerbside consoles --help\.\n$/],
+    [["open"], /^NAME\|ID is missing\. See npx kerbside open --help\.\n$/],
     [["open", "a", "b"], /^"b" is one argument too many\./],
     [["open", "a", "--output", "x", "--viewer", "y"], /not both/],
     [["console", "add", "--name", "n", "--host", "h"], /^Give --port, --tls-port, or both\./],
@@ -54,6 +67,7 @@ describe("kerbside", () => {
     ],
     [["login", "--username", "admin"], /^Say where the control plane is: --url URL\./],
     [["login", "--url", "not a url", "--username", "admin"], /is not a URL/],
+    [["login", "--url", "ftp://x", "--username", "admin"], /^[^\n]* not ftp\. See/],
   ])("answers %j with a sentence and exit code 2", async (args, sentence) => {
     await using folder = await makeTempFolder();
     const ended = await kerbside(folder, args);
@@ -130,7 +144,7 @@ describe("kerbside login", () => {
     expect(ended).toMatchObject({
       code: 1,
       stdout: "",
-      stderr: "Check the user name and the password. (auth.invalid-credentials, request req_1)\n",
+      stderr: "The user name or the password is wrong. (auth.invalid-credentials, request req_1)\n",
     });
     expect(existsSync(folder.file("config"))).toBe(false);
   });
@@ -142,6 +156,17 @@ describe("kerbside login", () => {
     const ended = await kerbside(folder, ["login", "--url", plane.url, "--username", "admin"], "x");
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain(`The control plane at ${plane.url} is not running`);
+  });
+
+  it("says that a control plane without TLS was asked by TLS", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startPlane();
+    const url = plane.url.replace("http:", "https:");
+    const ended = await kerbside(folder, ["login", "--url", url, "--username", "admin"], "x");
+    expect(ended).toMatchObject({
+      code: 1,
+      stderr: `The control plane at ${url} does not speak TLS: write ${plane.url}.\n`,
+    });
   });
 
   it("never shows a token to another server", async () => {
@@ -193,6 +218,25 @@ describe("kerbside's lists", () => {
   });
 });
 
+describe("kerbside sessions with none to show", () => {
+  it.each([
+    [[], "None; --all shows ended ones.\n"],
+    [["--all"], "None.\n"],
+  ])("says so: %j", async (args, sentence) => {
+    await using folder = await makeTempFolder();
+    let url = "";
+    await using plane = await startFakeControlPlane((request) =>
+      request.path === "/api/v1/sessions"
+        ? { json: { items: [], nextCursor: null } }
+        : answer(() => url, request),
+    );
+    url = plane.url;
+    await loggedIn(folder, plane.url);
+    const listed = await kerbside(folder, ["sessions", ...args]);
+    expect(listed).toMatchObject({ code: 0, stdout: "", stderr: sentence });
+  });
+});
+
 describe("kerbside for admins", () => {
   it("ends a session", async () => {
     await using folder = await makeTempFolder();
@@ -202,6 +246,8 @@ describe("kerbside for admins", () => {
       code: 0,
       stderr: "Its relay ends it now.\n",
     });
+    const gone = await kerbside(folder, ["terminate", "ses_nope"]);
+    expect(gone).toMatchObject({ code: 1, stderr: "There is no session ses_nope.\n" });
     const unknown = await kerbside(folder, ["terminate", "../x"]);
     expect(unknown.code).toBe(1);
     expect(plane.heard.at(-1)?.path).toBe("/api/v1/sessions/..%2Fx/terminate");

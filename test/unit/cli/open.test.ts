@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ERRORS } from "#shared/errors/catalogue.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 import { problem, startFakeControlPlane } from "../relay-control/fake-control-plane.ts";
 import { answer, CONSOLE_A, CONSOLE_B, EXPIRES_AT, SESSION, VV } from "./fake-answers.ts";
@@ -163,7 +164,9 @@ describe("kerbside open", () => {
     await loggedIn(folder, plane.url);
     const ended = await kerbside(folder, ["open", "twin"]);
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain("2 consoles are called twin; open one by its id:\n");
+    expect(ended.stderr).toContain(
+      "2 consoles are called twin; open one by its id: kerbside open ID.\n",
+    );
     expect(ended.stderr).toContain(CONSOLE_B);
     expect(plane.heard.some(({ path }) => path.includes("tickets"))).toBe(false);
   });
@@ -181,6 +184,39 @@ describe("kerbside open", () => {
     const unstarted = await kerbside(folder, ["open", CONSOLE_A, "--viewer", missing]);
     expect(unstarted.code).toBe(1);
     expect(unstarted.stderr).toContain(`${missing} cannot be started: it does not exist.`);
+    const unknown = await kerbside(folder, ["open", CONSOLE_A, "--viewer", "no-viewer"]);
+    expect(unknown.stderr).toContain("no-viewer cannot be started: no folder of PATH has it.");
+    expect(plane.heard.some(({ path }) => path.includes("tickets"))).toBe(false);
+  });
+
+  it("says that a file cannot be written before it takes a ticket", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startPlane();
+    await loggedIn(folder, plane.url);
+    const refused = async (output: string) =>
+      (await kerbside(folder, ["open", CONSOLE_A, "--output", output])).stderr;
+    expect(await refused("/nope/x.vv")).toBe("The folder /nope does not exist.\n");
+    writeFileSync(folder.file("taken"), "");
+    const inFile = join(folder.file("taken"), "x.vv");
+    expect(await refused(inFile)).toBe(`${folder.file("taken")} is not a folder.\n`);
+    expect(await refused("taken")).toContain("taken cannot be written: it exists");
+    expect(plane.heard.some(({ path }) => path.includes("tickets"))).toBe(false);
+  });
+
+  it("says why no relay can take it, and nothing more general", async () => {
+    await using folder = await makeTempFolder();
+    let url = "";
+    const { hint } = ERRORS["console.no-relay"];
+    await using plane = await startFakeControlPlane((request) =>
+      request.path.endsWith("/tickets")
+        ? problem(503, "console.no-relay", hint, "No relay is online.")
+        : answer(() => url, request),
+    );
+    url = plane.url;
+    await loggedIn(folder, plane.url);
+    const refused = await kerbside(folder, ["open", CONSOLE_A]);
+    const sentence = "No relay is online. (console.no-relay, request req_1)\n";
+    expect(refused).toMatchObject({ code: 1, stderr: sentence });
   });
 });
 
@@ -213,6 +249,20 @@ describe("kerbside console add", () => {
       ca: "PEM\n",
       password: "spice",
       hostSubject: "CN=hv1",
+    });
+  });
+
+  it("warns of a name that another console has", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startPlane();
+    await loggedIn(folder, plane.url);
+    const target = ["--name", "twin", "--host", "hv1", "--port", "5900"];
+    expect(await kerbside(folder, ["console", "add", ...target])).toMatchObject({
+      code: 0,
+      stdout: `${CONSOLE_A}\n`,
+      stderr:
+        "Added twin.\nWarning: another console is called twin already. " +
+        "Open each by its id: kerbside open ID.\n",
     });
   });
 

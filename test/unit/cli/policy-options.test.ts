@@ -47,7 +47,6 @@ describe("a policy by flags", () => {
 
 describe("a policy from a file", () => {
   it.each([
-    ["not JSON", "nonsense"],
     ["a list", "[]"],
     ["an unknown rule", '{"colour": "red"}'],
     ["a value out of bounds", '{"durationS": 0}'],
@@ -56,6 +55,20 @@ describe("a policy from a file", () => {
     writeFileSync(folder.file("policy.json"), text);
     const read = await readPolicyOptions({ policy: folder.file("policy.json") });
     expect(read.ok ? "" : read.error.sentence).toContain("policy.json is no policy: ");
+  });
+
+  it("is refused as no JSON, and with the rules that there are", async () => {
+    await using folder = await makeTempFolder();
+    const file = folder.file("policy.json");
+    const sentenceOf = async (text: string) => {
+      writeFileSync(file, text);
+      const read = await readPolicyOptions({ policy: file });
+      return read.ok ? "" : read.error.sentence;
+    };
+    expect(await sentenceOf("# Kerbside")).toBe(`${file} is not JSON.`);
+    expect(await sentenceOf('{"colour": "red"}')).toMatch(
+      /"colour"\. The rules are channels, firewall, .*durationS\.$/,
+    );
   });
 
   it("that is not there is no success", async () => {

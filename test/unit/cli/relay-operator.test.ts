@@ -4,14 +4,21 @@ import { request } from "node:http";
 import { describe, expect, it } from "vitest";
 import { runKerbside } from "../../../relay/cli/kerbside.ts";
 import { startOperatorServer } from "../../../relay/operator/operator-server.ts";
-import { operatorSocketPath, type RelayStatus } from "../../../relay/operator/relay-status.ts";
+import {
+  operatorSocketPath,
+  relayStatusSchema,
+  type RelayStatus,
+} from "../../../relay/operator/relay-status.ts";
 import { makeTempFolder, type TempFolder } from "../../harness/temp-folder.ts";
 
 const STATUS: RelayStatus = {
   relayId: "rly_1",
+  name: "syd1",
   version: "1.2.3",
   pid: 4711,
   status: "serving",
+  drain: null,
+  ports: { tls: 5900, plain: null, connect: 3128, health: 9090 },
   linked: true,
   sessions: 2,
   channels: 7,
@@ -86,12 +93,32 @@ describe("kerbside relay status", () => {
     using relay = await new FakeRelay(folder).listen();
     const { code, printed } = await kerbside("relay", "status", "--state-dir", folder.path);
     expect(code).toBe(0);
-    for (const text of ["rly_1", "serving", "linked", "2", "7", "process 4712, 9", "starting"]) {
+    for (const text of [
+      ...["syd1 (rly_1)", "serving\n", "linked", "2", "7", "process 4712, 9", "starting"],
+      "ports        tls 5900, connect 3128, health 9090\n",
+    ]) {
       expect(printed).toContain(text);
     }
     const json = await kerbside("relay", "status", "--state-dir", folder.path, "--json");
     expect(JSON.parse(json.printed)).toEqual(STATUS);
     expect(statSync(relay.path).mode & 0o777).toBe(0o600);
+  });
+
+  it("says until when it drains, and what is then", async () => {
+    await using folder = await makeTempFolder();
+    using relay = await new FakeRelay(folder).listen();
+    const ask = async (isEnding: boolean): Promise<string> => {
+      relay.status = { ...STATUS, status: "draining", drain: { endsAtMs: 1_000, isEnding } };
+      return (await kerbside("relay", "status", "--state-dir", folder.path)).printed;
+    };
+    const until = "draining: sessions end at 1970-01-01T00:00:01.000Z at the latest";
+    expect(await ask(false)).toContain(`${until}, by its operator\n`);
+    expect(await ask(true)).toContain(`${until}, then the relay ends, as a signal told it\n`);
+  });
+
+  it("understands a relay of an older version, which tells less", () => {
+    const { name: _name, drain: _drain, ports: _ports, ...older } = STATUS;
+    expect(relayStatusSchema.parse(older)).toEqual({ ...STATUS, name: null, ports: null });
   });
 
   it("says in a sentence that no relay runs there", async () => {

@@ -9,7 +9,8 @@ const session = (facts: Partial<Parameters<typeof outcomeOf>[0]>) =>
 describe("what is told of a session after the viewer has ended", () => {
   it.each([
     ["taken-over", "Another session opened this console"],
-    ["idle", "as its policy allows"],
+    ["idle", "as long as its policy allows without input"],
+    ["server-closed", "The virtual machine's console was closed by its server."],
     ["duration-exceeded", "as long as its policy allows"],
     ["relay-drained", "maintenance"],
     ["relay-fault", "crashed"],
@@ -20,12 +21,19 @@ describe("what is told of a session after the viewer has ended", () => {
     expect(outcome?.sentence).toContain(words);
   });
 
-  it.each(["client-closed", "server-closed", "never-opened", "some-new-reason"])(
+  it.each(["client-closed", "never-opened", "some-new-reason"])(
     "is nothing where there is nothing to tell: %s",
     (endReason) => {
       expect(session({ endReason })).toBeNull();
     },
   );
+
+  it("says after how many seconds without use it ended, to who may know", () => {
+    const idle = session({ endReason: "idle", endDetail: "nothing moved for 90 s" });
+    expect(idle?.sentence).toBe(
+      "The session ended after 90 s without input or a change of the picture (its policy).",
+    );
+  });
 
   it.each([
     ["pending", null],

@@ -42,6 +42,23 @@ describe("a web console's head", () => {
     expect(judge("/console?token=t", { origin: "null" }, ["null"])).toBe(403);
   });
 
+  it("has its foreign origin told when that is one, and how to allow it", () => {
+    const detailOf = (origin: string): string => {
+      const judged = judgeUpgrade({ url: "/console", headers: { ...HEADERS, origin } }, []);
+      return judged.ok ? "" : (judged.error.failure.detail ?? "");
+    };
+    const rest = "not an origin of the relay: --web-origin allows more";
+    expect(detailOf("http://[::1]:8787")).toBe(`http://[::1]:8787 is ${rest}`);
+    for (const origin of [
+      "a\u001b[2J",
+      "null",
+      "https://a/?token=x",
+      `https://${"a".repeat(200)}`,
+    ]) {
+      expect(detailOf(origin)).toBe(`it is ${rest}`);
+    }
+  });
+
   it("is told of its origin before its token, so that no foreign page can try tokens", () => {
     expect(judge("/console", { origin: "https://evil.test" })).toBe(403);
     expect(judge("/console")).toBe(401);

@@ -128,12 +128,30 @@ describe("the relay's configuration", () => {
       ["--state-dir", "/s", "--drain-seconds", "86401"],
       "--drain-seconds (or KERBSIDE_DRAIN_SECONDS) must be a number from 0 to 86400.",
     ],
+    [
+      ["--state-dir", "/s", "--workers", "-1"],
+      "--workers (or KERBSIDE_WORKERS) must be a number from 0 to 256.",
+    ],
+    [
+      ["--state-dir", "/s", "--advertise-port", "70000"],
+      "--advertise-port (or KERBSIDE_ADVERTISE_PORT) must be a port from 1 to 65535.",
+    ],
+    [
+      ["--state-dir", "/s", "--listen-port", "15910", "--connect-port", "15910"],
+      "--connect-port and --listen-port are both 15910: give them different ports.",
+    ],
+    [
+      ["--state-dir", "/s", "--plain-port", "9090", "--health-port", "9090"],
+      "--health-port and --plain-port are both 9090: give them different ports.",
+    ],
   ])("says what is wrong with %j", (args, error) => {
     expect(readRelayConfig(args, {})).toEqual({ ok: false, error });
   });
 
   it.each([
     [["--bogus"], "Unknown option '--bogus'."],
+    [["--bogus."], "Unknown option '--bogus.'."],
+    [["--workers", "--help"], "Option '--workers' argument missing."],
     [["--workers"], "Option '--workers <value>' argument missing."],
     [
       ["--state-dir", "/s", "--advertise-connect-port", "443"],
@@ -141,6 +159,18 @@ describe("the relay's configuration", () => {
     ],
   ])("refuses %j, in a sentence", (args, error) => {
     expect(readRelayConfig(args, {})).toEqual({ ok: false, error });
+  });
+
+  it("takes any free port for each", () => {
+    const ports = ["--listen-port", "0", "--plain-port", "0", "--connect-port", "0"];
+    expect(readRelayConfig(["--state-dir", "/s", ...ports], {})).toMatchObject({
+      ok: true,
+      value: { config: { listenPort: 0, plainPort: 0, connectPort: 0, healthPort: 0 } },
+    });
+  });
+
+  it("tells its version when asked", () => {
+    expect(readRelayConfig(["--version"], {})).toEqual({ ok: true, value: { kind: "version" } });
   });
 
   it("helps when asked, whatever else is wrong", () => {

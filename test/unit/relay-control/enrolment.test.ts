@@ -1,6 +1,7 @@
 /** Enrolment and the identity that it leaves: whole, private, or not there at all. */
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -124,7 +125,7 @@ describe("enrolment", () => {
     await using plane = await startFakeControlPlane(() => answer);
     const enrolled = await enrolRelay(options(plane.url, folder));
     expect(enrolled).toMatchObject({ ok: false, error: expect.stringMatching(sentence) });
-    expect(readdirSync(folder.file("state"))).toEqual([]);
+    expect(existsSync(folder.file("state"))).toBe(false);
   });
 
   it("refuses a certificate for another key", async () => {
@@ -132,7 +133,7 @@ describe("enrolment", () => {
     await using plane = await startSigning(true);
     const enrolled = await enrolRelay(options(plane.url, folder));
     expect(enrolled).toMatchObject({ ok: false, error: expect.stringContaining("not for this") });
-    expect(readdirSync(folder.file("state"))).toEqual([]);
+    expect(existsSync(folder.file("state"))).toBe(false);
   });
 
   it("says that the control plane is not running", async () => {
@@ -175,12 +176,63 @@ describe("enrolment", () => {
   });
 });
 
+describe("enrolment into a folder that exists", () => {
+  it("changes nothing in one with other people's files, and uses no join token up", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startSigning();
+    mkdirSync(folder.file("state"));
+    writeFileSync(folder.file("state/thesis.txt"), "mine");
+    chmodSync(folder.file("state"), 0o755);
+    const enrolled = await enrolRelay({ ...options(plane.url, folder), isReplacing: true });
+    expect(enrolled).toEqual({
+      ok: false,
+      error: `${folder.file("state")} is not empty and no state folder of a relay: choose another.`,
+    });
+    expect(plane.heard).toEqual([]);
+    expect(statSync(folder.file("state")).mode & 0o777).toBe(0o755);
+  });
+
+  it("changes no mode when the control plane refuses", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startFakeControlPlane(() => ({ status: 404, text: "" }));
+    mkdirSync(folder.file("state"));
+    chmodSync(folder.file("state"), 0o755);
+    expect((await enrolRelay(options(plane.url, folder))).ok).toBe(false);
+    expect(statSync(folder.file("state")).mode & 0o777).toBe(0o755);
+  });
+
+  it("takes an empty one, and a new file system's", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startSigning();
+    mkdirSync(folder.file("state/lost+found"), { recursive: true });
+    chmodSync(folder.file("state"), 0o755);
+    expect((await enrolRelay(options(plane.url, folder))).ok).toBe(true);
+    expect(statSync(folder.file("state")).mode & 0o777).toBe(0o700);
+  });
+
+  it("takes a relay's that lost its identity", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startSigning();
+    await enrolRelay(options(plane.url, folder));
+    rmSync(folder.file("state/identity.json"));
+    expect((await enrolRelay(options(plane.url, folder))).ok).toBe(true);
+  });
+
+  it("makes one with its parents", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startSigning();
+    const stateDir = folder.file("a/b/state");
+    expect((await enrolRelay({ ...options(plane.url, folder), stateDir })).ok).toBe(true);
+    expect((await readIdentity(stateDir)).ok).toBe(true);
+  });
+});
+
 describe("a stored identity", () => {
   it("is missing before enrolment", async () => {
     await using folder = await makeTempFolder();
     expect(await readIdentity(folder.path)).toEqual({
       ok: false,
-      error: `${folder.path} holds no relay identity. Enrol it first: kerbside relay enrol.`,
+      error: `${folder.path} holds no relay identity. Enrol it first: npx kerbside relay enrol.`,
     });
   });
 

@@ -52,12 +52,32 @@ describe("relaysFor", () => {
 
   it.each([
     ["nobody is there", [], "tls", "No relay is online."],
-    ["none has the port", [relay("a")], "connect", "No relay that is online takes HTTP CONNECT."],
+    [
+      "none has the port",
+      [relay("a")],
+      "connect",
+      "No relay can take this over CONNECT: a has no CONNECT port (--connect-port).",
+    ],
+    [
+      "one has no port, the other drains",
+      [relay("syd1"), relay("local", 3128, true)],
+      "connect",
+      "No relay can take this over CONNECT: " +
+        "syd1 has no CONNECT port (--connect-port); local is draining.",
+    ],
+    [
+      "there are too many to name",
+      Array.from({ length: 10 }, (_, index) => relay(`r${index}`, null, true)),
+      "tls",
+      "No relay takes new sessions: r0 is draining; r1 is draining; r2 is draining; " +
+        "r3 is draining; r4 is draining; r5 is draining; r6 is draining; r7 is draining; " +
+        "and so on for 2 more.",
+    ],
     [
       "all of them drain",
       [relay("a", null, true), relay("b", null, true)],
       "tls",
-      "No relay takes new sessions: a: relay.draining; b: relay.draining.",
+      "No relay takes new sessions: a is draining; b is draining.",
     ],
   ] as const)("says why there is none: %s", (_name, online, way, sentence) => {
     expect(relaysFor(online, way)).toEqual({ ok: false, error: sentence });

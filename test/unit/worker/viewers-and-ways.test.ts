@@ -151,7 +151,7 @@ describe("a relay that drains", () => {
       ok: false,
       error: {
         code: "console.no-relay",
-        detail: "No relay takes new sessions: one: relay.draining.",
+        detail: "No relay takes new sessions: one is draining.",
       },
     });
     expect(services.pushes).toEqual([]);
@@ -232,7 +232,9 @@ describe("the way in by HTTP CONNECT", () => {
     const { services, admin, consoleId } = held;
     expect(await issueTicket(services.context, admin, consoleId, "connect")).toMatchObject({
       ok: false,
-      error: { detail: "No relay that is online takes HTTP CONNECT." },
+      error: {
+        detail: "No relay can take this over CONNECT: one has no CONNECT port (--connect-port).",
+      },
     });
     expect(await fileBy(held, "tls")).toMatchObject({ host: "one.relay.test" });
   });
