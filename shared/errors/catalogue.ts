@@ -235,12 +235,12 @@ export const ERRORS = {
   "server.ticket-refused": spice(
     "backend",
     "ERROR",
-    "The server refused its password: correct the console's ticket.",
+    "The hypervisor refused the password that is stored for this console: correct it.",
   ),
   "server.sasl-required": spice(
     "backend",
     "ERROR",
-    "The server wants SASL, which is not supported: configure a SPICE ticket.",
+    "The hypervisor wants SASL, which is not supported: give it a SPICE password instead.",
   ),
   "server.link-refused": spice(
     "backend",

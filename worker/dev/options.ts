@@ -33,7 +33,7 @@ export function parseStartOptions(args: readonly string[]): Result<StartOptions,
   let values;
   try {
     ({ values } = parseArgs({
-      args: [...args],
+      args: joinNegativeNumbers(args),
       options: {
         port: { type: "string", default: "8787" },
         "relay-port": { type: "string", default: "8788" },
@@ -45,7 +45,9 @@ export function parseStartOptions(args: readonly string[]): Result<StartOptions,
       },
     }));
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    const [first = ""] = message.split(/\. |\n/);
+    return fail(`${first.replace(/ is ambiguous$/, " missing").replace(/\.$/, "")}.`);
   }
   const ports = readPorts(values);
   if (!ports.ok) {
@@ -86,6 +88,20 @@ function readPorts(values: {
     relayPort: Number(values["relay-port"]),
     connectPort: connectText === undefined ? null : Number(connectText),
   });
+}
+
+/** `--port -5` as `--port=-5`, so that the port's own sentence refuses it. */
+function joinNegativeNumbers(args: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const before = joined.at(-1) ?? "";
+    if (/^-[0-9]/.test(arg) && /^--[a-z-]+$/.test(before)) {
+      joined[joined.length - 1] = `${before}=${arg}`;
+    } else {
+      joined.push(arg);
+    }
+  }
+  return joined;
 }
 
 function parsePort(text: string): number | null {

@@ -143,6 +143,7 @@ async function registerDemo(
 }
 
 function report(options: StartOptions, state: StateFolder, ready: Ready): void {
+  const { relayPort, connectPort } = options;
   const fromHere = relative(process.cwd(), state.adminPasswordFile);
   const passwordFile = fromHere.startsWith("..") ? state.adminPasswordFile : fromHere;
   const lines = [
@@ -152,7 +153,8 @@ function report(options: StartOptions, state: StateFolder, ready: Ready): void {
     ready.passwordIsNew
       ? `  admin's login     user "${ADMIN}", password "${ready.adminPassword}" (kept in ${passwordFile})`
       : `  admin's login     user "${ADMIN}", password in ${passwordFile}`,
-    `  relay             127.0.0.1:${options.relayPort} (${ready.relayId})`,
+    `  relay             127.0.0.1:${relayPort} (${ready.relayId})`,
+    ...(connectPort === null ? [] : [`  HTTP CONNECT      127.0.0.1:${connectPort}`]),
     `  demo console      ${ready.demoKind === "qemu" ? "a virtual machine" : "a test card"} (${ready.demoConsoleId})`,
     "",
     "Open the demo console in a native client (remote-viewer), in another terminal:",
@@ -165,7 +167,8 @@ function report(options: StartOptions, state: StateFolder, ready: Ready): void {
   tell(lines.join("\n"));
   if (options.json) {
     const { url, adminPassword, demoConsoleId, relayId } = ready;
-    const line = { url, adminUser: ADMIN, adminPassword, demoConsoleId, relayId };
+    const ids = { demoConsoleId, relayId };
+    const line = { url, adminUser: ADMIN, adminPassword, ...ids, relayPort, connectPort };
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
 }

@@ -135,6 +135,9 @@ export class StateFolder {
     try {
       names = existsSync(this.path) ? readdirSync(this.path) : [];
     } catch (error) {
+      if (reasonOf(error) === "ENOTDIR") {
+        throw new StartError(`${this.path} is a file, not a folder: name another --state-dir.`);
+      }
       throw new StartError(`The state folder ${this.path} cannot be read: ${reasonOf(error)}.`);
     }
     const known = new Set(["state.json", "lock", "secrets.json"]);

@@ -18,15 +18,19 @@ export function relaysFor<
     return fail("No relay is online.");
   }
   const reachable = online.filter((relay) => way === "tls" || relay.connectPort !== null);
-  if (reachable.length === 0) {
-    return fail("No relay that is online takes HTTP CONNECT.");
-  }
   const serving = reachable.filter((relay) => !relay.draining);
-  if (serving.length === 0) {
-    const names = reachable.slice(0, NAMES_MAX).map(({ name }) => `${name}: relay.draining`);
-    return fail(`No relay takes new sessions: ${names.join("; ")}.`);
+  if (serving.length > 0) {
+    return ok(serving);
   }
-  return ok(serving);
+  const reasons = online.slice(0, NAMES_MAX).map((relay) => {
+    const lacksPort = way === "connect" && relay.connectPort === null;
+    const why = lacksPort ? "has no CONNECT port (--connect-port)" : "is draining";
+    return `${relay.name} ${why}`;
+  });
+  const unnamed = online.length - reasons.length;
+  const rest = unnamed === 0 ? [] : [`and so on for ${unnamed} more`];
+  const what = way === "connect" ? "can take this over CONNECT" : "takes new sessions";
+  return fail(`No relay ${what}: ${[...reasons, ...rest].join("; ")}.`);
 }
 
 /** The candidates, best first. The order depends on the ids alone, not on the candidates' order. */
@@ -59,6 +63,6 @@ function compare(left: string, right: string): number {
 }
 
 /** A sentence for a person holds no more. */
-const NAMES_MAX = 3;
+const NAMES_MAX = 8;
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
