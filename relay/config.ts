@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { relayHostSchema } from "#shared/control/enrolment.ts";
-import { joinNegativeNumbers, sayParseError } from "./cli/parse-words.ts";
+import { joinNegativeNumbers, sayParseError } from "#shared/base/command-line.ts";
 import { sayRun } from "./program.ts";
 import { parseControlUrl } from "./control/control-url.ts";
 import { DATA_PLANE_LIMITS } from "./limits.ts";

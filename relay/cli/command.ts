@@ -6,7 +6,7 @@ import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { sayCommand, sayHelp } from "../program.ts";
 import type { CliEnvironment } from "./environment.ts";
-import { joinNegativeNumbers, sayParseError } from "./parse-words.ts";
+import { joinNegativeNumbers, sayParseError } from "#shared/base/command-line.ts";
 
 /** 0 done, 1 could not be done, 2 asked for wrongly. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const;

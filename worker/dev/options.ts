@@ -1,5 +1,6 @@
 /** The arguments of `npm start`. */
 import { parseArgs } from "node:util";
+import { joinNegativeNumbers, sayParseError } from "#shared/base/command-line.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 
 export interface StartOptions {
@@ -45,9 +46,7 @@ export function parseStartOptions(args: readonly string[]): Result<StartOptions,
       },
     }));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const [first = ""] = message.split(/\. |\n/);
-    return fail(`${first.replace(/ is ambiguous$/, " missing").replace(/\.$/, "")}.`);
+    return fail(sayParseError(error));
   }
   const ports = readPorts(values);
   if (!ports.ok) {
@@ -88,20 +87,6 @@ function readPorts(values: {
     relayPort: Number(values["relay-port"]),
     connectPort: connectText === undefined ? null : Number(connectText),
   });
-}
-
-/** `--port -5` as `--port=-5`, so that the port's own sentence refuses it. */
-function joinNegativeNumbers(args: readonly string[]): string[] {
-  const joined: string[] = [];
-  for (const arg of args) {
-    const before = joined.at(-1) ?? "";
-    if (/^-[0-9]/.test(arg) && /^--[a-z-]+$/.test(before)) {
-      joined[joined.length - 1] = `${before}=${arg}`;
-    } else {
-      joined.push(arg);
-    }
-  }
-  return joined;
 }
 
 function parsePort(text: string): number | null {

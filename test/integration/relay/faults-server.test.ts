@@ -10,6 +10,7 @@
  * before it is linked fits into the kernel's buffers.
  */
 import { Socket } from "node:net";
+import { finished } from "node:stream/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { TicketRefusalReason } from "#shared/audit/events.ts";
@@ -25,7 +26,14 @@ import type { Issued } from "../../harness/relay/fake-control.ts";
 import type { FakeSpiceClient } from "../../harness/relay/fake-spice-client.ts";
 import type { FakeServerOptions, FakeSpiceServer } from "../../harness/relay/fake-spice-server.ts";
 import { SocketPeer } from "../../harness/relay/socket-peer.ts";
-import { type Counted, FaultStage, NEVER_MS, sharedIdentity, SHORT_MS } from "./faults-fixture.ts";
+import {
+  type Counted,
+  expectAlive,
+  FaultStage,
+  NEVER_MS,
+  sharedIdentity,
+  SHORT_MS,
+} from "./faults-fixture.ts";
 
 /** Where the hypervisor stands still. */
 const PHASES = ["dialled", "in its reply", "before its verdict"] as const;
@@ -294,21 +302,23 @@ describe("while its grant is looked up, a client", () => {
     async ({ commit, grants }) => {
       const server = await stage.serve();
       const before = await stage.before();
-      const counted = await Promise.all(
-        WAYS.map(async (way): Promise<Counted> => {
+      const cells = await Promise.all(
+        WAYS.map(async (way) => {
           const issued = await stage.relay.control.issue({ target: { port: server.port } });
           const { tcp, top } = await reachLookup(stage, lookups, { way, issued });
           commit(tcp, top);
-          // The relay hears of it first.
-          await new Promise((resolve) => {
-            setTimeout(resolve, 20);
-          });
-          lookups.answer(issued.hash, grants ? ok(issued.grant) : fail("unknown"));
-          const isWeb = way === "websocket";
-          const code = grants || isWeb ? "link.closed" : "ticket.unknown";
-          return { code, way: isWeb ? "none" : way };
+          await finished(tcp, { readable: false }).catch(() => {});
+          return { way, issued };
         }),
       );
+      // What the relay carries now has come to it after the faults.
+      await expectAlive(stage.living);
+      const counted = cells.map(({ way, issued }): Counted => {
+        lookups.answer(issued.hash, grants ? ok(issued.grant) : fail("unknown"));
+        const isWeb = way === "websocket";
+        const code = grants || isWeb ? "link.closed" : "ticket.unknown";
+        return { code, way: isWeb ? "none" : way };
+      });
       await stage.isAsBefore(before, counted);
       expect(server.ticketCount).toBe(0);
     },

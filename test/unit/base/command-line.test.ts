@@ -1,6 +1,6 @@
 /** Command lines as people type them, and what is said of wrong ones. */
 import { describe, expect, it } from "vitest";
-import { joinNegativeNumbers, sayParseError } from "../../../relay/cli/parse-words.ts";
+import { joinNegativeNumbers, sayParseError } from "#shared/base/command-line.ts";
 import { sayCommand, sayHelp, sayRun } from "../../../relay/program.ts";
 
 describe("a negative number", () => {
