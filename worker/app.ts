@@ -8,6 +8,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { createServiceContext } from "./context.ts";
+import { wakeClockOnce } from "./jobs/clock.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -21,6 +22,7 @@ import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts"
 import { relayRoutes } from "./routes/relays.ts";
 import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
+import { jobRoutes } from "./routes/jobs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
@@ -40,6 +42,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.use(identifyRequest, guardAnswers);
   app.use(async function openServices(context, next) {
     const { executionCtx } = context;
+    wakeClockOnce(context.env, (work) => executionCtx.waitUntil(work));
     context.set("services", {
       ...createServiceContext(context.env),
       defer: (work) => executionCtx.waitUntil(work),
@@ -111,6 +114,7 @@ const API_ROUTES = [
   sessionRoutes,
   auditRoutes,
   relayRoutes,
+  jobRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

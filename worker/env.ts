@@ -5,10 +5,12 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
+import type { JobClock } from "./jobs/job-clock.ts";
 
 /** The bindings as the platform hands them over. */
 export interface Env {
   readonly HUB: DurableObjectNamespace<RelayHub>;
+  readonly CLOCK: DurableObjectNamespace<JobClock>;
   readonly LIBSQL_URL: string;
   readonly LIBSQL_AUTH_TOKEN: string;
   /** How users and relays reach this control plane, without a trailing slash. */
@@ -24,6 +26,8 @@ export interface Env {
   readonly CA_KEY: string;
   /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
   readonly KERBSIDE_WEB_ORIGINS?: string;
+  /** `off`: jobs are run by hand only. */
+  readonly KERBSIDE_JOBS?: string;
 }
 
 /** What the services need of the environment, checked. */
@@ -63,6 +67,15 @@ export function readConfig(env: Env): Config {
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
   };
+}
+
+/** Whether jobs are run by the clock here. @throws {Error} for any other value than `off`. */
+export function clockIsOn(env: Pick<Env, "KERBSIDE_JOBS">): boolean {
+  const value = env.KERBSIDE_JOBS ?? "";
+  if (!["", "on", "off"].includes(value)) {
+    throw new Error("The setting KERBSIDE_JOBS must be on or off.");
+  }
+  return value !== "off";
 }
 
 function required(name: string, value: string | undefined): string {

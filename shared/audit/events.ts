@@ -126,6 +126,10 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("relay.draining", {}),
   event("relay.serving", {}),
   event("relay.refused", { code: text, detail: text }),
+  /** A chain of this trail is, from that link on, not what was stored. */
+  event("audit.broken", { writer: text, seq: z.int() }),
+  /** Somebody had a job of the clock run at once. */
+  event("job.run-requested", { job: text }),
 ]);
 
 export type AuditEvent = z.infer<typeof auditEventSchema>;
@@ -135,7 +139,7 @@ export type AuditEventType = AuditEvent["type"];
 export const ACTOR_KINDS = ["user", "relay", "system", "anonymous"] as const;
 export type ActorKind = (typeof ACTOR_KINDS)[number];
 
-/** An event with its circumstances, as it is stored and listed. */
+/** An event with its circumstances, to be stored; how it is read again is stored-event.ts's. */
 export interface AuditRecord {
   readonly id: string;
   /** Milliseconds since 1970, by the clock of whoever saw it happen. */
@@ -148,5 +152,7 @@ export interface AuditRecord {
   readonly consoleId: string | null;
   readonly sessionId: string | null;
   readonly relayId: string | null;
+  /** What else it is about: the id of a user, a group, a token, a policy, … */
+  readonly subjectId?: string | null;
   readonly event: AuditEvent;
 }

@@ -3,6 +3,8 @@
  * same time as another run of itself, so each is idempotent and bounded: what it does not finish
  * is left for its next run.
  */
+import { makeCheckpoint } from "../services/audit-checkpoints.ts";
+import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
 
 export interface Job {
@@ -10,7 +12,30 @@ export interface Job {
   readonly name: string;
   /** The least time between two runs, in milliseconds. */
   readonly everyMs: number;
-  readonly run: (context: ServiceContext) => Promise<void>;
+  /** What it does, for people who read the list of jobs. */
+  readonly summary?: string;
+  readonly run: (context: ServiceContext) => Promise<JobOutcome | void>;
 }
 
-export const JOBS: readonly Job[] = [];
+/** What a run may tell besides that it is over. */
+export interface JobOutcome {
+  /** It stopped at its bound, with more to do: it is run again at once. */
+  readonly again: boolean;
+}
+
+const MINUTE_MS = 60_000;
+
+export const JOBS: readonly Job[] = [
+  {
+    name: "chain-older-events",
+    everyMs: 5 * MINUTE_MS,
+    summary: "puts audit events that a version without chains stored into one",
+    run: chainOlderEvents,
+  },
+  {
+    name: "sign-audit-checkpoint",
+    everyMs: 5 * MINUTE_MS,
+    summary: "checks the audit trail's new links and signs where its chains end",
+    run: makeCheckpoint,
+  },
+];

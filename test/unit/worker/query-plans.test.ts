@@ -92,7 +92,7 @@ async function useEverything(services: ControlServices): Promise<void> {
   await useRelay(services, relayId, sessionId);
   await terminateSession(context, admin, sessionId);
   await deleteConsole(context, admin, consoleId);
-  const filters = [{}, { consoleId }, { sessionId }, { relayId }, { type: "relay.online" }];
+  const filters = [{}, { consoleId }, { sessionId }, { relayId }, { types: ["relay.online"] }];
   for (const filter of filters) {
     for (const after of [null, { atMs: 1, id: "aud" }]) {
       await pageAuditTrail(context, { filter, after, limit: 2 });
