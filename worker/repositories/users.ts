@@ -8,7 +8,7 @@ import { storeWithAudit } from "./store-with-audit.ts";
 export interface UserCredentials {
   readonly id: string;
   readonly username: string;
-  readonly passwordHash: string;
+  readonly passwordHash: string | null;
 }
 
 /** @throws {Error} a unique violation when the name is taken (see database-errors.ts). */
