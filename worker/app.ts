@@ -11,6 +11,8 @@ import { createServiceContext } from "./context.ts";
 import { wakeClockOnce } from "./jobs/clock.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
+import { auditChainRoutes } from "./routes/audit-chains.ts";
+import { auditExportRoutes } from "./routes/audit-export.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
@@ -113,6 +115,8 @@ const API_ROUTES = [
   consoleFileRoutes,
   sessionRoutes,
   auditRoutes,
+  auditChainRoutes,
+  auditExportRoutes,
   relayRoutes,
   jobRoutes,
 ];

@@ -126,6 +126,8 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("relay.draining", {}),
   event("relay.serving", {}),
   event("relay.refused", { code: text, detail: text }),
+  /** Somebody took events away as a file; with which filters. */
+  event("audit.exported", { query: text }),
   /** A chain of this trail is, from that link on, not what was stored. */
   event("audit.broken", { writer: text, seq: z.int() }),
   /** Somebody had a job of the clock run at once. */

@@ -8,7 +8,7 @@
  * its links are, or links that are stored in between would seem to be missing.
  */
 import { ChainClaims } from "./chain-claims.ts";
-import { CHAIN_START, type ChainHead, hashLink, LEGACY_WRITER } from "./chain.ts";
+import { CHAIN_START, type ChainHead, hashLink } from "./chain.ts";
 import type { CheckpointClaims } from "./checkpoint.ts";
 import type { StoredAuditEvent } from "./stored-event.ts";
 import { type Finding, type FindingKind, Findings } from "./trail-findings.ts";
@@ -21,30 +21,28 @@ export interface TrailReport {
   readonly linkCount: number;
   /** Links behind the newest checkpoint: their end could be cut off without a trace. */
   readonly unsignedCount: number;
-  /** Events that wait to be put into a chain. */
-  readonly unchainedCount: number;
   readonly newestCheckpoint: { readonly number: number; readonly atMs: number } | null;
 }
 
 export class TrailVerifier {
-  readonly #issuer: string | null;
   readonly #findings = new Findings();
   readonly #chains = new Map<string, Chain>();
   #newest: CheckpointClaims | null = null;
   #linkCount = 0;
   #unsignedCount = 0;
-  #unchainedCount = 0;
 
-  /** @param issuer whose checkpoints count; null takes those of the first one's issuer. */
-  constructor(issuer: string | null = null) {
+  /** Whose trail it is: checkpoints of others do not count. */
+  readonly #issuer: string;
+
+  constructor(issuer: string) {
     this.#issuer = issuer;
   }
 
   /** A checkpoint whose signature was found good. */
   addCheckpoint(claims: CheckpointClaims): void {
     const { number, atMs, chains } = claims;
-    const issuer = this.#issuer ?? this.#newest?.iss ?? claims.iss;
-    const fault = claims.iss === issuer ? faultBehind(this.#newest, claims) : "is another one's";
+    const fault =
+      claims.iss === this.#issuer ? faultBehind(this.#newest, claims) : "is another one's";
     if (fault !== null) {
       this.addBadCheckpoint(`checkpoint ${number}`, fault);
       return;
@@ -82,7 +80,8 @@ export class TrailVerifier {
   async addEvent(event: StoredAuditEvent): Promise<void> {
     const { writer, seq, hash } = event;
     if (seq === null || hash === null) {
-      this.#countUnchained(event);
+      const detail = `event ${event.id} lost its place or its hash`;
+      this.#find("edited", writer, [seq, seq], detail);
       return;
     }
     const chain = this.#chain(writer);
@@ -120,7 +119,6 @@ export class TrailVerifier {
       chainCount: this.#chains.size,
       linkCount: this.#linkCount,
       unsignedCount: this.#unsignedCount,
-      unchainedCount: this.#unchainedCount,
       newestCheckpoint:
         this.#newest === null ? null : { number: this.#newest.number, atMs: this.#newest.atMs },
     };
@@ -135,15 +133,6 @@ export class TrailVerifier {
     const chain: Chain = { claims: new ChainClaims(), cut, signedSeq: 0, end: null, provenSeq: 0 };
     this.#chains.set(writer, chain);
     return chain;
-  }
-
-  /** Only rows of versions without chains have no place; a link that lost its hash was altered. */
-  #countUnchained({ id, writer, seq, hash }: StoredAuditEvent): void {
-    if (writer === LEGACY_WRITER && seq === null && hash === null) {
-      this.#unchainedCount += 1;
-      return;
-    }
-    this.#find("edited", writer, [seq, seq], `event ${id} lost its place or its hash`);
   }
 
   /**

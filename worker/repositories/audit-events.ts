@@ -6,7 +6,7 @@
  * further than LOOK_AHEAD_ROWS, so that a combination that hardly anything fits costs as little as
  * any other: its page is short, and the next one goes on from there.
  */
-import { and, eq, gte, inArray, lt, type SQL, sql } from "drizzle-orm";
+import { and, eq, gte, inArray, isNotNull, lt, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
 import type { Database } from "./database.ts";
@@ -85,7 +85,12 @@ export async function listChainLinks(
   return await database
     .select(STORED_EVENT)
     .from(auditEvents)
-    .where(sql`(${auditEvents.writer}, ${auditEvents.seq}) > (${writer}, ${seq})`)
+    .where(
+      and(
+        sql`(${auditEvents.writer}, ${auditEvents.seq}) > (${writer}, ${seq})`,
+        isNotNull(auditEvents.seq),
+      ),
+    )
     .orderBy(auditEvents.writer, auditEvents.seq)
     .limit(page.limit);
 }

@@ -6,6 +6,16 @@ import { STORED_EVENT } from "./audit-events.ts";
 import type { Database } from "./database.ts";
 import { auditChains, auditEvents } from "./schema/audit.ts";
 
+/** How many rows wait, up to `limit`. */
+export async function countUnchained(database: Database, limit: number): Promise<number> {
+  const rows = await database
+    .select({ position: auditEvents.position })
+    .from(auditEvents)
+    .where(isNull(auditEvents.seq))
+    .limit(limit);
+  return rows.length;
+}
+
 /** Puts the oldest rows without a chain behind the last link. The value is how many it were. */
 export async function appendUnchained(database: Database, limit: number): Promise<number> {
   return await database.transaction(async (transaction) => {

@@ -11,7 +11,9 @@ import type { RouteEnv } from "./route-env.ts";
 
 export const auditEventSchema = auditLineSchema
   .extend({
-    data: auditLineSchema.shape.data.openapi({ description: "What belongs to the type." }),
+    data: z
+      .record(z.string(), z.unknown())
+      .openapi({ description: "What belongs to the type (docs/audit-events.md)." }),
   })
   .openapi("AuditEvent");
 
