@@ -30,9 +30,13 @@ export async function storeRelayTrail(
   relayId: string,
   count: number,
 ): Promise<void> {
-  for (let index = 1; index <= count; index += 1) {
-    await storeEvent(context, { type: "relay.online", data: { build: `b${index}` } }, relayId);
-  }
+  const relay = { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId } as const;
+  const endMs = context.nowMs();
+  const events = Array.from({ length: count }, (_, index) => {
+    const event = { type: "relay.online", data: { build: `b${index + 1}` } } as const;
+    return { ...auditRecord(context, relay, event), atMs: endMs - count + index };
+  });
+  await storeWithAudit(context.database, events);
 }
 
 /** Everything that the database has of the trail, verified as an auditor would. */

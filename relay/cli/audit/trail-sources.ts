@@ -1,6 +1,5 @@
 /** Where `kerbside audit verify` reads a trail: over the API page by page, or from a file. */
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
+import { open } from "node:fs/promises";
 import { z } from "zod";
 import { auditLineSchema } from "#shared/audit/audit-line.ts";
 import {
@@ -36,16 +35,14 @@ export async function* readTrailFromApi(client: ApiClient): TrailSource {
 
 /** The lines of a file that `kerbside audit export --whole` wrote. */
 export async function* readTrailFromFile(path: string): TrailSource {
-  const input = createReadStream(path, "utf8");
-  const lines = createInterface({ input, crlfDelay: Infinity });
-  // The interface does not tell its input's failure, but ends.
-  let failure: unknown = null;
-  input.on("error", (error) => {
-    failure = error;
-    lines.close();
-  });
+  const file = await open(path).catch((error: unknown) => reasonOf(error));
+  if (typeof file === "string") {
+    yield fail(failed(`${path} cannot be read: ${file}.`));
+    return;
+  }
   let number = 0;
-  for await (const text of lines) {
+  // Closes the file, also when it is not read to its end.
+  for await (const text of file.readLines()) {
     number += 1;
     const line = trailLineSchema.safeParse(parseJson(text));
     if (!line.success || (number === 1 && !("trail" in line.data))) {
@@ -56,9 +53,7 @@ export async function* readTrailFromFile(path: string): TrailSource {
     }
     yield ok(line.data);
   }
-  if (failure !== null) {
-    yield fail(failed(`${path} cannot be read: ${reasonOf(failure)}.`));
-  } else if (number === 0) {
+  if (number === 0) {
     yield fail(failed(`${path} is empty.`));
   }
 }
