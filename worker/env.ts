@@ -28,6 +28,8 @@ export interface Env {
   readonly KERBSIDE_WEB_ORIGINS?: string;
   /** `off`: jobs are run by hand only. */
   readonly KERBSIDE_JOBS?: string;
+  /** Days after which audit events are deleted; absent: they are kept. */
+  readonly KERBSIDE_AUDIT_RETENTION_DAYS?: string;
 }
 
 /** What the services need of the environment, checked. */
@@ -41,6 +43,7 @@ export interface Config {
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
+  readonly auditRetentionMs: number | null;
 }
 
 const signingKeySchema = z.object({
@@ -66,6 +69,7 @@ export function readConfig(env: Env): Config {
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
+    auditRetentionMs: retention(env.KERBSIDE_AUDIT_RETENTION_DAYS),
   };
 }
 
@@ -100,6 +104,16 @@ function origins(text: string | undefined, publicUrl: string): string[] {
   return given.length === 0 ? [new URL(publicUrl).origin] : given;
 }
 
+function retention(text: string | undefined): number | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
+  if (!/^[1-9][0-9]{0,4}$/.test(text)) {
+    throw new Error("The setting KERBSIDE_AUDIT_RETENTION_DAYS must be a whole number of days.");
+  }
+  return Number(text) * DAY_MS;
+}
+
 function key(name: string, value: string): Bytes {
   const bytes = fromBase64Url(required(name, value));
   if (bytes === null || bytes.length !== KEY_BYTES) {
@@ -116,6 +130,7 @@ function signingKey(text: string): GrantSigningKey {
   }
 }
 
+const DAY_MS = 24 * 60 * 60_000;
 const KEY_BYTES = 32;
 /** The control link's own bound (shared/control/contract.ts). */
 const WEB_ORIGINS_MAX = 16;

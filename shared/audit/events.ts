@@ -128,6 +128,8 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("relay.refused", { code: text, detail: text }),
   /** Somebody took events away as a file; with which filters. */
   event("audit.exported", { query: text }),
+  /** Events that were stored before that time may be deleted from now on. */
+  event("audit.retention-applied", { before: text, checkpoint: z.int() }),
   /** A chain of this trail is, from that link on, not what was stored. */
   event("audit.broken", { writer: text, seq: z.int() }),
   /** Somebody had a job of the clock run at once. */

@@ -4,6 +4,7 @@
  * is left for its next run.
  */
 import { makeCheckpoint } from "../services/audit-checkpoints.ts";
+import { applyRetention } from "../services/audit-retention.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
 
@@ -37,5 +38,11 @@ export const JOBS: readonly Job[] = [
     everyMs: 5 * MINUTE_MS,
     summary: "checks the audit trail's new links and signs where its chains end",
     run: makeCheckpoint,
+  },
+  {
+    name: "apply-audit-retention",
+    everyMs: 60 * MINUTE_MS,
+    summary: "deletes audit events that retention does not keep, and thins out old checkpoints",
+    run: applyRetention,
   },
 ];

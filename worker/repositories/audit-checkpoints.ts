@@ -1,10 +1,12 @@
 /** The signed checkpoints of the audit trail, and the ends of its chains. */
 import { and, asc, desc, eq, gt, inArray, lt, lte, sql } from "drizzle-orm";
 import type { ChainHead } from "#shared/audit/chain.ts";
+import type { AuditRecord } from "#shared/audit/events.ts";
 import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
 import { STORED_EVENT } from "./audit-events.ts";
 import type { Database } from "./database.ts";
 import { auditChains, auditCheckpoints, auditEvents } from "./schema/audit.ts";
+import { storeWithAudit } from "./store-with-audit.ts";
 
 export type CheckpointRow = typeof auditCheckpoints.$inferSelect;
 
@@ -68,8 +70,37 @@ export async function listCheckpoints(
 }
 
 /** @throws {Error} a unique violation when there is one of that number already. */
-export async function insertCheckpoint(database: Database, row: CheckpointRow): Promise<void> {
-  await database.insert(auditCheckpoints).values(row);
+export async function insertCheckpoint(
+  database: Database,
+  row: CheckpointRow,
+  audits: readonly AuditRecord[],
+): Promise<void> {
+  await storeWithAudit(database, audits, () => [database.insert(auditCheckpoints).values(row)]);
+}
+
+/**
+ * Deletes links up to a place in each of these chains, a bounded number of each. The value is how
+ * many it were.
+ */
+export async function deleteLinks(
+  database: Database,
+  cuts: readonly { readonly writer: string; readonly seq: number }[],
+  limit: number,
+): Promise<number> {
+  const [first, ...rest] = cuts.map(({ writer, seq }) => {
+    const oldest = database
+      .select({ position: auditEvents.position })
+      .from(auditEvents)
+      .where(and(eq(auditEvents.writer, writer), lte(auditEvents.seq, seq)))
+      .orderBy(auditEvents.seq)
+      .limit(limit);
+    return database.delete(auditEvents).where(inArray(auditEvents.position, oldest));
+  });
+  if (first === undefined) {
+    return 0;
+  }
+  const results = await database.batch([first, ...rest]);
+  return results.reduce((sum, { rowsAffected }) => sum + rowsAffected, 0);
 }
 
 /** Checkpoints that were made in a time, oldest first; without what was signed. */

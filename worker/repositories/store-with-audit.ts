@@ -36,7 +36,7 @@ export async function storeWithAudit(
   build: () => readonly Statement[] = () => [],
 ): Promise<void> {
   for (let attempt = 1; attempt <= BATCHES_MAX; attempt += 1) {
-    const resting = attempt === 1 ? takeRestingChain() : null;
+    const resting = attempt === 1 && audits.length > 0 ? takeRestingChain() : null;
     const extension = await extend(database, audits, { attempt, resting });
     const [first, ...rest] = [...extensionStatements(database, extension), ...build()];
     assert(first !== undefined, "a change has its audit event");

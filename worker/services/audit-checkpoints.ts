@@ -3,6 +3,7 @@
  * from what the newest checkpoint says of a chain it follows the links behind, and goes no further
  * than they fit. So a past that was made anew is found out here, and never signed.
  */
+import type { AuditEvent } from "#shared/audit/events.ts";
 import { type ChainHead, followLinks } from "#shared/audit/chain.ts";
 import {
   type CheckpointClaims,
@@ -17,6 +18,8 @@ import {
 } from "../repositories/audit-checkpoints.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
 import { type ChainFault, recordFaults } from "./audit-faults.ts";
+import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
+import { applyCut, findCut } from "./audit-retention.ts";
 import { openCheckpoint, signCheckpoint } from "./audit-signer.ts";
 import type { ServiceContext } from "./context.ts";
 
@@ -33,9 +36,11 @@ export async function makeCheckpoint(
   const heads = await readAllHeads(context);
   const faults = judgeHeads(signed, heads);
   const checked = await checkLinks(context, signed, heads);
-  const chains = [...signed.values()].filter(({ seq }) => seq > 0);
-  if (JSON.stringify(chains) !== JSON.stringify(before?.chains ?? [])) {
-    await store(context, (before?.number ?? 0) + 1, chains);
+  const cut = await findCut(context);
+  const chains = applyCut([...signed.values()], cut).filter(({ seq }) => seq > 0);
+  const known = before?.chains ?? [];
+  if (JSON.stringify(chains) !== JSON.stringify(known)) {
+    await store(context, (before?.number ?? 0) + 1, { chains, known, cut });
   }
   await recordFaults(context, [...faults, ...checked.faults]);
   return { again: !checked.complete };
@@ -51,7 +56,8 @@ async function readNewest(context: ServiceContext): Promise<CheckpointClaims | n
     return null;
   }
   const opened = await openCheckpoint(context, row.jws);
-  if (!opened.ok && opened.error === "invalid") {
+  const altered = opened.ok ? opened.value.number !== row.number : opened.error === "invalid";
+  if (altered) {
     throw new Error(`The audit checkpoint ${row.number} was altered; verify the audit trail.`);
   }
   return opened.ok ? opened.value : { iss: "", number: row.number, atMs: row.atMs, chains: [] };
@@ -111,22 +117,41 @@ async function checkLinks(
   return { faults, complete: true };
 }
 
+/** That events may be deleted from now on is itself recorded, with the checkpoint that says so. */
 async function store(
   context: ServiceContext,
   number: number,
-  chains: readonly SignedChain[],
+  made: {
+    readonly chains: readonly SignedChain[];
+    readonly known: readonly SignedChain[];
+    readonly cut: CheckpointClaims | null;
+  },
 ): Promise<void> {
   const atMs = context.nowMs();
+  const { chains, known, cut } = made;
   const claims = { iss: context.settings.publicUrl, number, atMs, chains: [...chains] };
-  const jws = await signCheckpoint(context, claims);
+  const row = { number, atMs, jws: await signCheckpoint(context, claims) };
+  const audits =
+    cut === null || sumOfCuts(chains) === sumOfCuts(known)
+      ? []
+      : [auditRecord(context, SYSTEM_CALLER, cutEvent(cut))];
   try {
-    await insertCheckpoint(context.database, { number, atMs, jws });
+    await insertCheckpoint(context.database, row, audits);
   } catch (error) {
     // Another run of this job was faster.
     if (!isUniqueViolation(error)) {
       throw error;
     }
   }
+}
+
+function cutEvent(cut: CheckpointClaims): AuditEvent {
+  const data = { before: new Date(cut.atMs).toISOString(), checkpoint: cut.number };
+  return { type: "audit.retention-applied", data };
+}
+
+function sumOfCuts(chains: readonly SignedChain[]): number {
+  return chains.reduce((sum, { cutSeq }) => sum + cutSeq, 0);
 }
 
 const HEADS_AT_ONCE = 1_000;

@@ -34,6 +34,8 @@ export interface ServiceSettings {
   readonly caKey: string;
   /** Origins whose pages may open web consoles. */
   readonly webOrigins: readonly string[];
+  /** How long audit events are kept; null: for ever. */
+  readonly auditRetentionMs: number | null;
 }
 
 /** The relays' hubs, as services see them. */
