@@ -1,3 +1,5 @@
+DROP TABLE webhook_deliveries;
+DROP TABLE webhooks;
 DROP TABLE audit_checkpoints;
 DROP TABLE audit_chains;
 

@@ -64,3 +64,42 @@ CREATE TABLE audit_checkpoints (
 ) STRICT;
 
 CREATE INDEX audit_checkpoints_by_time ON audit_checkpoints (at_ms);
+
+-- Where audit events are sent. Each follows the trail by `position`, and has rows of its own for
+-- messages that failed only.
+CREATE TABLE webhooks (
+  id TEXT PRIMARY KEY,
+  url TEXT NOT NULL,
+  description TEXT NOT NULL,
+  events TEXT NOT NULL,
+  sealed_secret TEXT NOT NULL,
+  sealed_old_secret TEXT,
+  old_secret_until_ms INTEGER NOT NULL DEFAULT 0,
+  enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  disabled_reason TEXT,
+  position INTEGER NOT NULL,
+  dead_in_a_row INTEGER NOT NULL DEFAULT 0,
+  delivered_at_ms INTEGER,
+  lease_until_ms INTEGER NOT NULL DEFAULT 0,
+  created_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE webhook_deliveries (
+  id TEXT PRIMARY KEY,
+  webhook_id TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+  first_position INTEGER NOT NULL,
+  last_position INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('retrying', 'redriving', 'dead', 'delivered')),
+  attempts INTEGER NOT NULL,
+  next_attempt_at_ms INTEGER,
+  created_at_ms INTEGER NOT NULL,
+  attempted_at_ms INTEGER NOT NULL,
+  status INTEGER,
+  error TEXT
+) STRICT;
+
+CREATE INDEX webhook_deliveries_by_webhook
+  ON webhook_deliveries (webhook_id, created_at_ms DESC, id DESC);
+CREATE INDEX webhook_deliveries_by_state ON webhook_deliveries (webhook_id, state, next_attempt_at_ms);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (state, next_attempt_at_ms);
+CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (state, attempted_at_ms);

@@ -26,6 +26,7 @@ import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/
 import type { RouteEnv } from "./routes/route-env.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -119,6 +120,7 @@ const API_ROUTES = [
   auditExportRoutes,
   relayRoutes,
   jobRoutes,
+  webhookRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

@@ -14,7 +14,16 @@ export function createServiceContext(env: Env): ServiceContext {
     database: openDatabase({ url: databaseUrl, authToken: databaseAuthToken }),
     settings,
     hubs: createHubs(env.HUB),
+    ...egressOf(env, settings.webhookPrivateTargets),
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
+}
+
+/** Where private addresses are allowed, the way out that keeps to public ones is not taken. */
+function egressOf(env: Env, allowPrivate: boolean): Pick<ServiceContext, "egress"> {
+  const { WEBHOOK_EGRESS: egress } = env;
+  return egress === undefined || allowPrivate
+    ? {}
+    : { egress: async (request) => await egress.fetch(request) };
 }

@@ -30,6 +30,10 @@ export interface Env {
   readonly KERBSIDE_JOBS?: string;
   /** Days after which audit events are deleted; absent: they are kept. */
   readonly KERBSIDE_AUDIT_RETENTION_DAYS?: string;
+  /** `allow`: webhooks may be addresses of private networks. */
+  readonly KERBSIDE_WEBHOOK_PRIVATE_TARGETS?: string;
+  /** A service that reaches public addresses only; absent: the Worker's own way out. */
+  readonly WEBHOOK_EGRESS?: Fetcher;
 }
 
 /** What the services need of the environment, checked. */
@@ -44,6 +48,7 @@ export interface Config {
   readonly caKey: string;
   readonly webOrigins: readonly string[];
   readonly auditRetentionMs: number | null;
+  readonly webhookPrivateTargets: boolean;
 }
 
 const signingKeySchema = z.object({
@@ -70,6 +75,7 @@ export function readConfig(env: Env): Config {
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
     auditRetentionMs: retention(env.KERBSIDE_AUDIT_RETENTION_DAYS),
+    webhookPrivateTargets: privateTargets(env.KERBSIDE_WEBHOOK_PRIVATE_TARGETS),
   };
 }
 
@@ -112,6 +118,13 @@ function retention(text: string | undefined): number | null {
     throw new Error("The setting KERBSIDE_AUDIT_RETENTION_DAYS must be a whole number of days.");
   }
   return Number(text) * DAY_MS;
+}
+
+function privateTargets(text: string | undefined): boolean {
+  if (!["", "allow", "refuse"].includes(text ?? "")) {
+    throw new Error("The setting KERBSIDE_WEBHOOK_PRIVATE_TARGETS must be allow or refuse.");
+  }
+  return text === "allow";
 }
 
 function key(name: string, value: string): Bytes {

@@ -3,6 +3,7 @@
  * transaction as the change that it tells of. No event holds a secret.
  */
 import { z } from "zod";
+import { fieldChangesSchema } from "./describe-changes.ts";
 import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
@@ -132,6 +133,16 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("audit.retention-applied", { before: text, checkpoint: z.int() }),
   /** A chain of this trail is, from that link on, not what was stored. */
   event("audit.broken", { writer: text, seq: z.int() }),
+  /** Of a webhook's address only the origin is told: the rest may be a credential. */
+  event("webhook.created", { origin: text, events: z.array(text) }),
+  event("webhook.updated", { origin: text, changes: fieldChangesSchema }),
+  event("webhook.deleted", { origin: text }),
+  event("webhook.secret-rotated", { origin: text }),
+  /** Its receiver took nothing for days, or said that it is gone for good. */
+  event("webhook.disabled", { origin: text, reason: text }),
+  /** Its events are delivered again; `skipped` of them were deleted by retention before. */
+  event("webhook.enabled", { origin: text, skipped: z.int().nonnegative() }),
+  event("webhook.redriven", { origin: text, message: text }),
   /** Somebody had a job of the clock run at once. */
   event("job.run-requested", { job: text }),
 ]);

@@ -54,6 +54,7 @@ export async function startControlServices(): Promise<ControlServices> {
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
       auditRetentionMs: null,
+      webhookPrivateTargets: false,
     },
     hubs: {
       push: async (relayId, command) => {

@@ -5,6 +5,7 @@
  */
 import { makeCheckpoint } from "../services/audit-checkpoints.ts";
 import { applyRetention } from "../services/audit-retention.ts";
+import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
 
@@ -27,6 +28,12 @@ export interface JobOutcome {
 const MINUTE_MS = 60_000;
 
 export const JOBS: readonly Job[] = [
+  {
+    name: "deliver-webhooks",
+    everyMs: 10_000,
+    summary: "sends audit events to webhooks",
+    run: deliverWebhooks,
+  },
   {
     name: "chain-older-events",
     everyMs: 5 * MINUTE_MS,

@@ -79,21 +79,27 @@ export async function insertCheckpoint(
 }
 
 /**
- * Deletes links up to a place in each of these chains, a bounded number of each. The value is how
- * many it were.
+ * Deletes links up to a place in each of these chains, and up to a place in the trail; a bounded
+ * number of each. The value is how many it were.
  */
 export async function deleteLinks(
   database: Database,
   cuts: readonly { readonly writer: string; readonly seq: number }[],
-  limit: number,
+  bounds: { readonly limit: number; readonly lastPosition: number },
 ): Promise<number> {
   const [first, ...rest] = cuts.map(({ writer, seq }) => {
     const oldest = database
       .select({ position: auditEvents.position })
       .from(auditEvents)
-      .where(and(eq(auditEvents.writer, writer), lte(auditEvents.seq, seq)))
+      .where(
+        and(
+          eq(auditEvents.writer, writer),
+          lte(auditEvents.seq, seq),
+          lte(auditEvents.position, bounds.lastPosition),
+        ),
+      )
       .orderBy(auditEvents.seq)
-      .limit(limit);
+      .limit(bounds.limit);
     return database.delete(auditEvents).where(inArray(auditEvents.position, oldest));
   });
   if (first === undefined) {

@@ -14,6 +14,7 @@ import {
   findNewestCheckpoint,
   listCheckpointTimes,
 } from "../repositories/audit-checkpoints.ts";
+import { findLastFollowed } from "../repositories/webhooks.ts";
 import { openCheckpoint } from "./audit-signer.ts";
 import type { ServiceContext } from "./context.ts";
 
@@ -48,10 +49,13 @@ export async function applyRetention(
   const cuts = (signed?.chains ?? [])
     .filter(({ cutSeq }) => cutSeq > 0)
     .map(({ writer, cutSeq: seq }) => ({ writer, seq }));
+  // A webhook that lags is waited for; one that never gets on is disabled within days.
+  const lastPosition = (await findLastFollowed(context.database)) ?? Number.MAX_SAFE_INTEGER;
+  const bounds = { limit: LINKS_AT_ONCE, lastPosition };
   let rounds = 0;
   for (let start = 0; start < cuts.length; start += CHAINS_AT_ONCE) {
     const group = cuts.slice(start, start + CHAINS_AT_ONCE);
-    while ((await deleteLinks(context.database, group, LINKS_AT_ONCE)) > 0) {
+    while ((await deleteLinks(context.database, group, bounds)) > 0) {
       rounds += 1;
       if (rounds === ROUNDS_MAX) {
         return { again: true };

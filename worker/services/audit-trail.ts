@@ -1,4 +1,5 @@
 /** Reading the audit trail. Writing it is part of each change, in the change's own transaction. */
+import { asksForType } from "#shared/audit/event-patterns.ts";
 import { auditEventSchema } from "#shared/audit/events.ts";
 import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
 import { ID_PREFIX } from "#shared/base/ids.ts";
@@ -68,7 +69,7 @@ export function filterOf(query: AuditQuery): AuditFilter | null {
 /** A family has the types that this build knows; a single type may be one of another build's. */
 function typesOf(pattern: string): string[] {
   return pattern.endsWith(".*")
-    ? EVENT_TYPES.filter((type) => type.startsWith(pattern.slice(0, -1)))
+    ? EVENT_TYPES.filter((type) => asksForType([pattern], type))
     : [pattern];
 }
 

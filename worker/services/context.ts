@@ -14,6 +14,8 @@ export interface ServiceContext {
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;
+  /** How requests leave for addresses that people have entered; absent: as all others do. */
+  readonly egress?: (request: Request) => Promise<Response>;
   /** Where work may go on after the answer: how the runtime is told to wait for it. */
   readonly defer?: (work: Promise<unknown>) => void;
 }
@@ -36,6 +38,8 @@ export interface ServiceSettings {
   readonly webOrigins: readonly string[];
   /** How long audit events are kept; null: for ever. */
   readonly auditRetentionMs: number | null;
+  /** Whether webhooks may be addresses of private networks. */
+  readonly webhookPrivateTargets: boolean;
 }
 
 /** The relays' hubs, as services see them. */

@@ -27,6 +27,15 @@ import {
 import { pageRelays, readRelay } from "../../../worker/services/relays.ts";
 import { pageSessions, terminateSession } from "../../../worker/services/sessions.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
+import type { Caller } from "../../../worker/services/context.ts";
+import { pageDeliveries, redrive } from "../../../worker/services/webhook-deliveries.ts";
+import { deliverWebhooks } from "../../../worker/services/webhook-delivery.ts";
+import {
+  changeWebhook,
+  createWebhook,
+  removeWebhook,
+  rotateWebhookSecret,
+} from "../../../worker/services/webhooks.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -95,6 +104,28 @@ async function useEverything(services: ControlServices): Promise<void> {
   await terminateSession(context, admin, sessionId);
   await deleteConsole(context, admin, consoleId);
   await useAuditTrail(services);
+  await useWebhooks(services, admin);
+}
+
+/** A webhook whose receiver takes nothing, and then does. */
+async function useWebhooks(services: ControlServices, admin: Caller): Promise<void> {
+  let status = 500;
+  const egress = async (): Promise<Response> => new Response("", { status });
+  const context = { ...services.context, egress };
+  const input = { url: "https://hooks.example.com/", description: "", events: ["*"] };
+  const made = await createWebhook(context, admin, input);
+  const id = made.ok ? made.value.webhook.id : "";
+  for (const after of [null, { createdAtMs: 1, id: "msg" }]) {
+    await deliverWebhooks(context);
+    await pageDeliveries(context, id, { after, limit: 2 });
+    services.moveClock(60_000);
+    status = 200;
+  }
+  await rotateWebhookSecret(context, admin, id);
+  await redrive(context, admin, { webhookId: id, id: "msg" });
+  await changeWebhook(context, admin, id, { enabled: false });
+  await changeWebhook(context, admin, id, { enabled: true });
+  await removeWebhook(context, admin, id);
 }
 
 /** Every filter by itself, with a time, and with others; and what is done to the trail by the clock. */
@@ -153,11 +184,15 @@ function expensiveSteps(sql: string, details: readonly string[]): string[] {
   );
 }
 
-/** A list that came with the statement, what a subquery with a limit gave, or rows that wait. */
+/**
+ * A list that came with the statement, what a subquery with a limit gave, rows that wait, or
+ * webhooks, of which there are few.
+ */
 function isBounded(detail: string): boolean {
   return (
-    ["SCAN json_each", "SCAN wanted", "SCAN ahead"].some((start) => detail.startsWith(start)) ||
-    detail.endsWith(" INDEX audit_events_unchained")
+    ["SCAN json_each", "SCAN wanted", "SCAN ahead", "SCAN webhooks"].some((start) =>
+      detail.startsWith(start),
+    ) || detail.endsWith(" INDEX audit_events_unchained")
   );
 }
 
@@ -173,6 +208,7 @@ function isFirstPage(sql: string): boolean {
  * are sorted that a bounded subquery chose.
  */
 const SORTS_LITTLE = [
+  /from "webhooks" order by/,
   /from "relay_streams"/,
   /order by "tickets"\."expires_at_ms" asc limit \?$/,
   /from \(select .* limit \?\) "ahead" cross join/,

@@ -9,6 +9,7 @@ import * as consoles from "../../../worker/repositories/schema/consoles.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
+import * as webhooks from "../../../worker/repositories/schema/webhooks.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 
 interface Column {
@@ -123,4 +124,4 @@ function byName(left: Column, right: Column): number {
 /** The migration runner's own. */
 const MIGRATIONS_TABLE = "schema_migrations";
 
-const SCHEMA = { ...audit, ...consoles, ...people, ...relays, ...sessions };
+const SCHEMA = { ...audit, ...consoles, ...people, ...relays, ...sessions, ...webhooks };
