@@ -21,6 +21,8 @@ export interface ControlServices extends AsyncDisposable {
   readonly context: ServiceContext;
   /** What was pushed, in order. */
   readonly pushes: readonly { readonly relayId: string; readonly command: Command }[];
+  /** Relays whose hubs were asked whether they are online. */
+  readonly confirmed: readonly string[];
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
@@ -41,6 +43,7 @@ export async function startControlServices(): Promise<ControlServices> {
   await migrateDatabase({ url: server.url, authToken });
   const secrets = await generateSecrets(Date.now());
   const pushes: { relayId: string; command: Command }[] = [];
+  const confirmed: string[] = [];
   const failures = new Map<string, PushFailure>();
   let nowMs = START_MS;
   const context: ServiceContext = {
@@ -62,6 +65,9 @@ export async function startControlServices(): Promise<ControlServices> {
         const failure = failures.get(relayId);
         return failure === undefined ? ok(null) : fail(failure);
       },
+      confirmOnline: async (relayId) => {
+        confirmed.push(relayId);
+      },
     },
     nowMs: () => nowMs,
     randomBytes: (count) => randomBytes(count),
@@ -69,6 +75,7 @@ export async function startControlServices(): Promise<ControlServices> {
   return {
     context,
     pushes,
+    confirmed,
     answerPushes: (relayId, failure) => {
       failures.delete(relayId);
       if (failure !== null) {

@@ -8,12 +8,21 @@ import { fail, ok } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
 import { PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import type { Env } from "../env.ts";
+import { logFailure } from "../log.ts";
 import type { Hubs, PushFailure } from "../services/context.ts";
 import { withDeadline } from "./with-deadline.ts";
 
 export function createHubs(namespace: Env["HUB"]): Hubs {
   return {
     push: async (relayId, command) => await pushToHub(namespace, relayId, command),
+    confirmOnline: async (relayId) => {
+      try {
+        const hub = namespace.get(namespace.idFromName(relayId));
+        await withDeadline(hub.confirmOnline(relayId), HUB_ANSWER_DEADLINE_MS);
+      } catch (error) {
+        logFailure("hub.unreachable", error, { relayId });
+      }
+    },
   };
 }
 

@@ -5,6 +5,8 @@
  */
 import { makeCheckpoint } from "../services/audit-checkpoints.ts";
 import { applyRetention } from "../services/audit-retention.ts";
+import { confirmRelays } from "../services/confirm-relays.ts";
+import { expireCredentials } from "../services/expire-credentials.ts";
 import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
@@ -51,5 +53,17 @@ export const JOBS: readonly Job[] = [
     everyMs: 60 * MINUTE_MS,
     summary: "deletes audit events that retention does not keep, and thins out old checkpoints",
     run: applyRetention,
+  },
+  {
+    name: "expire-credentials",
+    everyMs: 10 * MINUTE_MS,
+    summary: "deletes logins, tokens and tickets that have expired, and ends sessions never opened",
+    run: expireCredentials,
+  },
+  {
+    name: "confirm-relays",
+    everyMs: 15 * MINUTE_MS,
+    summary: "asks the hub of every relay that is shown online whether it is",
+    run: confirmRelays,
   },
 ];

@@ -50,6 +50,8 @@ export interface Hubs {
    * delivered; `withdraw` and `terminate` stay in it, also for a relay that is away.
    */
   push(relayId: string, command: Command): Promise<Result<null, PushFailure>>;
+  /** Has the hub of a relay that is shown online see to it that this is so, sooner or later. */
+  confirmOnline(relayId: string): Promise<void>;
 }
 
 export interface PushFailure {
