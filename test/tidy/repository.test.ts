@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { COMPATIBILITY_DATE } from "../../worker/dev/local-worker.ts";
+import { renderAuditEventsPage } from "../runner/audit-events-page.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -77,6 +78,10 @@ describe("settings that stand in two places", () => {
 describe("documentation", () => {
   it("has the errors page as the catalogue makes it", () => {
     expect(read("docs/errors.md")).toBe(renderErrorsPage());
+  });
+
+  it("has the page of audit events as the union makes it", () => {
+    expect(read("docs/audit-events.md")).toBe(renderAuditEventsPage());
   });
 
   it.each(pages)("%s links to files that exist", (page) => {

@@ -35,6 +35,8 @@ export interface ConsoleFileParts {
   readonly ticketHash: string;
   readonly expiresAtMs: number;
   readonly way: Way;
+  /** Whose session it is. */
+  readonly userId: string;
   readonly consoleId: string;
   readonly consoleName: string;
   readonly host: string;
@@ -143,6 +145,7 @@ export async function takeConsoleFile(
         ticketHash: tickets.ticketHash,
         expiresAtMs: tickets.expiresAtMs,
         way: tickets.way,
+        userId: sessions.userId,
         consoleId: consoles.id,
         consoleName: consoles.name,
         host: relays.host,
