@@ -67,7 +67,8 @@ async function useEverything(services: ControlServices): Promise<void> {
   const relayId = await services.makeRelay("relay");
   const login = await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
   const token = login.ok ? login.value.token : "";
-  const { loginId = "" } = (await authenticate(context, token)) ?? {};
+  const authenticated = await authenticate(context, token);
+  const loginId = authenticated?.credential.id ?? "";
   await logOut(context, admin, loginId);
 
   const input = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
