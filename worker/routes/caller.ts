@@ -55,6 +55,16 @@ export const requireLogin = createMiddleware<UserRouteEnv>(
   },
 );
 
+/** Route middleware behind {@link requirePermission}: this is for people, never for programs. */
+export const refuseApiTokens = createMiddleware<UserRouteEnv>(
+  async function refuseApiTokens(context, next) {
+    if (context.var.user.credential.kind === "token") {
+      refuse("auth.forbidden", "An API token cannot do this: log in.");
+    }
+    await next();
+  },
+);
+
 /** The caller of a route that needs no login. */
 export function anonymousCaller<E extends RouteEnv>(context: Context<E>): Caller {
   return {
@@ -105,7 +115,10 @@ async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCa
   }
   const from = { address: callerAddress(context), requestId: context.var.requestId };
   const found = await authenticate(context.var.services, token, from);
-  if (found === null) {
+  // A browser keeps logins. An API token in a cookie would be sent on anybody's behalf, for months.
+  const isMisplaced =
+    found?.credential.kind === "token" && context.req.header("Authorization") === undefined;
+  if (found === null || isMisplaced) {
     refuse("auth.required", "The credential has expired, was ended, or never was.");
   }
   const { userId, role, permissions, credential: provedBy } = found;

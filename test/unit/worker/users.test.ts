@@ -261,16 +261,6 @@ describe("another password", () => {
     expect(await services.dumpDatabase()).not.toContain(change.password);
   });
 
-  it("is not set with an API token, whatever it may do", async () => {
-    await using services = await startControlServices();
-    const admin = await services.makeCaller("admin", "admin");
-    const byToken = { ...admin, credential: { kind: "token", id: "tok_x" } } as const;
-    const change = { id: admin.actorId, password: "another long password" };
-    expect(await setPassword(services.context, byToken, change)).toMatchObject({
-      error: { code: "auth.forbidden" },
-    });
-  });
-
   it.each(["short", "x".repeat(257), "a-user-name-of-length"])(
     "is refused as %.20s",
     async (password) => {
