@@ -5,25 +5,11 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
+import type { SettingValues } from "./settings.ts";
 
-/** The bindings as the platform hands them over. */
-export interface Env {
+/** The bindings as the platform hands them over: settings of settings.ts, objects of deployment.ts. */
+export interface Env extends SettingValues {
   readonly HUB: DurableObjectNamespace<RelayHub>;
-  readonly LIBSQL_URL: string;
-  readonly LIBSQL_AUTH_TOKEN: string;
-  /** How users and relays reach this control plane, without a trailing slash. */
-  readonly PUBLIC_URL: string;
-  /** base64url of 32 random bytes: the root of every ticket key. */
-  readonly TICKET_ROOT: string;
-  /** A private Ed25519 JWK with its kid: signs grants. */
-  readonly GRANT_SIGNING_KEY: string;
-  /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
-  readonly SECRETS_KEY: string;
-  /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
-  readonly CA_CERTIFICATE: string;
-  readonly CA_KEY: string;
-  /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
-  readonly KERBSIDE_WEB_ORIGINS?: string;
 }
 
 /** What the services need of the environment, checked. */
@@ -63,6 +49,20 @@ export function readConfig(env: Env): Config {
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
   };
+}
+
+/**
+ * The header in which a reverse proxy gives the client's address; null without one.
+ * @throws {Error} with one sentence, when it names no header.
+ */
+export function readProxyHeader(env: Env): string | null {
+  const name = env.KERBSIDE_CLIENT_ADDRESS_HEADER ?? "";
+  if (name !== "" && !/^[A-Za-z0-9-]+$/.test(name)) {
+    throw new Error(
+      "The setting KERBSIDE_CLIENT_ADDRESS_HEADER must name a header such as X-Forwarded-For.",
+    );
+  }
+  return name === "" ? null : name;
 }
 
 function required(name: string, value: string | undefined): string {

@@ -3,11 +3,9 @@
  * run, in a folder of the test's own, on ports of its own. Ends with `await using`.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
@@ -15,6 +13,7 @@ import type { Policy } from "#shared/policy/policy.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import type { Way } from "#shared/ticket/way.ts";
 import { enrolRelay } from "../../relay/control/enrolment.ts";
+import { findFreePort } from "../../worker/dev/ports.ts";
 import { StateFolder } from "../../worker/dev/state-folder.ts";
 import { eventually, withDeadline } from "./deadline.ts";
 import { makeTempFolder, type TempFolder } from "./temp-folder.ts";
@@ -314,30 +313,9 @@ async function freeStackPorts(): Promise<StackPorts> {
   return { control, relay, plain, connect };
 }
 
-/**
- * A port that nobody listens on now. Below the ports that the kernel gives to outgoing connections,
- * so that no client takes it before its server does.
- */
+/** A port that nobody listens on now, and that no client takes. */
 export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < PORT_TRIES_MAX; tries += 1) {
-    const port = randomInt(PORT_MIN, PORT_MAX);
-    if (await canListen(port)) {
-      return port;
-    }
-  }
-  throw new Error(`no free port in ${PORT_TRIES_MAX} tries`);
-}
-
-async function canListen(port: number): Promise<boolean> {
-  const server = createServer();
-  const listens = await new Promise<boolean>((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => resolve(true));
-  });
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  return listens;
+  return await findFreePort();
 }
 
 function firstReport(child: ChildProcess): Promise<Readonly<Record<string, unknown>>> {
@@ -356,9 +334,6 @@ function firstReport(child: ChildProcess): Promise<Readonly<Record<string, unkno
 }
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const PORT_MIN = 20_000;
-const PORT_MAX = 32_000;
-const PORT_TRIES_MAX = 50;
 const OUTPUT_CHARACTERS_MAX = 1024 * 1024;
 const READY_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 15_000;

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { COMPATIBILITY_DATE } from "../../worker/dev/local-worker.ts";
+import { COMPATIBILITY_DATE } from "../../worker/deployment.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));

@@ -6,6 +6,7 @@
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
+import { CLIENT_ADDRESS_HEADER } from "../client-address.ts";
 import type { Caller } from "../services/context.ts";
 import { authenticate } from "../services/login.ts";
 import { refuse } from "./problem.ts";
@@ -60,7 +61,7 @@ export function anonymousCaller<E extends RouteEnv>(context: Context<E>): Caller
 
 /** The client's address as the platform's edge saw it, or null where there is no edge. */
 function callerAddress<E extends RouteEnv>(context: Context<E>): string | null {
-  return context.req.header("CF-Connecting-IP")?.slice(0, ADDRESS_CHARACTERS_MAX) ?? null;
+  return context.req.header(CLIENT_ADDRESS_HEADER)?.slice(0, ADDRESS_CHARACTERS_MAX) ?? null;
 }
 
 /** Gives the browser the login; it is the same token that programs send as a bearer token. */
