@@ -10,11 +10,11 @@ export type Verdict =
 export const RESTART_LIMITS = {
   /** The wait before the first restart; each further one within the window doubles it. */
   firstWaitMs: 100,
-  waitMsMax: 10_000,
+  waitMsMax: 5_000,
   /** Ends that are longer ago than this count no more: what ran that long works. */
   windowMs: 60_000,
-  /** Within the window; whoever ends more often does so again. With the waits: within a quarter minute. */
-  endsMax: 8,
+  /** Within the window; who ends more often will again. With their waits these take six seconds. */
+  endsMax: 6,
 } as const;
 
 /** @param endedAtMs when the part ended so far, the present end included, oldest first */

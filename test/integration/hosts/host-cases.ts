@@ -77,7 +77,7 @@ async function openConsole(client: ControlClient, vvText: string): Promise<FakeS
     throw new Error("the console file does not parse");
   }
   const { password, tlsPort, ca } = parsed.value;
-  const viewer = await FakeSpiceClient.connect(Number(tlsPort), String(ca));
+  const viewer = await FakeSpiceClient.connect(tlsPort, ca);
   expect(await viewer.link(password), client.url).toBe("OK");
   return viewer;
 }

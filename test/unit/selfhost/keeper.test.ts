@@ -142,7 +142,7 @@ describe("the keeper of a part", () => {
     }
     bench.last.end("exit code 7");
     expect(await bench.keeper.gaveUp).toBe(
-      "The part ended 9 times within 60 s, at last with exit code 7: it is not started again.",
+      "The part ended 7 times within 60 s, at last with exit code 7: it is not started again.",
     );
   });
 
