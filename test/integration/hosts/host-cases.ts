@@ -4,8 +4,8 @@ import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import type { ControlClient } from "../../harness/control-client.ts";
 import { FakeSpiceClient } from "../../harness/relay/fake-spice-client.ts";
 import { startFakeServer } from "../../harness/relay/fake-spice-server.ts";
-import { LinkedRelay } from "./linked-relay.ts";
-import { type HostKind, HostPlace } from "./running-host.ts";
+import { LinkedRelay } from "../../harness/linked-relay.ts";
+import { type HostKind, HostPlace } from "../../harness/running-host.ts";
 
 export function describeHost(kind: HostKind): void {
   describe(kind.name, () => {

@@ -1,4 +1,4 @@
 import { describeHost } from "./host-cases.ts";
-import { SELFHOST } from "./running-host.ts";
+import { SELFHOST } from "../../harness/running-host.ts";
 
 describeHost(SELFHOST);

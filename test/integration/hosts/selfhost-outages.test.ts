@@ -5,22 +5,22 @@ import { describe, expect, it } from "vitest";
 import type { ControlClient } from "../../harness/control-client.ts";
 import { eventually } from "../../harness/deadline.ts";
 import { assertPortFree } from "../../../worker/dev/ports.ts";
-import { LinkedRelay } from "./linked-relay.ts";
-import { HostPlace, SELFHOST } from "./running-host.ts";
+import { LinkedRelay } from "../../harness/linked-relay.ts";
+import { HostPlace, SELFHOST, SELFHOST_PARTS } from "../../harness/running-host.ts";
 
 const PARTS = [
-  { name: "workerd", told: "workerd", runs: " serve --control-fd=3 " },
-  { name: "the database", told: "The database", runs: "/selfhost/database.ts " },
+  { told: "workerd", runs: SELFHOST_PARTS.workerd },
+  { told: "The database", runs: SELFHOST_PARTS.database },
 ];
 
 describe("npm run selfhost whose parts are killed", { timeout: 90_000 }, () => {
-  it.each(PARTS)("serves again, with all it knew: $name", async ({ told, runs }) => {
+  it.each(PARTS)("serves again, with all it knew: $told", async ({ told, runs }) => {
     await using place = await HostPlace.make(SELFHOST);
     const { child, client } = await place.start();
     await using relay = await LinkedRelay.start(client, place.file("relay"));
     const consoleId = await client.createConsole("kept", { port: 1 });
     for (const life of [1, 2]) {
-      killPart(place, runs);
+      process.kill(place.processRunning(runs), "SIGKILL");
       await child.waitForOutput("stderr", new RegExp(`(${told} serves again[^]*){${life}}`));
     }
     expect(child.output("stderr")).toContain(`${told} ended (SIGKILL); it is started again in 100`);
@@ -53,7 +53,7 @@ describe("npm run selfhost whose parts are killed", { timeout: 90_000 }, () => {
     await using place = await HostPlace.make(SELFHOST);
     const { child } = await place.start();
     await writeFile(join(place.stateDir, "workerd/config.capnp"), "this is no configuration");
-    killPart(place, " serve --control-fd=3 ");
+    process.kill(place.processRunning(SELFHOST_PARTS.workerd), "SIGKILL");
     expect(await child.waitForExit(60_000)).toEqual({ code: 1, signal: null });
     expect(child.output("stderr")).toMatch(
       /kerbside: workerd ended \d times within 60 s, at last with exit code 1: it is not started/,
@@ -80,11 +80,8 @@ describe("npm run selfhost that ends", { timeout: 60_000 }, () => {
     await using place = await HostPlace.make(SELFHOST);
     const { child, client } = await place.start();
     await using relay = await LinkedRelay.start(client, place.file("relay"));
-    const supervisor = place
-      .processes()
-      .find(({ commandLine }) => commandLine.includes("selfhost.ts"));
     expect(place.processes()).toHaveLength(3);
-    process.kill(supervisor?.pid ?? 0, "SIGKILL");
+    process.kill(place.processRunning(SELFHOST_PARTS.supervisor), "SIGKILL");
     await child.waitForExit();
     await eventually("all are gone", () => (place.processes().length === 0 ? true : null));
     await assertPortFree({ port: place.port, flag: "--port" });
@@ -101,16 +98,6 @@ describe("npm run selfhost that ends", { timeout: 60_000 }, () => {
     expect(place.processes()).toEqual([]);
   });
 });
-
-/** Kills the one process of the host that runs with these arguments. */
-function killPart(place: HostPlace, runs: string): void {
-  const [found, ...others] = place
-    .processes()
-    .filter(({ commandLine }) => commandLine.includes(runs));
-  expect(found).toBeDefined();
-  expect(others).toEqual([]);
-  process.kill(found?.pid ?? 0, "SIGKILL");
-}
 
 /** A ticket needs everything: the database, the hub, and the relay's word. */
 async function eventuallyTicket(client: ControlClient, consoleId: string) {

@@ -1,13 +1,19 @@
 /** `npm run selfhost` as a person meets it: what it keeps, whom it believes, and how it refuses. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { HostPlace, SELFHOST, type HostOptions } from "./running-host.ts";
+import { LinkedRelay } from "../../harness/linked-relay.ts";
+import {
+  type HostOptions,
+  HostPlace,
+  type RunningHost,
+  SELFHOST,
+} from "../../harness/running-host.ts";
 
-describe("npm run selfhost", { timeout: 60_000 }, () => {
+describe("npm run selfhost", { timeout: 90_000 }, () => {
   it("keeps its secrets for its own user alone, and shows none", async () => {
     await using place = await HostPlace.make(SELFHOST);
     const { child, password } = await place.start({ args: ["--public-url", "https://k.example"] });
@@ -39,14 +45,36 @@ describe("npm run selfhost", { timeout: 60_000 }, () => {
   it("makes no admin anew: their password may be moved away", async () => {
     await using place = await HostPlace.make(SELFHOST);
     const first = await place.start();
-    first.child.signal("SIGTERM");
-    await first.child.waitForExit();
+    await stop(first);
     await rm(join(place.stateDir, "admin-password"));
     const child = await place.begin();
     await child.waitForOutput("stdout", /^.*\n/, 30_000);
     expect(JSON.parse(child.output("stdout"))).toMatchObject({ adminPasswordFile: null });
     expect(child.output("stderr")).not.toContain("password");
     await first.client.logIn("admin", first.password);
+  });
+
+  it("goes on from a copy of its state folder, and its relay with it", async () => {
+    await using place = await HostPlace.make(SELFHOST);
+    const first = await place.start();
+    await using relay = await LinkedRelay.start(first.client, place.file("relay"));
+    const consoleId = await first.client.createConsole("before", { port: 1 });
+    await stop(first);
+    await cp(place.stateDir, place.file("backup"), { recursive: true, preserveTimestamps: true });
+    const second = await place.start();
+    await relay.linkedTimes(2);
+    await second.client.createConsole("after", { port: 1 });
+    await second.client.requestTicket(consoleId);
+    await stop(second);
+
+    await rm(place.stateDir, { recursive: true });
+    await cp(place.file("backup"), place.stateDir, { recursive: true });
+    const { client } = await place.start();
+    const { json } = await client.call("GET", "/consoles");
+    expect(json).toMatchObject({ items: [{ id: consoleId, name: "before" }] });
+    await relay.linkedTimes(3);
+    const { sessionId } = await client.requestTicket(consoleId);
+    expect((await client.session(sessionId)).state).toBe("pending");
   });
 
   it.each([
@@ -145,6 +173,11 @@ describe("npm run selfhost", { timeout: 60_000 }, () => {
     expect(child.output("stderr")).toContain("is not a state folder of Kerbside");
   });
 });
+
+async function stop({ child }: RunningHost): Promise<void> {
+  child.signal("SIGTERM");
+  expect(await child.waitForExit(20_000)).toEqual({ code: 0, signal: null });
+}
 
 /** How a start ends that does not become ready, and leaves nothing. */
 async function refusal(options: HostOptions): Promise<{ code: number | null; said: string }> {

@@ -1,7 +1,7 @@
 /** A relay of the test's own, as a process, that enrolled with a host and is linked to it. */
-import { eventually } from "../../harness/deadline.ts";
-import type { ControlClient } from "../../harness/control-client.ts";
-import { freePort, StackProcess } from "../../harness/stack.ts";
+import { eventually } from "./deadline.ts";
+import type { ControlClient } from "./control-client.ts";
+import { freePort, StackProcess } from "./stack.ts";
 
 /** Ends with `await using`. */
 export class LinkedRelay implements AsyncDisposable {

@@ -6,11 +6,11 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { type RunningChild, startChild } from "../../harness/child-process.ts";
-import { ControlClient } from "../../harness/control-client.ts";
-import { processesNaming } from "../../harness/processes.ts";
-import { freePort } from "../../harness/stack.ts";
-import { makeTempFolder, type TempFolder } from "../../harness/temp-folder.ts";
+import { type RunningChild, startChild } from "./child-process.ts";
+import { ControlClient } from "./control-client.ts";
+import { processesNaming } from "./processes.ts";
+import { freePort } from "./stack.ts";
+import { makeTempFolder, type TempFolder } from "./temp-folder.ts";
 
 /** Which of the hosts. */
 export interface HostKind {
@@ -32,6 +32,13 @@ export const SELFHOST: HostKind = {
   file: "worker/selfhost/selfhost.ts",
   ownArguments: () => Promise.resolve([]),
 };
+
+/** How the processes of a self-hosted control plane are told apart. */
+export const SELFHOST_PARTS = {
+  supervisor: "selfhost/selfhost.ts ",
+  database: "selfhost/database.ts ",
+  workerd: " serve --control-fd=3 ",
+} as const;
 
 export interface HostOptions {
   readonly args?: readonly string[];
@@ -86,13 +93,26 @@ export class HostPlace implements AsyncDisposable {
 
   /** Starts it, and resolves once it says that it is ready; the client is logged in. */
   async start(options: HostOptions = {}): Promise<RunningHost> {
-    const child = await this.begin(options);
+    return await this.ready(await this.begin(options));
+  }
+
+  /** A host that was begun, once it is ready. */
+  async ready(child: RunningChild): Promise<RunningHost> {
     const [line] = await child.waitForOutput("stdout", /^.*\n/, READY_TIMEOUT_MS);
     const { url, adminUser } = readySchema.parse(JSON.parse(line));
     const client = new ControlClient(url);
     const password = (await readFile(join(this.stateDir, "admin-password"), "utf8")).trim();
     await client.logIn(adminUser, password);
     return { child, client, password };
+  }
+
+  /** The one process of the host whose command line has this text. */
+  processRunning(text: string): number {
+    const [found, ...others] = this.processes().filter((line) => line.commandLine.includes(text));
+    if (found === undefined || others.length > 0) {
+      throw new Error(`${others.length + (found === undefined ? 0 : 1)} processes run ${text}`);
+    }
+    return found.pid;
   }
 
   /** The processes of the host, without the launcher: each names the state folder. */
@@ -111,5 +131,5 @@ export interface RunningHost {
 
 const readySchema = z.looseObject({ url: z.url(), adminUser: z.string() });
 
-const PROJECT_ROOT = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
+const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const READY_TIMEOUT_MS = 30_000;
