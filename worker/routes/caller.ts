@@ -8,6 +8,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 import { forwardedAddress, readAddress } from "../identity/client-address.ts";
 import { may, NO_PERMISSIONS, type Permission } from "../identity/permissions.ts";
+import { CLIENT_ADDRESS_HEADER } from "../peer-address.ts";
 import type { Caller } from "../services/context.ts";
 import { authenticate } from "../services/login.ts";
 import { refuse } from "./problem.ts";
@@ -84,7 +85,7 @@ function callerAddress<E extends RouteEnv>(context: Context<E>): string | null {
   const { trustedProxies } = context.var.services.settings;
   return trustedProxies > 0
     ? forwardedAddress(context.req.header("X-Forwarded-For"), trustedProxies)
-    : readAddress(context.req.header("CF-Connecting-IP") ?? "");
+    : readAddress(context.req.header(CLIENT_ADDRESS_HEADER) ?? "");
 }
 
 /** Gives the browser the login; it is the same token that programs send as a bearer token. */
