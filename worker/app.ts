@@ -21,7 +21,9 @@ import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts"
 import { relayRoutes } from "./routes/relays.ts";
 import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
+import { sessionFeedRoutes } from "./routes/session-feed.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -108,7 +110,10 @@ const API_ROUTES = [
   authRoutes,
   consoleRoutes,
   consoleFileRoutes,
+  // Before sessionRoutes, which would take `feed` for an id.
+  sessionFeedRoutes,
   sessionRoutes,
+  terminateSessionRoutes,
   auditRoutes,
   relayRoutes,
 ];

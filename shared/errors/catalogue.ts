@@ -65,6 +65,7 @@ export const ERRORS = {
     "Use one of the methods that the Allow header names.",
   ),
   "request.too-large": http("client", 413, "Send a smaller body."),
+  "request.rate-limited": http("client", 429, "Wait a moment, and then try again.", true),
   "request.cross-origin": http(
     "client",
     403,

@@ -4,6 +4,7 @@
  * is left for its next run.
  */
 import type { ServiceContext } from "../services/context.ts";
+import { sweepSessionFeed } from "../services/session-feed.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -13,4 +14,8 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-export const JOBS: readonly Job[] = [];
+const HOUR_MS = 60 * 60 * 1000;
+
+export const JOBS: readonly Job[] = [
+  { name: "sweep-session-feed", everyMs: HOUR_MS, run: sweepSessionFeed },
+];
