@@ -109,7 +109,8 @@ export function clearSessionCookie<E extends RouteEnv>(context: Context<E>): voi
   deleteCookie(context, name, { path: "/", secure });
 }
 
-async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
+/** The caller, logged in. @throws {ProblemError} `auth.required`. */
+export async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
   const token = credential(context);
   if (token === null) {
     refuse("auth.required");
