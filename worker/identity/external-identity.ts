@@ -64,6 +64,7 @@ export function groupNames(value: unknown): string[] {
 function tidy(name: string): string {
   return name
     .normalize("NFKD")
+    .replaceAll(/\p{M}+/gu, "")
     .replaceAll(/[^A-Za-z0-9._@-]+/g, "-")
     .replaceAll(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, "")
     .slice(0, USERNAME_CHARACTERS_MAX)
