@@ -22,10 +22,13 @@ const rolesSchema = z
 
 export type RoleGroups = z.infer<typeof rolesSchema>;
 
+/** What Kerbside's own users come from, and log in by. */
+const OWN_NAMES: readonly string[] = ["local", "password"];
+
 const nameSchema = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, "lower-case letters, digits and hyphens")
-  .refine((name) => name !== "local", '"local" is the name of Kerbside\'s own users');
+  .refine((name) => !OWN_NAMES.includes(name), "is the name of Kerbside's own users");
 
 const httpsOrLoopback = z.url().refine(isSafe, "must be https, or http on this host alone");
 

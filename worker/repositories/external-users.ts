@@ -145,8 +145,8 @@ async function syncGroups(
   ]);
   const wantedIds = new Set(wanted.map(({ id }) => id));
   const hadIds = new Set(had.map(({ id }) => id));
-  const added = [...wantedIds.difference(hadIds)];
-  const removed = [...hadIds.difference(wantedIds)];
+  const added = [...wantedIds].filter((id) => !hadIds.has(id));
+  const removed = [...hadIds].filter((id) => !wantedIds.has(id));
   if (added.length > 0) {
     await transaction
       .insert(groupMembers)

@@ -16,13 +16,33 @@ import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
-import { type Login, openLogin, type PasswordLogin } from "./login.ts";
+import { type Login, logIn, openLogin, PASSWORD_METHOD, type PasswordLogin } from "./login.ts";
+
+/**
+ * Logs in by a password: of Kerbside's own users, or of those of the named provider. Fails as
+ * {@link logIn} and {@link logInByKeystone} do.
+ */
+export async function logInByPassword(
+  context: ServiceContext,
+  caller: Caller,
+  given: PasswordLogin & { readonly provider?: string | undefined },
+): Promise<Result<Login, FieldFailure>> {
+  const { localLogin, keystone } = context.settings;
+  const usual = localLogin === "off" && keystone !== null ? keystone.name : PASSWORD_METHOD;
+  const provider = given.provider ?? usual;
+  if (provider === PASSWORD_METHOD) {
+    return await logIn(context, caller, given);
+  }
+  return provider === keystone?.name
+    ? await logInByKeystone(context, caller, given)
+    : fail({ code: "auth.method-off", detail: "" });
+}
 
 /**
  * Logs in by the password of a Keystone user. Fails with `auth.invalid-credentials`,
  * `auth.not-admitted`, `auth.provider-unavailable`, `auth.method-off` or `request.rate-limited`.
  */
-export async function logInByKeystone(
+async function logInByKeystone(
   context: ServiceContext,
   caller: Caller,
   given: PasswordLogin,
