@@ -41,7 +41,8 @@ export class TestOidcProvider implements AsyncDisposable {
     const issuer = `http://127.0.0.1:${port}`;
     const own = new TestOidcProvider(server, issuer);
     const provider = new Provider(issuer, own.#configuration(options));
-    server.on("request", provider.callback());
+    const handle = provider.callback();
+    server.on("request", (request, response) => void handle(request, response));
     return own;
   }
 
