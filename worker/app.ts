@@ -18,6 +18,7 @@ import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
+import { oidcRoutes } from "./routes/oidc.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
@@ -121,6 +122,7 @@ const API_PATH = "/api/v1";
 
 const API_ROUTES = [
   authRoutes,
+  oidcRoutes,
   accountRoutes,
   userRoutes,
   userCredentialRoutes,

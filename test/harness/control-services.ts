@@ -62,6 +62,8 @@ export async function startControlServices(): Promise<ControlServices> {
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
       localLogin: "on",
+      oidcProviders: [],
+      keystone: null,
       trustedProxies: 0,
     },
     limits: memoryLimits(() => nowMs),
