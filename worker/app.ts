@@ -10,6 +10,7 @@ import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { createServiceContext } from "./context.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
+import { accessRoutes } from "./routes/access-rules.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
@@ -22,6 +23,8 @@ import { relayRoutes } from "./routes/relays.ts";
 import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { sharePageRoutes } from "./routes/share-page.ts";
+import { shareRoutes } from "./routes/shares.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -49,6 +52,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.use("/api/*", limitBody, requireJson, refuseCrossOrigin);
 
   app.route("/", pageRoutes);
+  app.route("/", sharePageRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -108,6 +112,8 @@ const API_ROUTES = [
   authRoutes,
   consoleRoutes,
   consoleFileRoutes,
+  accessRoutes,
+  shareRoutes,
   sessionRoutes,
   auditRoutes,
   relayRoutes,

@@ -79,6 +79,11 @@ export const ERRORS = {
     409,
     "Something with that name exists already; choose another.",
   ),
+  "console.access-too-low": http(
+    "client",
+    403,
+    "Ask the console's owner or an administrator for a higher level of access to it.",
+  ),
   "console.no-relay": http(
     "control",
     503,
@@ -91,6 +96,11 @@ export const ERRORS = {
     spiceError: "PERMISSION_DENIED",
     hint: "Somebody is watching this console. Wait until that session ends, or end it.",
   },
+  "share.gone": http(
+    "client",
+    410,
+    "The link is unknown, expired, used up or revoked. Ask whoever sent it for another one.",
+  ),
   "vv.gone": http(
     "client",
     410,

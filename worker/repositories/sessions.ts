@@ -1,12 +1,16 @@
-/** Sessions as they are asked for and listed, and what the control plane itself does to them.
- * What relays report of them is in session-lifecycle.ts. */
-import { and, desc, eq, isNull, sql } from "drizzle-orm";
+/** Sessions as they are asked for, and what the control plane itself does to them. Lists of them are
+ * in session-list.ts; what relays report of them is in session-lifecycle.ts. */
+import { and, eq, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
+import { levelOfRank } from "../identity/access-level.ts";
+import { rankOfConsole } from "./access-sql.ts";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
+import { shares } from "./schema/shares.ts";
+import { giveShareUseBack } from "./shares.ts";
 import { storeWithAudit } from "./store-with-audit.ts";
 
 export interface SessionSummary {
@@ -16,6 +20,9 @@ export interface SessionSummary {
   readonly consoleName: string;
   readonly userId: string;
   readonly username: string;
+  /** The link through which a guest opened it; its user is then who issued the link. */
+  readonly shareId: string | null;
+  readonly shareLabel: string | null;
   readonly relayId: string | null;
   readonly relayName: string | null;
   readonly createdAtMs: number;
@@ -30,40 +37,29 @@ export interface SessionSummary {
   readonly serverBytes: number;
 }
 
-/** Position in the list, newest first. */
-export interface SessionCursor {
-  readonly createdAtMs: number;
-  readonly id: string;
+/** Whether the user who asks owns the session's console. */
+export interface OwnedByUser {
+  readonly ownsConsole: boolean;
 }
 
-/** A page of sessions, newest first. */
-export async function listSessions(
+export async function findSession(
   database: Database,
-  page: {
-    /** Null: everybody's. */
-    readonly userId: string | null;
-    readonly after: SessionCursor | null;
-    readonly limit: number;
-  },
-): Promise<SessionSummary[]> {
-  const { userId, after } = page;
-  return await selectSummaries(database)
-    .where(
-      and(
-        userId === null ? undefined : eq(sessions.userId, userId),
-        // As a row value, which SQLite looks up in an index; a disjunction it would read and sort.
-        after === null
-          ? undefined
-          : sql`(${sessions.createdAtMs}, ${sessions.id}) < (${after.createdAtMs}, ${after.id})`,
-      ),
-    )
-    .orderBy(desc(sessions.createdAtMs), desc(sessions.id))
-    .limit(page.limit);
-}
-
-export async function findSession(database: Database, id: string): Promise<SessionSummary | null> {
-  const [row] = await selectSummaries(database).where(eq(sessions.id, id)).limit(1);
-  return row ?? null;
+  wanted: { readonly id: string; readonly userId: string },
+): Promise<(SessionSummary & OwnedByUser) | null> {
+  const [row] = await database
+    .select({ ...SESSION_SUMMARY, rank: rankOfConsole(wanted.userId, sql`${sessions.consoleId}`) })
+    .from(sessions)
+    .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .leftJoin(relays, eq(relays.id, sessions.relayId))
+    .leftJoin(shares, eq(shares.id, sessions.shareId))
+    .where(eq(sessions.id, wanted.id))
+    .limit(1);
+  if (row === undefined) {
+    return null;
+  }
+  const { rank, ...session } = row;
+  return { ...session, ownsConsole: levelOfRank(rank) === "own" };
 }
 
 /** What is told of the session that has a console. */
@@ -71,6 +67,8 @@ export interface ActiveSession {
   readonly id: string;
   readonly userId: string;
   readonly username: string;
+  /** The link through which a guest opened it. */
+  readonly shareId: string | null;
   readonly createdAtMs: number;
   readonly openedAtMs: number | null;
 }
@@ -85,6 +83,7 @@ export async function findActiveSession(
       id: sessions.id,
       userId: sessions.userId,
       username: users.username,
+      shareId: sessions.shareId,
       createdAtMs: sessions.createdAtMs,
       openedAtMs: sessions.openedAtMs,
     })
@@ -110,13 +109,14 @@ export async function storeFailedSession(
   await storeWithAudit(database, [audit], () => [database.insert(sessions).values(session)]);
 }
 
-/** Ends a session that no relay took. */
+/** Ends a session that no relay took; the link that it came through has its use back. */
 export async function markSessionFailed(
   database: Database,
   ending: { readonly id: string; readonly atMs: number; readonly detail: string },
   audit: AuditRecord,
 ): Promise<void> {
   await storeWithAudit(database, [audit], () => [
+    giveShareUseBack(database, ending.id),
     database
       .update(sessions)
       .set({
@@ -143,29 +143,25 @@ export async function recordTermination(
   ]);
 }
 
-function selectSummaries(database: Database) {
-  return database
-    .select({
-      id: sessions.id,
-      state: sessions.state,
-      consoleId: sessions.consoleId,
-      consoleName: consoles.name,
-      userId: sessions.userId,
-      username: users.username,
-      relayId: sessions.relayId,
-      relayName: relays.name,
-      createdAtMs: sessions.createdAtMs,
-      openedAtMs: sessions.openedAtMs,
-      endedAtMs: sessions.endedAtMs,
-      endReason: sessions.endReason,
-      endDetail: sessions.endDetail,
-      refusedCode: sessions.refusedCode,
-      clientAddress: sessions.clientAddress,
-      clientBytes: sessions.clientBytes,
-      serverBytes: sessions.serverBytes,
-    })
-    .from(sessions)
-    .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
-    .innerJoin(users, eq(users.id, sessions.userId))
-    .leftJoin(relays, eq(relays.id, sessions.relayId));
-}
+/** The columns, for a query of sessions joined with all that they name. */
+export const SESSION_SUMMARY = {
+  id: sessions.id,
+  state: sessions.state,
+  consoleId: sessions.consoleId,
+  consoleName: consoles.name,
+  userId: sessions.userId,
+  username: users.username,
+  shareId: sessions.shareId,
+  shareLabel: shares.label,
+  relayId: sessions.relayId,
+  relayName: relays.name,
+  createdAtMs: sessions.createdAtMs,
+  openedAtMs: sessions.openedAtMs,
+  endedAtMs: sessions.endedAtMs,
+  endReason: sessions.endReason,
+  endDetail: sessions.endDetail,
+  refusedCode: sessions.refusedCode,
+  clientAddress: sessions.clientAddress,
+  clientBytes: sessions.clientBytes,
+  serverBytes: sessions.serverBytes,
+};

@@ -4,6 +4,7 @@ import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
 import { secureHeaders } from "hono/secure-headers";
 import { newId } from "#shared/base/ids.ts";
+import { SHARE_PAGE_PATH } from "../services/shares.ts";
 import { refuse } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
 
@@ -30,7 +31,7 @@ export const guardAnswers = createMiddleware<RouteEnv>(async function guardAnswe
     await next();
     return;
   }
-  await strictHeaders(context, next);
+  await (context.req.path === SHARE_PAGE_PATH ? pageHeaders : strictHeaders)(context, next);
   if (context.req.path.startsWith("/api/") && !context.res.headers.has("Cache-Control")) {
     context.header("Cache-Control", "no-store");
   }
@@ -65,12 +66,22 @@ export const limitBody = bodyLimit({
   onError: () => refuse("request.too-large"),
 });
 
-const strictHeaders = secureHeaders({
+const NOTHING = {
+  defaultSrc: ["'none'"],
+  baseUri: ["'none'"],
+  formAction: ["'none'"],
+  frameAncestors: ["'none'"],
+};
+
+const strictHeaders = secureHeaders({ contentSecurityPolicy: NOTHING, xFrameOptions: "DENY" });
+
+/** For the page that runs a script of ours, which asks our own API. */
+const pageHeaders = secureHeaders({
   contentSecurityPolicy: {
-    defaultSrc: ["'none'"],
-    baseUri: ["'none'"],
-    formAction: ["'none'"],
-    frameAncestors: ["'none'"],
+    ...NOTHING,
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    connectSrc: ["'self'"],
   },
   xFrameOptions: "DENY",
 });

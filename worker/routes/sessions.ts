@@ -1,6 +1,11 @@
 /** Sessions: what they did, and ending one. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { pageSessions, readSession, terminateSession } from "../services/sessions.ts";
+import {
+  pageSessions,
+  readSession,
+  type SessionView,
+  terminateSession,
+} from "../services/sessions.ts";
 import { requirePermission } from "./caller.ts";
 import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
@@ -16,7 +21,14 @@ const sessionSchema = z
     id: z.string(),
     state: z.enum(["pending", "active", "ended"]),
     console: named,
-    user: z.object({ id: z.string(), username: z.string() }),
+    user: z
+      .object({ id: z.string(), username: z.string() })
+      .nullable()
+      .openapi({ description: "Null for somebody else's session of a console that you own." }),
+    share: z
+      .object({ id: z.string(), label: z.string().nullable() })
+      .nullable()
+      .openapi({ description: "The link of the user's through which a guest opened it." }),
     relay: named.nullable(),
     clientAddress: z.string().nullable(),
     createdAt: timeSchema,
@@ -42,10 +54,18 @@ const idParams = z.object({ id: z.string().max(ID_CHARACTERS_MAX) });
 const listRoute = createRoute({
   method: "get",
   path: "/sessions",
-  summary: "List the caller's sessions, newest first; everybody's for who may read them",
+  summary: "List the caller's sessions and those of consoles that they own, newest first",
+  description:
+    "Everybody's for who may read them. A page may hold fewer than `limit`, even none: `nextCursor` " +
+    "says whether there are more.",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("sessions.read")] as const,
-  request: { query: z.object(pageQuery) },
+  request: {
+    query: z.object({
+      ...pageQuery,
+      consoleId: idParams.shape.id.optional().openapi({ description: "Only of this console." }),
+    }),
+  },
   responses: {
     200: {
       description: "A page.",
@@ -109,9 +129,9 @@ const terminateRoute = createRoute({
 export const sessionRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listRoute, async (context) => {
     const { services, user } = context.var;
-    const { limit, cursor } = context.req.valid("query");
+    const { limit, cursor, consoleId } = context.req.valid("query");
     const after = readCursor(cursorSchema, cursor);
-    const page = await pageSessions(services, user, { after, limit });
+    const page = await pageSessions(services, user, { consoleId, after, limit });
     const items = page.items.map(formatSession);
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
   })
@@ -129,15 +149,14 @@ export const sessionRoutes = new OpenAPIHono<RouteEnv>()
       : context.json({ sessionId: id, state: "ending" as const }, 202);
   });
 
-type SessionView = Awaited<ReturnType<typeof pageSessions>>["items"][number];
-
 function formatSession(row: SessionView): z.infer<typeof sessionSchema> {
   const { relayId, relayName } = row;
   return {
     id: row.id,
     state: row.state,
     console: { id: row.consoleId, name: row.consoleName },
-    user: { id: row.userId, username: row.username },
+    user: row.user,
+    share: row.shareId === null ? null : { id: row.shareId, label: row.shareLabel },
     relay: relayId === null || relayName === null ? null : { id: relayId, name: relayName },
     clientAddress: row.clientAddress,
     createdAt: formatTime(row.createdAtMs),

@@ -59,3 +59,8 @@ export interface Caller {
   readonly address: string | null;
   readonly requestId: string | null;
 }
+
+/** A user who is logged in. */
+export interface ActingUser extends Caller {
+  readonly actorId: string;
+}
