@@ -4,6 +4,7 @@
  */
 import { type Env, readConfig } from "./env.ts";
 import { createHubs } from "./hub/hubs.ts";
+import { createLimits } from "./limits/limits.ts";
 import { openDatabase } from "./repositories/database.ts";
 import type { ServiceContext } from "./services/context.ts";
 
@@ -14,6 +15,7 @@ export function createServiceContext(env: Env): ServiceContext {
     database: openDatabase({ url: databaseUrl, authToken: databaseAuthToken }),
     settings,
     hubs: createHubs(env.HUB),
+    limits: createLimits(env.LIMITS),
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };

@@ -5,10 +5,13 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
+import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
+import type { RateLimiter } from "./limits/rate-limiter.ts";
 
 /** The bindings as the platform hands them over. */
 export interface Env {
   readonly HUB: DurableObjectNamespace<RelayHub>;
+  readonly LIMITS: DurableObjectNamespace<RateLimiter>;
   readonly LIBSQL_URL: string;
   readonly LIBSQL_AUTH_TOKEN: string;
   /** How users and relays reach this control plane, without a trailing slash. */
@@ -24,6 +27,10 @@ export interface Env {
   readonly CA_KEY: string;
   /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
   readonly KERBSIDE_WEB_ORIGINS?: string;
+  /** Who may log in by a password: `on` (absent), `off` or `break-glass`. */
+  readonly KERBSIDE_LOCAL_LOGIN?: string;
+  /** How many reverse proxies in front append to X-Forwarded-For; absent: none. */
+  readonly KERBSIDE_TRUSTED_PROXIES?: string;
 }
 
 /** What the services need of the environment, checked. */
@@ -37,6 +44,8 @@ export interface Config {
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
+  readonly localLogin: LocalLogin;
+  readonly trustedProxies: number;
 }
 
 const signingKeySchema = z.object({
@@ -62,6 +71,8 @@ export function readConfig(env: Env): Config {
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
+    localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),
+    trustedProxies: proxyCount(env.KERBSIDE_TRUSTED_PROXIES),
   };
 }
 
@@ -87,6 +98,24 @@ function origins(text: string | undefined, publicUrl: string): string[] {
   return given.length === 0 ? [new URL(publicUrl).origin] : given;
 }
 
+function localLogin(text: string | undefined): LocalLogin {
+  const mode = LOCAL_LOGIN_MODES.find((candidate) => candidate === (text || "on"));
+  if (mode === undefined) {
+    throw new Error(`The setting KERBSIDE_LOCAL_LOGIN must be ${LOCAL_LOGIN_MODES.join(", ")}.`);
+  }
+  return mode;
+}
+
+function proxyCount(text: string | undefined): number {
+  const count = Number(text || "0");
+  if (!Number.isInteger(count) || count < 0 || count > PROXIES_MAX) {
+    throw new Error(
+      `The setting KERBSIDE_TRUSTED_PROXIES must be the number of proxies, 0 to ${PROXIES_MAX}.`,
+    );
+  }
+  return count;
+}
+
 function key(name: string, value: string): Bytes {
   const bytes = fromBase64Url(required(name, value));
   if (bytes === null || bytes.length !== KEY_BYTES) {
@@ -104,5 +133,7 @@ function signingKey(text: string): GrantSigningKey {
 }
 
 const KEY_BYTES = 32;
+/** More in a row than anybody has. */
+const PROXIES_MAX = 8;
 /** The control link's own bound (shared/control/contract.ts). */
 const WEB_ORIGINS_MAX = 16;

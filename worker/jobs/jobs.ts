@@ -3,6 +3,7 @@
  * same time as another run of itself, so each is idempotent and bounded: what it does not finish
  * is left for its next run.
  */
+import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import type { ServiceContext } from "../services/context.ts";
 
 export interface Job {
@@ -13,4 +14,6 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-export const JOBS: readonly Job[] = [];
+export const JOBS: readonly Job[] = [
+  { name: "forget-credentials", everyMs: 10 * 60 * 1000, run: forgetExpiredCredentials },
+];

@@ -209,6 +209,7 @@ const openRoute = createRoute({
     201: json("The ticket waits at the address.", ticketSchema),
     ...problemResponses(
       "share.gone",
+      "request.rate-limited",
       "console.in-use",
       "console.no-relay",
       "request.cross-origin",

@@ -9,7 +9,7 @@ import {
   type RuleSummary,
 } from "../repositories/access-rules.ts";
 import { findConsoleSummary } from "../repositories/consoles.ts";
-import { findPerson } from "../repositories/subjects.ts";
+import { findUser } from "../repositories/users.ts";
 import { cutPage, type PageWish, type RuleListPage } from "./access-rules.ts";
 import { accessTo } from "./access.ts";
 import type { ActingUser, ServiceContext } from "./context.ts";
@@ -47,22 +47,22 @@ export async function explainAccess(
   question: { readonly userId: string; readonly consoleId: string },
 ): Promise<Result<Explanation, FieldFailure>> {
   const { userId, consoleId } = question;
-  const [person, console, rules] = await Promise.all([
-    findPerson(context.database, userId),
+  const [user, console, rules] = await Promise.all([
+    findUser(context.database, userId),
     findConsoleSummary(context.database, { id: consoleId, userId }),
     listRulesBetween(context.database, question),
   ]);
-  if (person === null) {
+  if (user === null) {
     return fail(invalidField("userId", "there is no such user"));
   }
   if (console === null) {
     return fail(invalidField("consoleId", "there is no such console"));
   }
-  const holder = { permissions: permissionsOf(person.role) };
+  const holder = { permissions: permissionsOf(user.role) };
   return ok({
     access: accessTo(holder, console),
     byRole: accessTo(holder, { granted: null }),
-    isDisabled: person.disabledAtMs !== null,
+    isDisabled: user.disabledAtMs !== null,
     rules,
   });
 }

@@ -9,26 +9,49 @@ import { isCheckViolation } from "../repositories/database-errors.ts";
 import { listOnlineRelays } from "../repositories/relays.ts";
 import { findShareByToken, type IssuedShare } from "../repositories/shares.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
+import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy } from "./console-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import type { FieldFailure } from "./field-failure.ts";
 import { judgeIssuer, type ShareState, stateOf } from "./shares.ts";
 import { type IssuedTicket, openConsole } from "./tickets.ts";
+
+export interface ShareOpening {
+  readonly token: string;
+  readonly way: Way;
+}
 
 /**
  * Opens the link's console for a guest: the session is the issuer's, marked with the link. One use is
  * taken with the ticket, and given back when no relay takes it. Fails with `share.gone`, whatever
- * ended the link or if it never was, or as a ticket does (see issueTicket).
+ * ended the link or if it never was; with `request.rate-limited`; or as a ticket does (see
+ * issueTicket).
  */
 export async function openShare(
   context: ServiceContext,
   caller: Caller,
-  opening: { readonly token: string; readonly way: Way },
-): Promise<Result<IssuedTicket, Failure>> {
-  if (!isSecretToken("shareLink", opening.token)) {
-    return fail(GONE);
+  opening: ShareOpening,
+): Promise<Result<IssuedTicket, FieldFailure>> {
+  const attempt = await takeAttempt(context, caller, "share-link");
+  if (!attempt.ok) {
+    return attempt;
   }
-  const share = await findShareByToken(context.database, await hashSecretToken(opening.token));
+  const opened = await openByToken(context, caller, opening);
+  if (opened.ok) {
+    await settleAttempt(context, attempt.value);
+  }
+  return opened;
+}
+
+async function openByToken(
+  context: ServiceContext,
+  caller: Caller,
+  opening: ShareOpening,
+): Promise<Result<IssuedTicket, Failure>> {
+  const share = isSecretToken("shareLink", opening.token)
+    ? await findShareByToken(context.database, await hashSecretToken(opening.token))
+    : null;
   if (share === null) {
     return fail(GONE);
   }

@@ -3,8 +3,9 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { AccessLevel, SubjectKind } from "../identity/access-level.ts";
 import type { RuleMatch, RuleSummary } from "../repositories/access-rules.ts";
 import { findConsoleSummary } from "../repositories/consoles.ts";
+import { findGroup } from "../repositories/groups.ts";
 import { findSourceId } from "../repositories/sources.ts";
-import { findGroupName, findPerson } from "../repositories/subjects.ts";
+import { findUser } from "../repositories/users.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 
@@ -40,8 +41,8 @@ export async function resolveSubject(
     id === undefined
       ? null
       : kind === "user"
-        ? ((await findPerson(context.database, id))?.username ?? null)
-        : await findGroupName(context.database, id);
+        ? ((await findUser(context.database, id))?.username ?? null)
+        : ((await findGroup(context.database, id))?.name ?? null);
   return id === undefined || name === null
     ? fail(invalidField("subject.id", kind === "user" ? NO_USER : NO_GROUP))
     : ok({ kind, id, name });

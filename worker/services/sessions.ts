@@ -9,7 +9,7 @@ import {
 } from "../repositories/session-list.ts";
 import { findSession, recordTermination, type SessionSummary } from "../repositories/sessions.ts";
 import { auditRecord } from "./audit-record.ts";
-import type { ServiceContext } from "./context.ts";
+import type { Caller, ServiceContext } from "./context.ts";
 import type { TicketCaller } from "./tickets.ts";
 
 /** What a caller may see of a session. */
@@ -82,18 +82,29 @@ export async function terminateSession(
   if (row.state === "ended" || row.relayId === null) {
     return ok("ended");
   }
+  const who = isOwn ? "its user" : row.ownsConsole ? "the console's owner" : "an admin";
+  const { consoleId, relayId } = row;
+  const pushed = await tellToEnd(context, caller, { id, consoleId, relayId }, `ended by ${who}`);
+  return pushed.ok ? ok("requested") : fail({ code: pushed.error.code, detail: "" });
+}
+
+/** Withdraws the session's ticket and tells its relay to end it, also one that is away. */
+export async function tellToEnd(
+  context: ServiceContext,
+  caller: Caller,
+  session: { readonly id: string; readonly consoleId: string; readonly relayId: string },
+  reason: string,
+): Promise<Result<null, Failure>> {
+  const { id, consoleId, relayId } = session;
   const audit = auditRecord(
     context,
     caller,
     { type: "session.terminate-requested", data: {} },
-    { consoleId: row.consoleId, sessionId: id, relayId: row.relayId },
+    { consoleId, sessionId: id, relayId },
   );
   await recordTermination(context.database, { id, atMs: context.nowMs() }, audit);
-  const who = isOwn ? "its user" : row.ownsConsole ? "the console's owner" : "an admin";
-  const reason = `ended by ${who}`;
   const command = { kind: "terminate", sessionId: id, reason, cause: "terminated" } as const;
-  const pushed = await context.hubs.push(row.relayId, command);
-  return pushed.ok ? ok("requested") : fail({ code: pushed.error.code, detail: "" });
+  return await context.hubs.push(relayId, command);
 }
 
 function isVisible(row: ListedSession, caller: TicketCaller): boolean {

@@ -45,7 +45,8 @@ async function setScene(services: ControlServices): Promise<Scene> {
   const admin = await services.makeCaller("admin", "admin");
   const relayId = await services.makeRelay("relay");
   const login = await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
-  const { loginId = "" } = (await authenticate(context, login.ok ? login.value.token : "")) ?? {};
+  const authenticated = await authenticate(context, login.ok ? login.value.token : "");
+  const loginId = authenticated?.credential.id ?? "";
   const created = await createConsole(context, admin, CONSOLE);
   const consoleId = created.ok ? created.value.id : "";
   const issued = await issueTicket(context, admin, consoleId);

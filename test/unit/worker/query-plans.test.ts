@@ -78,7 +78,8 @@ async function useEverything(services: ControlServices): Promise<void> {
   const relayId = await services.makeRelay("relay");
   const login = await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
   const token = login.ok ? login.value.token : "";
-  const { loginId = "" } = (await authenticate(context, token)) ?? {};
+  const authenticated = await authenticate(context, token);
+  const loginId = authenticated?.credential.id ?? "";
   await logOut(context, admin, loginId);
 
   const input = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
@@ -266,7 +267,10 @@ describe("what the services ask of the database", () => {
       const plan = await client.execute({ sql: `EXPLAIN QUERY PLAN ${sql}`, args });
       const steps = expensiveSteps(
         sql,
-        plan.rows.map((row) => ({ detail: String(row["detail"]), parent: Number(row["parent"]) })),
+        plan.rows.map((row) => ({
+          detail: row["detail"] as string,
+          parent: Number(row["parent"]),
+        })),
       );
       if (steps.length > 0) {
         expensive[sql] = steps;
