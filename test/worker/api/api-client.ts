@@ -89,6 +89,18 @@ export async function makeUser(role: Role): Promise<TestUser> {
   return { id: created.value.id, username, token: String(token), cookie };
 }
 
+/** Grants a user this level of what the match says. Gives the rule's id. */
+export async function grant(
+  admin: TestUser,
+  user: TestUser,
+  match: object,
+  level = "open",
+): Promise<string> {
+  const json = { subject: { kind: "user", id: user.id }, match, level };
+  const { id } = await read(await call("/access-rules", { token: admin.token, json }), 201);
+  return String(id);
+}
+
 /** The JSON of a success. */
 export async function read(response: Response, status: number): Promise<Record<string, unknown>> {
   const text = await response.text();
