@@ -55,7 +55,7 @@ export async function callWith(
   return await createApp().fetch(
     new Request(path.startsWith("http") ? path : `${ORIGIN}/api/v1${path}`, init),
     { ...env, HUB: env.HUB, LIMITS: env.LIMITS, ...settings },
-    context as unknown as ExecutionContext,
+    context,
   );
 }
 
