@@ -53,6 +53,11 @@ function report(options: SelfhostOptions, state: StateFolder): void {
   const { adminPasswordFile } = state;
   const hasPasswordFile = existsSync(adminPasswordFile);
   tell(`Kerbside serves at ${url}${publicUrl === url ? "" : `, for ${publicUrl}`}.`);
+  if (publicUrl.startsWith("http:") && !/^http:\/\/(127\.|\[::1\])/.test(publicUrl)) {
+    tell(
+      "Passwords and tokens cross the network unencrypted: put a reverse proxy with TLS in front.",
+    );
+  }
   if (hasPasswordFile) {
     tell(`The first login is "${FIRST_ADMIN}", its password is in ${adminPasswordFile}.`);
   }
