@@ -59,7 +59,11 @@ function report(options: SelfhostOptions, state: StateFolder): void {
     );
   }
   if (hasPasswordFile) {
-    tell(`The first login is "${FIRST_ADMIN}", its password is in ${adminPasswordFile}.`);
+    tell(`Log in as the first admin, whose password is in ${adminPasswordFile}:`);
+    tell(
+      `  npx kerbside login --url ${publicUrl} --username ${FIRST_ADMIN} ` +
+        `--password-file ${adminPasswordFile}`,
+    );
   }
   if (options.json) {
     const ready = {
