@@ -37,15 +37,16 @@ export interface SessionSummary {
   readonly serverBytes: number;
 }
 
-/** Whether the user who asks owns the session's console. */
-export interface OwnedByUser {
+/** A session as a user asks for it. */
+export interface FoundSession extends SessionSummary {
+  /** Whether that user owns its console. */
   readonly ownsConsole: boolean;
 }
 
 export async function findSession(
   database: Database,
   wanted: { readonly id: string; readonly userId: string },
-): Promise<(SessionSummary & OwnedByUser) | null> {
+): Promise<FoundSession | null> {
   const [row] = await database
     .select({ ...SESSION_SUMMARY, rank: rankOfConsole(wanted.userId, sql`${sessions.consoleId}`) })
     .from(sessions)

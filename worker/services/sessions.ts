@@ -2,12 +2,13 @@
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
+import { listSessions, type SessionCursor } from "../repositories/session-list.ts";
 import {
-  type ListedSession,
-  listSessions,
-  type SessionCursor,
-} from "../repositories/session-list.ts";
-import { findSession, recordTermination, type SessionSummary } from "../repositories/sessions.ts";
+  findSession,
+  type FoundSession,
+  recordTermination,
+  type SessionSummary,
+} from "../repositories/sessions.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import type { TicketCaller } from "./tickets.ts";
@@ -57,7 +58,8 @@ export async function readSession(
   if (row === null || !isVisible(row, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  return ok(viewSession(row, caller));
+  const { ownsConsole: _judged, ...session } = row;
+  return ok(viewSession(session, caller));
 }
 
 /**
@@ -107,7 +109,7 @@ export async function tellToEnd(
   return await context.hubs.push(relayId, command);
 }
 
-function isVisible(row: ListedSession, caller: TicketCaller): boolean {
+function isVisible(row: FoundSession, caller: TicketCaller): boolean {
   return may(caller, "sessions.read-all") || row.userId === caller.actorId || row.ownsConsole;
 }
 
@@ -115,8 +117,8 @@ function isVisible(row: ListedSession, caller: TicketCaller): boolean {
  * The exact reason of an end may name the hypervisor's address, which is for those who run things.
  * Who somebody else is, is for them too: a console's owner sees that there is a session.
  */
-function viewSession(row: ListedSession, caller: TicketCaller): SessionView {
-  const { userId, username, ownsConsole: _judged, ...session } = row;
+function viewSession(row: SessionSummary, caller: TicketCaller): SessionView {
+  const { userId, username, ...session } = row;
   const user = { id: userId, username };
   if (may(caller, "sessions.read-all")) {
     return { ...session, user };
