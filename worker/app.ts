@@ -19,6 +19,7 @@ import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
+import { oidcRoutes } from "./routes/oidc.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
@@ -32,9 +33,11 @@ import {
   requireJson,
 } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
+import { sessionFeedRoutes } from "./routes/session-feed.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { sharePageRoutes } from "./routes/share-page.ts";
 import { shareRoutes } from "./routes/shares.ts";
+import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
 import { userRoutes } from "./routes/users.ts";
 
@@ -123,6 +126,7 @@ const API_PATH = "/api/v1";
 
 const API_ROUTES = [
   authRoutes,
+  oidcRoutes,
   accountRoutes,
   userRoutes,
   userCredentialRoutes,
@@ -131,7 +135,10 @@ const API_ROUTES = [
   consoleFileRoutes,
   accessRoutes,
   shareRoutes,
+  // Before sessionRoutes, which would take `feed` for an id.
+  sessionFeedRoutes,
   sessionRoutes,
+  terminateSessionRoutes,
   auditRoutes,
   relayRoutes,
 ];

@@ -61,6 +61,8 @@ export const LOGIN_REFUSAL_REASONS = [
   "no-password",
   "disabled",
   "not-admitted",
+  /** Somebody else has the user name that a provider gives. */
+  "name-taken",
 ] as const;
 
 export type LoginRefusalReason = (typeof LOGIN_REFUSAL_REASONS)[number];
@@ -104,6 +106,7 @@ const PEOPLE_EVENTS = [
     username: text,
     userId: text.exactOptional(),
     role: text.exactOptional(),
+    origin: text.exactOptional(),
   }),
   /** Names the fields that were changed; what they hold is told of role and of being disabled. */
   event("user.changed", {

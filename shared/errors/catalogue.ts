@@ -79,6 +79,22 @@ export const ERRORS = {
   ),
   "auth.required": http("client", 401, "Log in and send the token as Authorization: Bearer."),
   "auth.invalid-credentials": http("client", 401, "Check the user name and the password."),
+  "auth.not-admitted": http(
+    "client",
+    403,
+    "Ask an administrator: the login provider knows you, but you are not let in here.",
+  ),
+  "auth.provider-refused": http("client", 401, "Log in at the provider again."),
+  "auth.attempt-invalid": http(
+    "client",
+    400,
+    "Begin the login again, in this browser, and finish it within ten minutes.",
+  ),
+  "auth.provider-unavailable": http(
+    "control",
+    503,
+    "The login provider does not answer as it should. Try again later, or log in another way.",
+  ),
   "auth.method-off": http(
     "client",
     403,

@@ -8,20 +8,25 @@
  * like, and flooding a limiter must not be the way around it.
  */
 import { toBase64Url, utf8 } from "#shared/base/bytes.ts";
-import type { Env } from "../env.ts";
 import { DeadlineError, withDeadline } from "../hub/with-deadline.ts";
 import { logFailure } from "../log.ts";
 import type { Limits } from "../services/context.ts";
-import type { LimitAnswer, LimitRequest } from "./limit-rules.ts";
+import type { LimitAnswer, LimitRequest, LimitSource } from "./limit-rules.ts";
 
-export function createLimits(namespace: Env["LIMITS"]): Limits {
+/** A limiter as its callers see it: RateLimiter, from afar. */
+export interface Limiter {
+  take(request: LimitRequest): Promise<LimitAnswer>;
+  settle(request: LimitRequest, from: LimitSource): Promise<void>;
+}
+
+/** @param limiterNamed finds a limiter; there are 64, which come into being when they are needed */
+export function createLimits(limiterNamed: (name: string) => Limiter): Limits {
   return {
     take: async (request) => {
       const hashed = await hashKeys(request);
       try {
-        const limiter = limiterOf(namespace, hashed.key);
-        const asking = async (): Promise<LimitAnswer> => await limiter.take(hashed);
-        return await withDeadline(asking(), ANSWER_DEADLINE_MS);
+        const asking = limiterNamed(shareOf(hashed.key)).take(hashed);
+        return await withDeadline(asking, ANSWER_DEADLINE_MS);
       } catch (error) {
         return answerWithoutLimiter(error);
       }
@@ -29,11 +34,8 @@ export function createLimits(namespace: Env["LIMITS"]): Limits {
     settle: async (request, from) => {
       const hashed = await hashKeys(request);
       try {
-        const limiter = limiterOf(namespace, hashed.key);
-        const settling = async (): Promise<void> => {
-          await limiter.settle(hashed, from);
-        };
-        await withDeadline(settling(), ANSWER_DEADLINE_MS);
+        const settling = limiterNamed(shareOf(hashed.key)).settle(hashed, from);
+        await withDeadline(settling, ANSWER_DEADLINE_MS);
       } catch (error) {
         // The attempt counts then, which is the safe side.
         logFailure("limits.unavailable", error, {});
@@ -43,7 +45,7 @@ export function createLimits(namespace: Env["LIMITS"]): Limits {
 }
 
 /** A limiter that has too much to do refuses; one that is away lets pass. */
-export function answerWithoutLimiter(error: unknown): LimitAnswer {
+function answerWithoutLimiter(error: unknown): LimitAnswer {
   logFailure("limits.unavailable", error, {});
   const isBusy =
     error instanceof DeadlineError ||
@@ -53,9 +55,9 @@ export function answerWithoutLimiter(error: unknown): LimitAnswer {
     : { allowed: true, from: "common" };
 }
 
-function limiterOf(namespace: Env["LIMITS"], hashedKey: string) {
-  // One character of base64url: one of 64 limiters, which come into being when they are needed.
-  return namespace.get(namespace.idFromName(`limits-${hashedKey.slice(0, 1)}`));
+/** By one character of base64url. An account's known addresses are where its own bucket is. */
+function shareOf(hashedKey: string): string {
+  return `limits-${hashedKey.slice(0, 1)}`;
 }
 
 async function hashKeys(request: LimitRequest): Promise<LimitRequest> {

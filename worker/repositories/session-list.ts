@@ -11,7 +11,7 @@ import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions } from "./schema/sessions.ts";
 import { shares } from "./schema/shares.ts";
-import { SESSION_SUMMARY, type SessionSummary } from "./sessions.ts";
+import { requesters, SESSION_SUMMARY, type SessionSummary } from "./sessions.ts";
 
 /** Position in the list, newest first. */
 export interface SessionCursor {
@@ -19,13 +19,24 @@ export interface SessionCursor {
   readonly id: string;
 }
 
+/** Every filter that is given must match. */
+export interface SessionFilter {
+  /** `live` is pending or active. */
+  readonly state?: SessionSummary["state"] | "live" | undefined;
+  readonly consoleId?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly relayId?: string | undefined;
+  /** Created at or after, and before, in milliseconds since 1970. */
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
+}
+
 export interface SessionPage {
   /** Whose rules count. */
   readonly userId: string;
   /** Whether the user sees everybody's sessions. */
   readonly seesAll: boolean;
-  /** Only sessions of this console. */
-  readonly consoleId: string | undefined;
+  readonly filter: SessionFilter;
   readonly after: SessionCursor | null;
   readonly limit: number;
 }
@@ -38,7 +49,7 @@ export interface ListedSessions {
 
 /** A page of the sessions that the user sees; see {@link ListedSessions} for one that is not full. */
 export async function listSessions(database: Database, page: SessionPage): Promise<ListedSessions> {
-  if (page.seesAll || page.consoleId !== undefined) {
+  if (page.seesAll || page.filter.consoleId !== undefined) {
     const rows = await selectPage(database, nextOfIndex(page));
     return { rows, resume: null };
   }
@@ -60,7 +71,7 @@ export async function listSessions(database: Database, page: SessionPage): Promi
  */
 async function walk(database: Database, page: SessionPage): Promise<ListedSessions> {
   const walked = sql`SELECT id, created_at_ms, console_id, user_id FROM sessions
-    WHERE ${isAfter(page)}
+    WHERE ${and(conditionsOf(page.filter), isAfter(page))}
     ORDER BY created_at_ms DESC, id DESC LIMIT ${WALKED_SESSIONS_MAX}`;
   const rank = rankByTargets(sql`walked.console_id`);
   const visible = sql`${withTargets(page.userId)} SELECT id, created_at_ms FROM (${walked}) AS walked
@@ -89,6 +100,7 @@ function selectPage(database: Database, page: SQL) {
       .innerJoin(users, eq(users.id, sessions.userId))
       .leftJoin(relays, eq(relays.id, sessions.relayId))
       .leftJoin(shares, eq(shares.id, sessions.shareId))
+      .leftJoin(requesters, eq(requesters.id, sessions.endRequestedBy))
       .where(eq(sessions.id, sql`page.id`))
       .orderBy(desc(sql`page.created_at_ms`), desc(sql`page.id`))
   );
@@ -96,12 +108,12 @@ function selectPage(database: Database, page: SQL) {
 
 /** Everybody's, or one console's: of that one the user sees all or, not owning it, their own. */
 function nextOfIndex(page: SessionPage): SQL {
-  const { consoleId, userId, seesAll } = page;
+  const { filter, userId, seesAll } = page;
   return sql`SELECT id, created_at_ms FROM sessions WHERE ${and(
-    consoleId === undefined ? undefined : sql`console_id = ${consoleId}`,
+    conditionsOf(filter),
     seesAll
       ? undefined
-      : sql`(user_id = ${userId} OR ${rankOfConsole(userId, sql`${consoleId}`)} = ${rankOf("own")})`,
+      : sql`(user_id = ${userId} OR ${rankOfConsole(userId, sql`${filter.consoleId}`)} = ${rankOf("own")})`,
     isAfter(page),
   )} ORDER BY created_at_ms DESC, id DESC LIMIT ${page.limit}`;
 }
@@ -109,7 +121,7 @@ function nextOfIndex(page: SessionPage): SQL {
 /** The user's own, and the next ones of each console that they own. */
 function nextOfOwned(page: SessionPage): SQL {
   const next = (condition: SQL) => sql`SELECT id, created_at_ms FROM sessions
-    WHERE ${and(condition, isAfter(page))}
+    WHERE ${and(condition, conditionsOf(page.filter), isAfter(page))}
     ORDER BY created_at_ms DESC, id DESC LIMIT ${page.limit}`;
   return sql`SELECT DISTINCT id, created_at_ms FROM (
       SELECT * FROM (${next(sql`user_id = ${page.userId}`)})
@@ -127,6 +139,21 @@ function ownedConsoles(userId: string): SQL {
     FROM target LEFT JOIN access_scope_consoles AS s ON s.scope_id = target.scope_id
     WHERE target.level = ${rankOf("own")} AND coalesce(target.console_id, s.console_id) IS NOT NULL
     LIMIT ${OWNED_CONSOLES_MAX}`;
+}
+
+/** The filter on the columns of `sessions`. */
+function conditionsOf(filter: SessionFilter): SQL | undefined {
+  const { state, consoleId, userId, relayId, fromMs, toMs } = filter;
+  return and(
+    // Written out, because SQLite proves from it that an index of the living has all rows.
+    state === undefined || state === "ended" ? undefined : sql`state <> 'ended'`,
+    state === undefined || state === "live" ? undefined : sql`state = ${state}`,
+    consoleId === undefined ? undefined : sql`console_id = ${consoleId}`,
+    userId === undefined ? undefined : sql`user_id = ${userId}`,
+    relayId === undefined ? undefined : sql`relay_id = ${relayId}`,
+    fromMs === undefined ? undefined : sql`created_at_ms >= ${fromMs}`,
+    toMs === undefined ? undefined : sql`created_at_ms < ${toMs}`,
+  );
 }
 
 function isAfter({ after }: SessionPage): SQL {

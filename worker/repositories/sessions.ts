@@ -1,6 +1,7 @@
 /** Sessions as they are asked for, and what the control plane itself does to them. Lists of them are
  * in session-list.ts; what relays report of them is in session-lifecycle.ts. */
-import { and, eq, inArray, isNull, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, ne, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { levelOfRank } from "../identity/access-level.ts";
 import { rankOfConsole } from "./access-sql.ts";
@@ -35,6 +36,10 @@ export interface SessionSummary {
   readonly clientAddress: string | null;
   readonly clientBytes: number;
   readonly serverBytes: number;
+  /** Who asked for its end last. */
+  readonly endRequestedBy: string | null;
+  readonly endRequesterName: string | null;
+  readonly endRequestedAtMs: number | null;
 }
 
 /** A session as a user asks for it. */
@@ -43,6 +48,7 @@ export interface FoundSession extends SessionSummary {
   readonly ownsConsole: boolean;
 }
 
+/** The session, with whether the user owns its console: who may see it, the caller decides. */
 export async function findSession(
   database: Database,
   wanted: { readonly id: string; readonly userId: string },
@@ -54,6 +60,7 @@ export async function findSession(
     .innerJoin(users, eq(users.id, sessions.userId))
     .leftJoin(relays, eq(relays.id, sessions.relayId))
     .leftJoin(shares, eq(shares.id, sessions.shareId))
+    .leftJoin(requesters, eq(requesters.id, sessions.endRequestedBy))
     .where(eq(sessions.id, wanted.id))
     .limit(1);
   if (row === undefined) {
@@ -61,6 +68,38 @@ export async function findSession(
   }
   const { rank, ...session } = row;
   return { ...session, ownsConsole: levelOfRank(rank) === "own" };
+}
+
+/** The living sessions of a console or of a user, for ending them. */
+export async function listLiveSessions(
+  database: Database,
+  of: { readonly consoleId: string } | { readonly userId: string },
+  limit: number,
+): Promise<LiveSession[]> {
+  return await database
+    .select({
+      id: sessions.id,
+      consoleId: sessions.consoleId,
+      userId: sessions.userId,
+      relayId: sessions.relayId,
+    })
+    .from(sessions)
+    .where(
+      and(
+        // Written out, because SQLite proves from it that an index of the living has all rows.
+        sql`${sessions.state} <> 'ended'`,
+        "consoleId" in of ? eq(sessions.consoleId, of.consoleId) : eq(sessions.userId, of.userId),
+      ),
+    )
+    .orderBy(desc(sessions.createdAtMs), desc(sessions.id))
+    .limit(limit);
+}
+
+export interface LiveSession {
+  readonly id: string;
+  readonly consoleId: string;
+  readonly userId: string;
+  readonly relayId: string | null;
 }
 
 /** What is told of the session that has a console. */
@@ -101,19 +140,6 @@ export async function findActiveSession(
   return row ?? null;
 }
 
-/** A user's sessions that live or may begin yet, and have a relay. */
-export async function listLivingSessionsOfUser(
-  database: Database,
-  wanted: { readonly userId: string; readonly limit: number },
-): Promise<{ id: string; consoleId: string; relayId: string }[]> {
-  const rows = await database
-    .select({ id: sessions.id, consoleId: sessions.consoleId, relayId: sessions.relayId })
-    .from(sessions)
-    .where(and(eq(sessions.userId, wanted.userId), inArray(sessions.state, ["pending", "active"])))
-    .limit(wanted.limit);
-  return rows.flatMap(({ relayId, ...rest }) => (relayId === null ? [] : [{ ...rest, relayId }]));
-}
-
 /** Stores a session that could not begin. */
 export async function storeFailedSession(
   database: Database,
@@ -143,19 +169,33 @@ export async function markSessionFailed(
   ]);
 }
 
-/** Records that the session shall end; its ticket opens nothing any more. */
-export async function recordTermination(
+/** Records that the sessions shall end; their tickets open nothing any more. */
+export async function recordTerminations(
   database: Database,
-  termination: { readonly id: string; readonly atMs: number },
-  audit: AuditRecord,
+  termination: {
+    readonly ids: readonly string[];
+    /** Who asked for it; null: the control plane itself. */
+    readonly by: string | null;
+    readonly atMs: number;
+  },
+  audits: readonly AuditRecord[],
 ): Promise<void> {
-  await storeWithAudit(database, [audit], () => [
+  const { ids, by, atMs } = termination;
+  const named = sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
+  await storeWithAudit(database, audits, () => [
     database
       .update(tickets)
-      .set({ withdrawnAtMs: termination.atMs })
-      .where(and(eq(tickets.sessionId, termination.id), isNull(tickets.withdrawnAtMs))),
+      .set({ withdrawnAtMs: atMs })
+      .where(and(inArray(tickets.sessionId, named), isNull(tickets.withdrawnAtMs))),
+    database
+      .update(sessions)
+      .set({ endRequestedBy: by, endRequestedAtMs: atMs })
+      .where(and(inArray(sessions.id, named), ne(sessions.state, "ended"))),
   ]);
 }
+
+/** Who asked for a session's end. */
+export const requesters = alias(users, "requesters");
 
 /** The columns, for a query of sessions joined with all that they name. */
 export const SESSION_SUMMARY = {
@@ -178,4 +218,7 @@ export const SESSION_SUMMARY = {
   clientAddress: sessions.clientAddress,
   clientBytes: sessions.clientBytes,
   serverBytes: sessions.serverBytes,
+  endRequestedBy: sessions.endRequestedBy,
+  endRequesterName: requesters.username,
+  endRequestedAtMs: sessions.endRequestedAtMs,
 };

@@ -8,6 +8,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 import { forwardedAddress, readAddress } from "../identity/client-address.ts";
 import { may, NO_PERMISSIONS, type Permission } from "../identity/permissions.ts";
+import { CLIENT_ADDRESS_HEADER } from "../peer-address.ts";
 import type { Caller } from "../services/context.ts";
 import { authenticate } from "../services/login.ts";
 import { refuse } from "./problem.ts";
@@ -55,6 +56,16 @@ export const requireLogin = createMiddleware<UserRouteEnv>(
   },
 );
 
+/** Route middleware behind {@link requirePermission}: this is for people, never for programs. */
+export const refuseApiTokens = createMiddleware<UserRouteEnv>(
+  async function refuseApiTokens(context, next) {
+    if (context.var.user.credential.kind === "token") {
+      refuse("auth.forbidden", "An API token cannot do this: log in.");
+    }
+    await next();
+  },
+);
+
 /** The caller of a route that needs no login. */
 export function anonymousCaller<E extends RouteEnv>(context: Context<E>): Caller {
   return {
@@ -74,7 +85,7 @@ function callerAddress<E extends RouteEnv>(context: Context<E>): string | null {
   const { trustedProxies } = context.var.services.settings;
   return trustedProxies > 0
     ? forwardedAddress(context.req.header("X-Forwarded-For"), trustedProxies)
-    : readAddress(context.req.header("CF-Connecting-IP") ?? "");
+    : readAddress(context.req.header(CLIENT_ADDRESS_HEADER) ?? "");
 }
 
 /** Gives the browser the login; it is the same token that programs send as a bearer token. */
@@ -98,14 +109,18 @@ export function clearSessionCookie<E extends RouteEnv>(context: Context<E>): voi
   deleteCookie(context, name, { path: "/", secure });
 }
 
-async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
+/** The caller, logged in. @throws {ProblemError} `auth.required`. */
+export async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
   const token = credential(context);
   if (token === null) {
     refuse("auth.required");
   }
   const from = { address: callerAddress(context), requestId: context.var.requestId };
   const found = await authenticate(context.var.services, token, from);
-  if (found === null) {
+  // A browser keeps logins. An API token in a cookie would be sent on anybody's behalf, for months.
+  const isMisplaced =
+    found?.credential.kind === "token" && context.req.header("Authorization") === undefined;
+  if (found === null || isMisplaced) {
     refuse("auth.required", "The credential has expired, was ended, or never was.");
   }
   const { userId, role, permissions, credential: provedBy } = found;

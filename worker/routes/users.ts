@@ -11,7 +11,7 @@ import {
   setPassword,
   USERNAME_CHARACTERS_MAX,
 } from "../services/users.ts";
-import { requirePermission } from "./caller.ts";
+import { refuseApiTokens, requirePermission } from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import {
@@ -139,7 +139,7 @@ const passwordRoute = createRoute({
   summary: "Give a user another password; their logins end",
   description: "Not possible with an API token.",
   security: LOGIN_SECURITY,
-  middleware: [requirePermission("people.manage")] as const,
+  middleware: [requirePermission("people.manage"), refuseApiTokens] as const,
   request: {
     params: idParams,
     body: jsonBody(

@@ -170,8 +170,8 @@ export async function deleteUser(
 }
 
 /**
- * Gives a user another password, and ends their logins. An API token cannot. Fails with
- * `request.invalid`, `auth.forbidden` or `resource.not-found`.
+ * Gives a user another password, and ends their logins. Fails with `request.invalid` or
+ * `resource.not-found`.
  */
 export async function setPassword(
   context: PeopleContext,
@@ -179,9 +179,6 @@ export async function setPassword(
   change: { readonly id: string; readonly password: string },
 ): Promise<Result<null, FieldFailure>> {
   const { id, password } = change;
-  if (caller.credential?.kind === "token") {
-    return fail({ code: "auth.forbidden", detail: "An API token changes no passwords." });
-  }
   const user = await findCredentialsById(context.database, id);
   if (user === null) {
     return fail({ code: "resource.not-found", detail: "" });

@@ -1,22 +1,23 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Env } from "../../../worker/env.ts";
+import type { LimitAnswer } from "../../../worker/limits/limit-rules.ts";
 import { createLimits } from "../../../worker/limits/limits.ts";
 
 const REQUEST = { key: "login account alice", rule: { burst: 1, refillMs: 1_000 } };
 
 /** Limiters whose every call does that; and what they were asked. */
-function limitersThat(act: (...args: unknown[]) => unknown) {
+function limitersThat(act: () => LimitAnswer | Promise<LimitAnswer>) {
   const names: string[] = [];
   const asked: unknown[][] = [];
-  const call = async (...args: unknown[]): Promise<unknown> => {
+  const call = async (...args: unknown[]): Promise<LimitAnswer> => {
     asked.push(args);
-    return await act(...args);
+    return await act();
   };
-  const namespace = {
-    idFromName: (name: string) => names.push(name),
-    get: () => ({ take: call, settle: call }),
-  };
-  return { limits: createLimits(namespace as unknown as Env["LIMITS"]), names, asked };
+  const settle = async (...args: unknown[]): Promise<void> => void (await call(...args));
+  const limits = createLimits((name) => {
+    names.push(name);
+    return { take: call, settle };
+  });
+  return { limits, names, asked };
 }
 
 function fails(error: Error): () => never {

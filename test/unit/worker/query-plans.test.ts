@@ -3,6 +3,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import { EVENTS_PER_MESSAGE_MAX } from "#shared/control/limits.ts";
 import { permissionsOf } from "../../../worker/identity/permissions.ts";
+import { changeOwnPassword, readAccount } from "../../../worker/services/account.ts";
+import { createApiToken, endApiToken, pageApiTokens } from "../../../worker/services/api-tokens.ts";
 import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import {
@@ -20,9 +22,22 @@ import {
   readRule,
   revokeAccess,
 } from "../../../worker/services/access-rules.ts";
-import type { ActingUser } from "../../../worker/services/context.ts";
+import type { SessionFilter } from "../../../worker/repositories/session-list.ts";
+import type { ActingUser, Caller, ServiceContext } from "../../../worker/services/context.ts";
 import { expireSessions } from "../../../worker/services/expire-sessions.ts";
+import { forgetExpiredCredentials } from "../../../worker/services/forget-credentials.ts";
+import {
+  addMember,
+  changeGroup,
+  createGroup,
+  deleteGroup,
+  pageGroups,
+  pageGroupsOfUser,
+  pageMembers,
+  removeMember,
+} from "../../../worker/services/groups.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
+import { endLogin, endLogins, pageLogins } from "../../../worker/services/logins.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
@@ -33,9 +48,22 @@ import {
   welcomeRelay,
 } from "../../../worker/services/relay-presence.ts";
 import { pageRelays, readRelay } from "../../../worker/services/relays.ts";
-import { pageSessions, terminateSession } from "../../../worker/services/sessions.ts";
+import { followSessions, sweepSessionFeed } from "../../../worker/services/session-feed.ts";
+import { pageSessions, readSession } from "../../../worker/services/sessions.ts";
+import {
+  terminateSession,
+  terminateSessionsOfConsole,
+  terminateSessionsOfUser,
+} from "../../../worker/services/terminate-sessions.ts";
+import { issueTicket, type TicketCaller } from "../../../worker/services/tickets.ts";
+import {
+  changeUser,
+  createUser,
+  deleteUser,
+  pageUsers,
+  setPassword,
+} from "../../../worker/services/users.ts";
 import { issueShare, pageShares, readShare, revokeShare } from "../../../worker/services/shares.ts";
-import { issueTicket } from "../../../worker/services/tickets.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -80,6 +108,7 @@ async function useEverything(services: ControlServices): Promise<void> {
   const token = login.ok ? login.value.token : "";
   const authenticated = await authenticate(context, token);
   const loginId = authenticated?.credential.id ?? "";
+  await usePeople(services, admin);
   await logOut(context, admin, loginId);
 
   const input = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
@@ -93,6 +122,7 @@ async function useEverything(services: ControlServices): Promise<void> {
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
   await fetchConsoleFile(context, admin, vvUrl.split("/").at(-1) ?? "");
   await lookUpGrant(context, relayId, "h".repeat(43));
+  await useSessions(services, { admin, consoleId, relayId, sessionId });
   await useShares(services, admin, consoleId);
   await useRelay(services, relayId, sessionId);
   await terminateSession(context, admin, sessionId);
@@ -103,6 +133,60 @@ async function useEverything(services: ControlServices): Promise<void> {
       await pageAuditTrail(context, { filter, after, limit: 2 });
     }
   }
+}
+
+async function usePeople(
+  { context }: ControlServices,
+  admin: Caller & { readonly actorId: string },
+): Promise<void> {
+  const created = await createUser(context, {
+    username: "bob",
+    password: TEST_PASSWORD,
+    role: "user",
+  });
+  const userId = created.ok ? created.value.id : "";
+  const issued = await createApiToken(context, admin, {
+    name: "script",
+    scopes: ["consoles.read"],
+    lifeDays: 1,
+  });
+  const { id: tokenId = "", token = "" } = issued.ok ? issued.value : {};
+  await authenticate(context, token);
+  for (const after of [null, { createdAtMs: 1, id: "x" }]) {
+    await pageLogins(context, { userId: admin.actorId, after, limit: 2 });
+    await pageApiTokens(context, { userId: admin.actorId, after, limit: 2 });
+  }
+  await endApiToken(context, admin, { id: tokenId, userId: admin.actorId });
+  await endLogin(context, admin, { id: "lgn_none", userId });
+  await endLogins(context, admin, { userId, exceptLoginId: "lgn_none" });
+  for (const prefix of [null, "b"]) {
+    for (const after of [null, "a"]) {
+      await pageUsers(context, { prefix, role: null, after, limit: 2 });
+      await pageUsers(context, { prefix, role: "user", after, limit: 2 });
+      await pageGroups(context, { prefix, after, limit: 2 });
+    }
+  }
+  const group = await createGroup(context, admin, { name: "support", description: null });
+  const groupId = group.ok ? group.value.id : "";
+  await changeGroup(context, admin, { id: groupId, changes: { name: "helpers" } });
+  await addMember(context, admin, { groupId, userId });
+  for (const after of [null, "a"]) {
+    await pageMembers(context, { groupId, after, limit: 2 });
+    await pageGroupsOfUser(context, { userId, after, limit: 2 });
+  }
+  await readAccount(context, admin);
+  await changeOwnPassword(context, admin, {
+    currentPassword: TEST_PASSWORD,
+    newPassword: `${TEST_PASSWORD} again`,
+  });
+  await removeMember(context, admin, { groupId, userId });
+  await removeMember(context, admin, { groupId, userId });
+  await deleteGroup(context, admin, groupId);
+  await setPassword(context, admin, { id: userId, password: TEST_PASSWORD });
+  await changeUser(context, admin, { id: userId, changes: { disabled: true, role: "admin" } });
+  await changeUser(context, admin, { id: admin.actorId, changes: { role: "user" } });
+  await deleteUser(context, admin, userId);
+  await forgetExpiredCredentials(context);
 }
 
 /** Rules of every kind, changed, read, explained and taken away. */
@@ -149,11 +233,6 @@ async function useLists(
     for (const filter of filters) {
       for (const after of [null, { name: "a", id: "con" }]) {
         await pageConsoles(context, caller, { filter, after, limit: 2 });
-      }
-    }
-    for (const after of [null, { createdAtMs: 1, id: "ses" }]) {
-      for (const of of [undefined, consoleId]) {
-        await pageSessions(context, caller, { consoleId: of, after, limit: 2 });
       }
     }
   }
@@ -206,6 +285,54 @@ interface Step {
   readonly parent: number;
 }
 
+/** Sessions as a user and as an admin sees and ends them, and their feed. */
+async function useSessions(
+  { context }: ControlServices,
+  given: {
+    readonly admin: ActingUser;
+    readonly consoleId: string;
+    readonly relayId: string;
+    readonly sessionId: string;
+  },
+): Promise<void> {
+  const { admin, consoleId, relayId, sessionId } = given;
+  for (const caller of [admin, { ...admin, permissions: permissionsOf("user") }]) {
+    for (const after of [null, { createdAtMs: 1, id: "ses" }]) {
+      for (const filter of sessionFilters({ consoleId, relayId, userId: admin.actorId })) {
+        await pageSessions(context, caller, { filter, after, limit: 2 });
+      }
+    }
+    await readSession(context, caller, sessionId);
+    await followBriefly(context, caller);
+  }
+  await sweepSessionFeed(context);
+  await terminateSessionsOfUser(context, admin, admin.actorId);
+  await terminateSessionsOfConsole(context, admin, consoleId);
+}
+
+/** Every filter alone and with each state. */
+function sessionFilters(ids: Readonly<Record<string, string>>): SessionFilter[] {
+  const subjects = [{}, ...Object.entries(ids).map(([name, id]) => ({ [name]: id }))];
+  const states = [undefined, "live", "pending", "active", "ended"] as const;
+  return subjects.flatMap((subject) =>
+    states.flatMap((state) => [
+      { ...subject, state },
+      { ...subject, state, fromMs: 1, toMs: 2 },
+    ]),
+  );
+}
+
+async function followBriefly(context: ServiceContext, caller: TicketCaller): Promise<void> {
+  const following = {
+    afterSeq: 0,
+    sleep: async () => false,
+    isStillAllowed: async () => true,
+  };
+  for await (const item of followSessions(context, caller, following)) {
+    expect(item.kind).not.toBe("ended");
+  }
+}
+
 /** The parts of a plan that grow with a table instead of with the answer. */
 function expensiveSteps(sql: string, steps: readonly Step[]): string[] {
   return steps
@@ -230,15 +357,15 @@ function sortsLittle(sql: string, { parent }: Step, steps: readonly Step[]): boo
 }
 
 /** What a statement has bounded itself, by the names that statements give it. */
-const SCANS_BOUNDED = /^SCAN (?:page|candidate|target|owned|walked)$/;
+const SCANS_BOUNDED = /^SCAN (?:page|candidate|target|owned|walked|next)$/;
 
 /** The same, without a name, and lists of arguments. */
 const SCANS_LITTLE =
-  /^SCAN (?:CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked)$|json_each|\w+ VIRTUAL)/;
+  /^SCAN (?:CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL)/;
 
 /** The first page of everything: an index is read from its end, as far as the limit goes. */
 const SCANS_TO_LIMIT =
-  /USING (?:COVERING )?INDEX (?:consoles_by_name|(?:sessions|access_rules|shares)_by_created)$/;
+  /USING (?:COVERING )?INDEX (?:consoles_by_name|users_by_username|(?:sessions|access_rules|shares)_by_created|sessions_live)$/;
 
 /** As above, of lists whose order is a key's own. */
 function isFirstPage(sql: string): boolean {

@@ -177,6 +177,8 @@ describe("sessions", () => {
       share: null,
       clientBytes: 0,
       serverBytes: 0,
+      endRequest: null,
+      channels: [],
     });
     expect(await read(await call(path, { token: admin.token }), 200)).toEqual(session);
     const other = await makeUser("user");

@@ -1,7 +1,6 @@
 -- With the older schema every user opens every console again. Sessions of guests stay, as their
 -- issuers'.
 
-DROP INDEX sessions_by_console_created;
 DROP INDEX sessions_by_share;
 ALTER TABLE sessions DROP COLUMN share_id;
 DROP TABLE shares;

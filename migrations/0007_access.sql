@@ -192,7 +192,6 @@ CREATE INDEX shares_by_console ON shares (console_id, created_at_ms DESC, id DES
 ALTER TABLE sessions ADD COLUMN share_id TEXT REFERENCES shares (id);
 
 CREATE INDEX sessions_by_share ON sessions (share_id, state) WHERE share_id IS NOT NULL;
-CREATE INDEX sessions_by_console_created ON sessions (console_id, created_at_ms DESC, id DESC);
 
 -- Before this schema every user opened every console. Where people rely on that, one rule says so,
 -- which an admin can see, change and take away; elsewhere nothing is granted.
