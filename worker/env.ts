@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
+import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
 
 /** The bindings as the platform hands them over. */
 export interface Env {
@@ -17,8 +18,10 @@ export interface Env {
   readonly TICKET_ROOT: string;
   /** A private Ed25519 JWK with its kid: signs grants. */
   readonly GRANT_SIGNING_KEY: string;
-  /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
-  readonly SECRETS_KEY: string;
+  /** What seals secrets in the database: `id:key` by comma, the first seals. */
+  readonly SECRETS_KEYS?: string;
+  /** base64url of 32 random bytes: the only such key, or an older one. */
+  readonly SECRETS_KEY?: string;
   /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
   readonly CA_CERTIFICATE: string;
   readonly CA_KEY: string;
@@ -33,7 +36,7 @@ export interface Config {
   readonly publicUrl: string;
   readonly ticketRoot: Bytes;
   readonly grantSigningKey: GrantSigningKey;
-  readonly secretsKey: Bytes;
+  readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
@@ -58,7 +61,7 @@ export function readConfig(env: Env): Config {
     publicUrl,
     ticketRoot: key("TICKET_ROOT", env.TICKET_ROOT),
     grantSigningKey: signingKey(required("GRANT_SIGNING_KEY", env.GRANT_SIGNING_KEY)),
-    secretsKey: key("SECRETS_KEY", env.SECRETS_KEY),
+    secretsKeys: parseSecretsKeys(env),
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),

@@ -49,7 +49,7 @@ export async function startControlServices(): Promise<ControlServices> {
       publicUrl: "https://kerbside.test",
       ticketRoot: fromBase64(secrets.TICKET_ROOT),
       grantSigningKey: JSON.parse(secrets.GRANT_SIGNING_KEY),
-      secretsKey: fromBase64(secrets.SECRETS_KEY),
+      secretsKeys: [{ id: "test", key: fromBase64(secrets.SECRETS_KEY) }],
       caCertificate: secrets.CA_CERTIFICATE,
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],

@@ -5,6 +5,7 @@ import type { Result } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import type { Permission } from "../identity/permissions.ts";
+import type { SecretsKeys } from "../identity/secrets-keys.ts";
 import type { Database } from "../repositories/database.ts";
 
 export interface ServiceContext {
@@ -29,7 +30,7 @@ export interface ServiceSettings {
     readonly d: string;
     readonly kid: string;
   };
-  readonly secretsKey: Uint8Array<ArrayBuffer>;
+  readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
   /** Origins whose pages may open web consoles. */

@@ -9,7 +9,7 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { Policy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
-import { seal, unseal } from "#shared/ticket/seal.ts";
+import { seal } from "#shared/ticket/seal.ts";
 import {
   deriveRelayBytes,
   deriveTicketKey,
@@ -35,6 +35,7 @@ import type { Caller, PushFailure, ServiceContext } from "./context.ts";
 import { signGrant } from "./grant-signer.ts";
 import { rankRelays, relaysFor } from "./placement.ts";
 import { refuseSecondViewer } from "./second-viewers.ts";
+import { unsealSecret } from "./secrets.ts";
 
 export interface IssuedTicket {
   readonly sessionId: string;
@@ -313,9 +314,10 @@ async function unsealPassword(
   if (row.sealedPassword === null) {
     return ok(null);
   }
-  const password = await unseal(context.settings.secretsKey, row.sealedPassword);
+  const place = { column: "consoles.sealed_password", rowId: row.id } as const;
+  const password = await unsealSecret(context, place, row.sealedPassword);
   return password === null
-    ? fail({ code: "target.unreadable", detail: "It was sealed with another SECRETS_KEY." })
+    ? fail({ code: "target.unreadable", detail: "No key in SECRETS_KEYS opens it." })
     : ok(password);
 }
 
