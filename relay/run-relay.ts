@@ -13,6 +13,7 @@ import { type RelayConfig, sayPortClash } from "./config.ts";
 import { type Identity, readIdentity } from "./control/identity-store.ts";
 import { relayLinkUrl } from "./control/control-url.ts";
 import { lockFolder } from "./control/folder-lock.ts";
+import { KeyAdoption } from "./control/key-adoption.ts";
 import { ControlLink } from "./control/link.ts";
 import { signRelayToken } from "./control/relay-token.ts";
 import { Spool } from "./control/spool.ts";
@@ -22,7 +23,7 @@ import { DATA_PLANE_LIMITS, limitsPerSource } from "./limits.ts";
 import { openOperator } from "./operator/open-operator.ts";
 import { askRelay } from "./operator/operator-client.ts";
 import { sayWhyNotListening } from "./say-why-not-listening.ts";
-import { KeyRing, keysFromWelcome } from "./sessions/key-ring.ts";
+import { KeyRing } from "./sessions/key-ring.ts";
 import type { Log } from "./telemetry/log.ts";
 
 export interface RunningRelay {
@@ -232,7 +233,7 @@ function makeLink(parts: {
   readonly plane: () => DataPlane | null;
 }): ControlLink {
   const { identity, config, keyRing, spool, log, plane } = parts;
-  let adoptions = 0;
+  const adoption = new KeyAdoption({ relayId: identity.relayId, keyRing, nowMs });
   return new ControlLink({
     linkUrl: identity.linkUrl,
     about: {
@@ -246,19 +247,13 @@ function makeLink(parts: {
     },
     signToken: () => signRelayToken(identity, nowMs(), randomBytes),
     adopt: async (welcome) => {
-      adoptions += 1;
-      const adoption = adoptions;
-      const keys = await keysFromWelcome(welcome, identity.relayId);
-      if (!keys.ok) {
-        return keys;
+      const adopted = await adoption.adopt(welcome);
+      if (adopted.ok) {
+        plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
       }
-      if (adoption !== adoptions) {
-        return fail("a newer welcome came meanwhile");
-      }
-      keyRing.replace(keys.value);
-      plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
-      return ok(null);
+      return adopted;
     },
+    adoptKeys: (keys) => adoption.adopt(keys),
     spool,
     log,
     nowMs,

@@ -6,6 +6,7 @@ import { type Env, readConfig } from "./env.ts";
 import { createHubs } from "./hub/hubs.ts";
 import { openDatabase } from "./repositories/database.ts";
 import type { ServiceContext } from "./services/context.ts";
+import { SigningKeyCache } from "./services/signing-key-cache.ts";
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function createServiceContext(env: Env): ServiceContext {
@@ -14,7 +15,11 @@ export function createServiceContext(env: Env): ServiceContext {
     database: openDatabase({ url: databaseUrl, authToken: databaseAuthToken }),
     settings,
     hubs: createHubs(env.HUB),
+    signingKeys: SIGNING_KEYS,
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
 }
+
+/** One an isolate: it holds values alone, and nothing that belongs to a request. */
+const SIGNING_KEYS = new SigningKeyCache();

@@ -16,8 +16,8 @@ export interface Env {
   readonly PUBLIC_URL: string;
   /** base64url of 32 random bytes: the root of every ticket key. */
   readonly TICKET_ROOT: string;
-  /** A private Ed25519 JWK with its kid: signs grants. */
-  readonly GRANT_SIGNING_KEY: string;
+  /** A private Ed25519 JWK with its kid: the first key that signs grants; absent: one is made. */
+  readonly GRANT_SIGNING_KEY?: string;
   /** What seals secrets in the database: `id:key` by comma, the first seals. */
   readonly SECRETS_KEYS?: string;
   /** base64url of 32 random bytes: the only such key, or an older one. */
@@ -35,7 +35,7 @@ export interface Config {
   readonly databaseAuthToken: string;
   readonly publicUrl: string;
   readonly ticketRoot: Bytes;
-  readonly grantSigningKey: GrantSigningKey;
+  readonly grantSigningKey: GrantSigningKey | null;
   readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
@@ -50,7 +50,7 @@ const signingKeySchema = z.object({
   kid: z.string(),
 });
 
-export type GrantSigningKey = z.infer<typeof signingKeySchema>;
+type GrantSigningKey = z.infer<typeof signingKeySchema>;
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function readConfig(env: Env): Config {
@@ -60,7 +60,7 @@ export function readConfig(env: Env): Config {
     databaseAuthToken: env.LIBSQL_AUTH_TOKEN,
     publicUrl,
     ticketRoot: key("TICKET_ROOT", env.TICKET_ROOT),
-    grantSigningKey: signingKey(required("GRANT_SIGNING_KEY", env.GRANT_SIGNING_KEY)),
+    grantSigningKey: signingKey(env.GRANT_SIGNING_KEY),
     secretsKeys: parseSecretsKeys(env),
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
@@ -98,7 +98,10 @@ function key(name: string, value: string): Bytes {
   return bytes;
 }
 
-function signingKey(text: string): GrantSigningKey {
+function signingKey(text: string | undefined): GrantSigningKey | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
   try {
     return signingKeySchema.parse(JSON.parse(text));
   } catch {

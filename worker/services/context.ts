@@ -7,8 +7,11 @@ import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import type { Permission } from "../identity/permissions.ts";
 import type { SecretsKeys } from "../identity/secrets-keys.ts";
 import type { Database } from "../repositories/database.ts";
+import type { SigningKeyCache } from "./signing-key-cache.ts";
 
 export interface ServiceContext {
+  /** Lives as long as the isolate. */
+  readonly signingKeys: SigningKeyCache;
   readonly database: Database;
   readonly settings: ServiceSettings;
   readonly hubs: Hubs;
@@ -19,17 +22,21 @@ export interface ServiceContext {
   readonly defer?: (work: Promise<unknown>) => void;
 }
 
+/** A private Ed25519 JWK. */
+export interface PrivateSigningKey {
+  readonly kty: "OKP";
+  readonly crv: "Ed25519";
+  readonly x: string;
+  readonly d: string;
+  readonly kid: string;
+}
+
 /** The part of the configuration that services use (see Config in env.ts). */
 export interface ServiceSettings {
   readonly publicUrl: string;
   readonly ticketRoot: Uint8Array<ArrayBuffer>;
-  readonly grantSigningKey: {
-    readonly kty: "OKP";
-    readonly crv: "Ed25519";
-    readonly x: string;
-    readonly d: string;
-    readonly kid: string;
-  };
+  /** The first key that signs grants, where the installation brought one. */
+  readonly grantSigningKey: PrivateSigningKey | null;
   readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
@@ -45,6 +52,11 @@ export interface Hubs {
    * delivered; `withdraw` and `terminate` stay in it, also for a relay that is away.
    */
   push(relayId: string, command: Command): Promise<Result<null, PushFailure>>;
+  /**
+   * Tells a linked relay its keys as the database has them. A failure is no reason to wait: a relay
+   * that is away learns them when it comes back.
+   */
+  tellKeys(relayId: string): Promise<Result<null, PushFailure>>;
 }
 
 export interface PushFailure {

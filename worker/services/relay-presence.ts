@@ -3,15 +3,14 @@
  * the sessions of one that vanished. What is presumed here, the relay's own words override later.
  */
 import type { AuditEvent } from "#shared/audit/events.ts";
-import { toBase64Url } from "#shared/base/bytes.ts";
 import type { Hello, Welcome } from "#shared/control/contract.ts";
-import { deriveRelayBytes, deriveTicketKey } from "#shared/ticket/ticket.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { findNewestStream } from "../repositories/relay-streams.ts";
 import { storeRelayOffline, storeRelayOnline, storeRelayServing } from "../repositories/relays.ts";
 import { endSessionsOfOfflineRelay } from "../repositories/session-lifecycle.ts";
 import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { linkKeysOf } from "./link-keys.ts";
 
 /** The part of a welcome that is not the link's own. */
 export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">;
@@ -37,22 +36,12 @@ export async function welcomeRelay(
   if (relay === null) {
     return null;
   }
-  const of = { root: settings.ticketRoot, relayId, epoch: relay.ticketEpoch };
-  const [newest, ticketKey, sealKey] = await Promise.all([
+  const [newest, keys] = await Promise.all([
     findNewestStream(database, relayId),
-    deriveTicketKey(of.root, relayId, of.epoch),
-    deriveRelayBytes({ ...of, purpose: "target-seal" }, SEAL_KEY_BYTES),
+    linkKeysOf(context, relay),
   ]);
-  const { kty, crv, x, kid } = settings.grantSigningKey;
   return {
-    ticketKeys: [
-      {
-        keyId: toBase64Url(ticketKey.keyId),
-        key: toBase64Url(ticketKey.key),
-        sealKey: toBase64Url(sealKey),
-      },
-    ],
-    grantKeys: [{ kty, crv, x, kid }],
+    ...keys,
     grantIssuer: settings.publicUrl,
     stream: newest?.stream ?? null,
     storedSeq: newest?.storedSeq ?? 0,
@@ -130,7 +119,5 @@ function relayCaller(relayId: string): Caller {
   return { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId };
 }
 
-/** AES-256 (shared/ticket/seal.ts). */
-const SEAL_KEY_BYTES = 32;
 /** The audit trail's bound of a text. */
 const DETAIL_CHARACTERS_MAX = 1024;

@@ -36,6 +36,9 @@ import { signGrant } from "./grant-signer.ts";
 import { rankRelays, relaysFor } from "./placement.ts";
 import { refuseSecondViewer } from "./second-viewers.ts";
 import { unsealSecret } from "./secrets.ts";
+import type { SigningKey } from "./signing-key-cache.ts";
+import { activeSigningKey } from "./signing-keys.ts";
+import { TICKET_TTL_MS } from "./ticket-life.ts";
 
 export interface IssuedTicket {
   readonly sessionId: string;
@@ -51,8 +54,8 @@ export interface TicketCaller extends Caller {
 
 /**
  * Fails with `resource.not-found`, with `console.in-use` (the detail says since when), with
- * `console.no-relay` (the detail says why for each relay that was tried), or with
- * `target.unreadable` when the console's password cannot be unsealed.
+ * `console.no-relay` (the detail says why for each relay that was tried), with `target.unreadable`
+ * when the console's password cannot be unsealed, or with `signing-key.unreadable`.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -79,12 +82,17 @@ export async function issueTicket(
   if (!password.ok) {
     return password;
   }
+  const signingKey = await activeSigningKey(context);
+  if (!signingKey.ok) {
+    return signingKey;
+  }
   const opening: Opening = {
     caller,
     console: row,
     policy,
     way,
     password: password.value,
+    signingKey: signingKey.value,
     sessionId: newId("session", context.randomBytes),
   };
   const candidates = relaysFor(online, way);
@@ -103,6 +111,7 @@ interface Opening {
   readonly way: Way;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
+  readonly signingKey: SigningKey;
   readonly sessionId: string;
 }
 
@@ -136,6 +145,10 @@ async function offerToRelays(
       return ok(prepared.issued);
     }
     reasons.push(`${relay.name}: ${pushed.error.code}`);
+    if (pushed.error.code === "control.grant-invalid") {
+      // The key may have been retired in an emergency that this isolate has not heard of.
+      context.signingKeys.forget();
+    }
     await takeBack(context, opening, { ticket: prepared.row, failure: pushed.error });
   }
   return await failAfterRelays(context, opening, reasons.join("; "));
@@ -155,7 +168,7 @@ async function prepareTicket(
   const ticketHash = await hashTicket(await mintTicket(key, { ticketId, expiresAtS }));
   const vvToken = newSecretToken("consoleFile", randomBytes);
   const grantId = newId("grant", randomBytes);
-  const grantJws = await signGrant(settings.grantSigningKey, {
+  const grantJws = await signGrant(opening.signingKey, {
     iss: settings.publicUrl,
     aud: relay.id,
     sub: opening.caller.actorId,
@@ -321,8 +334,6 @@ async function unsealPassword(
     : ok(password);
 }
 
-/** From the answer to the client's first link: enough to start a viewer by hand. */
-export const TICKET_TTL_MS = 120_000;
 /** With each unreachable relay costing an acknowledgement's deadline, more would not be waited for. */
 export const RELAYS_TRIED_MAX = 3;
 /** The console file's address is this path and a token. */

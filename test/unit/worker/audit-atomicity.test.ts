@@ -18,7 +18,8 @@ import {
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/sessions.ts";
-import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { createUser } from "../../../worker/services/users.ts";
 import {
   type ControlServices,

@@ -66,7 +66,7 @@ describe("a ticket request", () => {
     expect(decodeProtectedHeader(command?.kind === "grant" ? command.grant : "")).toEqual({
       alg: "EdDSA",
       typ: "kerbside-grant+jwt",
-      kid: held.services.context.settings.grantSigningKey.kid,
+      kid: held.services.context.settings.grantSigningKey?.kid,
     });
   });
 
