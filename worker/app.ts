@@ -16,6 +16,7 @@ import { refuseCrossOrigin } from "./routes/caller.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
+import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
@@ -49,6 +50,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.use("/api/*", limitBody, requireJson, refuseCrossOrigin);
 
   app.route("/", pageRoutes);
+  app.route("/", publicKeyRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -111,6 +113,7 @@ const API_ROUTES = [
   sessionRoutes,
   auditRoutes,
   relayRoutes,
+  keyRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

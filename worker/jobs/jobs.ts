@@ -4,6 +4,7 @@
  * is left for its next run.
  */
 import type { ServiceContext } from "../services/context.ts";
+import { KEY_JOBS } from "./key-jobs.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -13,4 +14,4 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-export const JOBS: readonly Job[] = [];
+export const JOBS: readonly Job[] = [...KEY_JOBS];

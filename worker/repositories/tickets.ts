@@ -8,6 +8,7 @@ import { assert } from "#shared/base/assert.ts";
 import type { Way } from "#shared/ticket/way.ts";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
+import { ownCertificates } from "./schema/keys.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
@@ -41,6 +42,8 @@ export interface ConsoleFileParts {
   readonly tlsPort: number;
   readonly connectPort: number | null;
   readonly hostSubject: string;
+  /** The certificate of its operator's own that the relay shows. */
+  readonly own: { readonly ca: string | null; readonly hostSubject: string | null } | null;
 }
 
 /** Stores a new session with its first ticket. */
@@ -192,11 +195,18 @@ export async function takeConsoleFile(
         tlsPort: relays.tlsPort,
         connectPort: relays.connectPort,
         hostSubject: relays.hostSubject,
+        own: {
+          // Never null in a row that is there, so that the whole is null only without one.
+          relayId: ownCertificates.relayId,
+          ca: ownCertificates.ca,
+          hostSubject: ownCertificates.hostSubject,
+        },
       })
       .from(tickets)
       .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
       .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
       .innerJoin(relays, eq(relays.id, tickets.relayId))
+      .leftJoin(ownCertificates, eq(ownCertificates.relayId, tickets.relayId))
       .where(eq(tickets.sessionId, taken.sessionId))
       .limit(1);
     assert(parts !== undefined, "a ticket has a session, a console and a relay");

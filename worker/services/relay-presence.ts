@@ -8,9 +8,11 @@ import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { findNewestStream } from "../repositories/relay-streams.ts";
 import { storeRelayOffline, storeRelayOnline, storeRelayServing } from "../repositories/relays.ts";
 import { endSessionsOfOfflineRelay } from "../repositories/session-lifecycle.ts";
-import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
-import type { Caller, ServiceContext } from "./context.ts";
+import { auditRecord, relayCaller, SYSTEM_CALLER } from "./audit-record.ts";
+import type { ServiceContext } from "./context.ts";
+import { isOutdated } from "./certificate-authority.ts";
 import { linkKeysOf } from "./link-keys.ts";
+import { noteShownCertificate } from "./relay-certificates.ts";
 
 /** The part of a welcome that is not the link's own. */
 export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">;
@@ -19,10 +21,13 @@ export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">
 export async function welcomeRelay(
   context: ServiceContext,
   relayId: string,
-  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining">,
+  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining" | "certificate">,
 ): Promise<WelcomeFacts | null> {
   const { database, settings } = context;
   const { build, channelsMax, advertised, draining } = hello;
+  // Before it shows online: console files must name what it shows.
+  const shown = { own: hello.certificate ?? null, host: advertised?.host };
+  const noted = await noteShownCertificate(context, relayId, shown);
   const caller = relayCaller(relayId);
   const online = { type: "relay.online", data: { build } } as const;
   const relay = await storeRelayOnline(
@@ -36,9 +41,10 @@ export async function welcomeRelay(
   if (relay === null) {
     return null;
   }
-  const [newest, keys] = await Promise.all([
+  const [newest, keys, outdated] = await Promise.all([
     findNewestStream(database, relayId),
     linkKeysOf(context, relay),
+    isOutdated(settings, relay),
   ]);
   return {
     ...keys,
@@ -46,6 +52,8 @@ export async function welcomeRelay(
     stream: newest?.stream ?? null,
     storedSeq: newest?.storedSeq ?? 0,
     webOrigins: [...settings.webOrigins],
+    renewCertificate: outdated || relay.certificateEndsAtMs === null,
+    ...(noted.ok ? {} : { certificateRefusal: noted.error }),
   };
 }
 
@@ -113,10 +121,6 @@ export async function auditRelayRefusal(
 
 function servingEvent(draining: boolean): AuditEvent {
   return { type: draining ? "relay.draining" : "relay.serving", data: {} };
-}
-
-function relayCaller(relayId: string): Caller {
-  return { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId };
 }
 
 /** The audit trail's bound of a text. */

@@ -24,9 +24,10 @@ export async function sealSecret(
   place: SecretPlace,
   text: string,
 ): Promise<string> {
-  const { id, key } = context.settings.secretsKeys[0];
-  const sealed = await seal(key, text, context.randomBytes, associatedWith(place));
-  return `${KEYED}${id}.${sealed}`;
+  const [{ key }] = context.settings.secretsKeys;
+  return (
+    sealedPrefix(context) + (await seal(key, text, context.randomBytes, associatedWith(place)))
+  );
 }
 
 /**
@@ -51,6 +52,16 @@ export async function unsealSecret(
     }
   }
   return null;
+}
+
+/** How texts begin that were sealed with the current key. */
+export function sealedPrefix(context: WithKeys): string {
+  return `${KEYED}${context.settings.secretsKeys[0].id}.`;
+}
+
+/** The id of the key that sealed the text; empty when it names none. */
+export function keyIdOf(sealed: string): string {
+  return /^v2\.([A-Za-z0-9_-]{1,32})\./.exec(sealed)?.[1] ?? "";
 }
 
 interface WithKeys {

@@ -6,17 +6,19 @@
 import type { AuditEvent } from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import { listOnlineRelays } from "../repositories/relays.ts";
-import {
-  deleteOldSigningKeys,
-  type SigningKeyRow,
-  storeRotation,
-} from "../repositories/signing-keys.ts";
+import { listOnlineRelayIds } from "../repositories/relay-keys.ts";
+import { deleteOldSigningKeys, storeRotation } from "../repositories/signing-keys.ts";
 import { withdrawOutstandingTickets } from "../repositories/tickets.ts";
 import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { isRotationDue, planRotation, type RotationPlan } from "./signing-key-rules.ts";
-import { ensureSigningKeys, eventsOfNew, makeSigningKey } from "./signing-keys.ts";
+import {
+  ensureSigningKeys,
+  eventsOfNew,
+  listSigningKeys,
+  makeSigningKey,
+  type SigningKeyView,
+} from "./signing-keys.ts";
 
 export interface RotationWish {
   /** Rotate only while this key is active: saying it makes a repeated wish harmless. */
@@ -33,7 +35,7 @@ export async function rotateSigningKeys(
   context: ServiceContext,
   caller: Caller,
   wish: RotationWish,
-): Promise<Result<SigningKeyRow[], Failure>> {
+): Promise<Result<SigningKeyView[], Failure>> {
   const rows = await ensureSigningKeys(context);
   const isWished =
     wish.activeKid === undefined ||
@@ -54,15 +56,15 @@ export async function rotateSigningKeys(
     await voidOutstandingTickets(context, caller);
   }
   await tellRelaysKeys(context);
-  return ok(await ensureSigningKeys(context));
+  return ok(await listSigningKeys(context));
 }
 
 /** Tells every relay that is there its keys; whoever is away learns them when it comes back. */
 export async function tellRelaysKeys(context: ServiceContext): Promise<void> {
-  const online = await listOnlineRelays(context.database);
-  for (let at = 0; at < online.length; at += RELAYS_TOLD_AT_ONCE) {
-    const some = online.slice(at, at + RELAYS_TOLD_AT_ONCE);
-    await Promise.all(some.map(async ({ id }) => await context.hubs.tellKeys(id)));
+  const relayIds = await listOnlineRelayIds(context.database);
+  for (let at = 0; at < relayIds.length; at += RELAYS_TOLD_AT_ONCE) {
+    const some = relayIds.slice(at, at + RELAYS_TOLD_AT_ONCE);
+    await Promise.all(some.map(async (relayId) => await context.hubs.tellKeys(relayId)));
   }
 }
 

@@ -54,6 +54,15 @@ export async function recentPublishedKeys(context: ServiceContext): Promise<Publ
       await publishedKeys(context);
 }
 
+/** A key as admins see it: the private half, though sealed, is not among it. */
+export type SigningKeyView = Omit<SigningKeyRow, "sealedPrivateKey">;
+
+/** The newest keys, newest first. */
+export async function listSigningKeys(context: ServiceContext): Promise<SigningKeyView[]> {
+  const rows = await ensureSigningKeys(context);
+  return rows.map(({ sealedPrivateKey: _sealed, ...view }) => view);
+}
+
 /** The newest keys, newest first; what is missing is made. */
 export async function ensureSigningKeys(context: ServiceContext): Promise<SigningKeyRow[]> {
   const rows = await listNewestSigningKeys(context.database);
