@@ -15,9 +15,11 @@ import { relayLinkUrl } from "./control/control-url.ts";
 import { lockFolder } from "./control/folder-lock.ts";
 import { KeyAdoption } from "./control/key-adoption.ts";
 import { ControlLink } from "./control/link.ts";
-import { signRelayToken } from "./control/relay-token.ts";
+import { openKeyDisk } from "./control/key-files.ts";
+import { readOwnCertificate } from "./control/own-certificate.ts";
 import { Spool } from "./control/spool.ts";
 import { openSpoolDisk } from "./control/spool-disk.ts";
+import { Upkeep } from "./control/upkeep.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
 import { DATA_PLANE_LIMITS, limitsPerSource } from "./limits.ts";
 import { openOperator } from "./operator/open-operator.ts";
@@ -72,7 +74,11 @@ export async function runRelay(
   if (!unlock.ok) {
     return unlock;
   }
-  warnOfExpiry(read.value, log);
+  const own = await readOwn(config);
+  if (!own.ok) {
+    unlock.value();
+    return own;
+  }
   const spool = new Spool({
     disk: openSpoolDisk(join(config.stateDir, SPOOL_FILE)),
     relayId: read.value.relayId,
@@ -81,12 +87,22 @@ export async function runRelay(
     log,
   });
   const keyRing = new KeyRing();
-  const parts: { plane: DataPlane | null } = { plane: null };
+  const parts: LateParts = { plane: null, link: null };
   const identity = relocated(read.value, config);
-  const link = makeLink({ identity, config, keyRing, spool, log, plane: () => parts.plane });
+  const upkeep = makeUpkeep({ identity, config, own: own.value, log, parts });
+  const link = makeLink({
+    identity,
+    config,
+    keyRing,
+    spool,
+    log,
+    upkeep,
+    plane: () => parts.plane,
+  });
+  parts.link = link;
   try {
     parts.plane = await openDataPlane(config, {
-      tls: read.value.tls,
+      tls: upkeep.tls,
       port,
       keyRing,
       spool,
@@ -105,11 +121,19 @@ export async function runRelay(
       identity,
       plane,
       link,
+      upkeep,
       spool,
       log,
       unlock: unlock.value,
     }),
   );
+}
+
+/** What comes to be after those that need it. */
+interface LateParts {
+  /** Null until it serves; the link is started behind that. */
+  plane: DataPlane | null;
+  link: ControlLink | null;
 }
 
 /** A relay that serves: joins it to its operator and to the control plane. */
@@ -118,11 +142,12 @@ async function letRun(parts: {
   readonly identity: Identity;
   readonly plane: DataPlane;
   readonly link: ControlLink;
+  readonly upkeep: Upkeep;
   readonly spool: Spool;
   readonly log: Log;
   readonly unlock: () => void;
 }): Promise<RunningRelay> {
-  const { config, identity, plane, link, spool, log, unlock } = parts;
+  const { config, identity, plane, link, upkeep, spool, log, unlock } = parts;
   const { relayId, name } = identity;
   let isLeaving = false;
   let drainEndsAtMs: number | null = null;
@@ -141,6 +166,8 @@ async function letRun(parts: {
     isLinked: () => link.isLinked,
     drainState: () =>
       drainEndsAtMs === null ? null : { endsAtMs: drainEndsAtMs, isEnding: isLeaving },
+    keys: () => upkeep.status(),
+    rotateKey: () => upkeep.rotateKey(),
     drain,
     resume: () => {
       // Why: whoever waits for the last session to end would take the resume for that, and stop.
@@ -153,6 +180,7 @@ async function letRun(parts: {
     log,
   });
   link.start({ commands: plane.commands, snapshot: () => plane.snapshot() });
+  upkeep.start();
   return {
     relayId,
     tlsPort: plane.address.port,
@@ -165,6 +193,7 @@ async function letRun(parts: {
       await drain(deadlineMs);
     },
     stop: async () => {
+      upkeep.stop();
       link.tellServing({ draining: true });
       await plane.stop(STOP_DEADLINE_MS);
       const isDelivered = await link.flush(FLUSH_DEADLINE_MS);
@@ -229,12 +258,12 @@ function makeLink(parts: {
   readonly keyRing: KeyRing;
   readonly spool: Spool;
   readonly log: Log;
-  /** Null until it serves; the link is started behind that. */
+  readonly upkeep: Upkeep;
   readonly plane: () => DataPlane | null;
 }): ControlLink {
-  const { identity, config, keyRing, spool, log, plane } = parts;
+  const { identity, config, keyRing, spool, log, upkeep, plane } = parts;
   const adoption = new KeyAdoption({ relayId: identity.relayId, keyRing, nowMs });
-  return new ControlLink({
+  const link: ControlLink = new ControlLink({
     linkUrl: identity.linkUrl,
     about: {
       build: BUILD,
@@ -244,12 +273,18 @@ function makeLink(parts: {
       get advertised() {
         return advertisedOf(identity, config, plane()?.connectAddress?.port ?? null);
       },
+      get certificate() {
+        return upkeep.certificate;
+      },
     },
-    signToken: () => signRelayToken(identity, nowMs(), randomBytes),
+    signToken: () => upkeep.signToken(),
+    onRefused: (code) => upkeep.refused(code),
     adopt: async (welcome) => {
       const adopted = await adoption.adopt(welcome);
       if (adopted.ok) {
         plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
+        void upkeep.welcomed(welcome);
+        void link.whenLinked().then(() => upkeep.tick());
       }
       return adopted;
     },
@@ -258,6 +293,43 @@ function makeLink(parts: {
     log,
     nowMs,
     chance: Math.random,
+  });
+  return link;
+}
+
+/** The operator's certificate, when there is one; the failure is a sentence for him. */
+async function readOwn(
+  config: RelayConfig,
+): Promise<Result<ConstructorParameters<typeof Upkeep>[0]["own"], string>> {
+  const files = config.ownCertificate;
+  if (files === null) {
+    return ok(null);
+  }
+  const shown = await readOwnCertificate(files);
+  return shown.ok ? ok({ files, shown: shown.value }) : shown;
+}
+
+function makeUpkeep(of: {
+  readonly identity: Identity;
+  readonly config: RelayConfig;
+  readonly own: ConstructorParameters<typeof Upkeep>[0]["own"];
+  readonly log: Log;
+  readonly parts: LateParts;
+}): Upkeep {
+  const { identity, config, own, log, parts } = of;
+  return new Upkeep({
+    identity,
+    own,
+    keyLifeMs: config.rotateKeyDays === 0 ? null : config.rotateKeyDays * DAY_MS,
+    disk: openKeyDisk(config.stateDir),
+    ask: async (request) => (await parts.link?.request(request)) ?? fail(NOT_LINKED),
+    isLinked: () => parts.link?.isLinked === true,
+    show: (tls) => parts.plane?.replaceIdentity(tls),
+    count: (what, outcome) => parts.plane?.metrics.upkeep.inc({ what, outcome }),
+    log,
+    nowMs,
+    chance: Math.random,
+    randomBytes,
   });
 }
 
@@ -270,14 +342,6 @@ function advertisedOf(
   const connectPort =
     boundConnectPort === null ? null : (config.advertiseConnectPort ?? boundConnectPort);
   return connectPort === null ? { host, tlsPort } : { host, tlsPort, connectPort };
-}
-
-function warnOfExpiry(identity: Identity, log: Log): void {
-  const leftMs = identity.certificateEndsAtMs - nowMs();
-  if (leftMs < CERTIFICATE_WARNING_MS) {
-    const endsAt = new Date(identity.certificateEndsAtMs).toISOString();
-    log.warn({ endsAt }, leftMs < 0 ? "certificate.expired" : "certificate.expires-soon");
-  }
 }
 
 function nowMs(): number {
@@ -296,4 +360,5 @@ const INSTANCE_ID_BYTES = 16;
 const STOP_DEADLINE_MS = 5_000;
 /** A supervisor usually kills after 10 s or more: both waits together stay below that. */
 const FLUSH_DEADLINE_MS = 2_000;
-const CERTIFICATE_WARNING_MS = 30 * 24 * 3_600_000;
+const DAY_MS = 24 * 3_600_000;
+const NOT_LINKED = { code: "control.offline", detail: "not linked" } as const;

@@ -40,6 +40,8 @@ export interface LinkOptions {
   readonly adopt: (welcome: Welcome) => Promise<Result<null, string>>;
   /** Puts the keys that replace a welcome's into use; a failure is what is wrong with them. */
   readonly adoptKeys: (keys: LinkKeys) => Promise<Result<null, string>>;
+  /** The control plane does not want this relay now, by that code. */
+  readonly onRefused?: (code: string) => void;
   readonly spool: Spool;
   readonly log: ControlLog;
   /** Milliseconds since 1970. */
@@ -268,7 +270,12 @@ export class ControlLink implements GrantLookup {
           text: (text) => tell(readMessage(text)),
           pong: () => tell({ kind: "pong" }),
           malformed: (detail) => tell({ kind: "malformed", detail }),
-          refused: (code, detail) => tell({ kind: "refused", code, detail }),
+          refused: (code, detail) => {
+            if (isPresent()) {
+              this.#options.onRefused?.(code);
+            }
+            tell({ kind: "refused", code, detail });
+          },
           closed: (detail) => tell({ kind: "closed", detail }),
         },
       );
