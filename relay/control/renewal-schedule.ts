@@ -27,5 +27,5 @@ const DUE_FROM = 0.4;
 const DUE_TO = 0.5;
 /** Long enough for a control plane that starts again. */
 const RETRY_MS_MIN = 60_000;
-/** With half a life left, four tries a day are plenty; the control plane bounds them at ten. */
+/** With half a life left, four to eight tries a day are plenty; ten are signed at most. */
 const RETRY_MS_MAX = 6 * 3_600_000;
