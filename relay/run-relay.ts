@@ -15,13 +15,12 @@ import { relayLinkUrl } from "./control/control-url.ts";
 import { lockFolder } from "./control/folder-lock.ts";
 import { KeyAdoption } from "./control/key-adoption.ts";
 import { ControlLink } from "./control/link.ts";
-import { openKeyDisk } from "./control/key-files.ts";
-import { readOwnCertificate } from "./control/own-certificate.ts";
 import { Spool } from "./control/spool.ts";
 import { openSpoolDisk } from "./control/spool-disk.ts";
-import { Upkeep } from "./control/upkeep.ts";
+import type { Upkeep } from "./control/upkeep.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
 import { DATA_PLANE_LIMITS, limitsPerSource } from "./limits.ts";
+import { openUpkeep, readOwn, type UpkeptParts } from "./open-upkeep.ts";
 import { openOperator } from "./operator/open-operator.ts";
 import { askRelay } from "./operator/operator-client.ts";
 import { sayWhyNotListening } from "./say-why-not-listening.ts";
@@ -54,6 +53,10 @@ export async function runRelay(
   if (!read.ok) {
     return read;
   }
+  const own = await readOwn(config);
+  if (!own.ok) {
+    return own;
+  }
   const port = config.listenPort ?? read.value.tlsPort;
   const clash = sayPortClash({
     "listen-port": port,
@@ -74,11 +77,6 @@ export async function runRelay(
   if (!unlock.ok) {
     return unlock;
   }
-  const own = await readOwn(config);
-  if (!own.ok) {
-    unlock.value();
-    return own;
-  }
   const spool = new Spool({
     disk: openSpoolDisk(join(config.stateDir, SPOOL_FILE)),
     relayId: read.value.relayId,
@@ -87,25 +85,19 @@ export async function runRelay(
     log,
   });
   const keyRing = new KeyRing();
-  const parts: LateParts = { plane: null, link: null };
+  const parts: Writable<UpkeptParts> = { plane: null, link: null };
   const identity = relocated(read.value, config);
-  const upkeep = makeUpkeep({ identity, config, own: own.value, log, parts });
-  const link = makeLink({
-    identity,
-    config,
-    keyRing,
-    spool,
-    log,
-    upkeep,
-    plane: () => parts.plane,
+  const upkeep = openUpkeep({
+    ...{ identity, config, own: own.value, parts },
+    ...{ log, nowMs, randomBytes },
   });
+  const plane = (): DataPlane | null => parts.plane;
+  const link = makeLink({ identity, config, keyRing, spool, log, upkeep, plane });
   parts.link = link;
   try {
     parts.plane = await openDataPlane(config, {
+      ...{ port, keyRing, spool },
       tls: upkeep.tls,
-      port,
-      keyRing,
-      spool,
       link,
       log,
     });
@@ -114,27 +106,11 @@ export async function runRelay(
     unlock.value();
     return fail(sayWhyNotListening(error as NodeJS.ErrnoException, config, port));
   }
-  const { plane } = parts;
-  return ok(
-    await letRun({
-      config,
-      identity,
-      plane,
-      link,
-      upkeep,
-      spool,
-      log,
-      unlock: unlock.value,
-    }),
-  );
+  const running = { config, identity, plane: parts.plane, link, upkeep, spool, log };
+  return ok(await letRun({ ...running, unlock: unlock.value }));
 }
 
-/** What comes to be after those that need it. */
-interface LateParts {
-  /** Null until it serves; the link is started behind that. */
-  plane: DataPlane | null;
-  link: ControlLink | null;
-}
+type Writable<Parts> = { -readonly [Key in keyof Parts]: Parts[Key] };
 
 /** A relay that serves: joins it to its operator and to the control plane. */
 async function letRun(parts: {
@@ -259,6 +235,7 @@ function makeLink(parts: {
   readonly spool: Spool;
   readonly log: Log;
   readonly upkeep: Upkeep;
+  /** Null until it serves; the link is started behind that. */
   readonly plane: () => DataPlane | null;
 }): ControlLink {
   const { identity, config, keyRing, spool, log, upkeep, plane } = parts;
@@ -297,42 +274,6 @@ function makeLink(parts: {
   return link;
 }
 
-/** The operator's certificate, when there is one; the failure is a sentence for him. */
-async function readOwn(
-  config: RelayConfig,
-): Promise<Result<ConstructorParameters<typeof Upkeep>[0]["own"], string>> {
-  const files = config.ownCertificate;
-  if (files === null) {
-    return ok(null);
-  }
-  const shown = await readOwnCertificate(files);
-  return shown.ok ? ok({ files, shown: shown.value }) : shown;
-}
-
-function makeUpkeep(of: {
-  readonly identity: Identity;
-  readonly config: RelayConfig;
-  readonly own: ConstructorParameters<typeof Upkeep>[0]["own"];
-  readonly log: Log;
-  readonly parts: LateParts;
-}): Upkeep {
-  const { identity, config, own, log, parts } = of;
-  return new Upkeep({
-    identity,
-    own,
-    keyLifeMs: config.rotateKeyDays === 0 ? null : config.rotateKeyDays * DAY_MS,
-    disk: openKeyDisk(config.stateDir),
-    ask: async (request) => (await parts.link?.request(request)) ?? fail(NOT_LINKED),
-    isLinked: () => parts.link?.isLinked === true,
-    show: (tls) => parts.plane?.replaceIdentity(tls),
-    count: (what, outcome) => parts.plane?.metrics.upkeep.inc({ what, outcome }),
-    log,
-    nowMs,
-    chance: Math.random,
-    randomBytes,
-  });
-}
-
 /** Where clients reach it. */
 function advertisedOf(
   { host, tlsPort }: Identity,
@@ -360,5 +301,3 @@ const INSTANCE_ID_BYTES = 16;
 const STOP_DEADLINE_MS = 5_000;
 /** A supervisor usually kills after 10 s or more: both waits together stay below that. */
 const FLUSH_DEADLINE_MS = 2_000;
-const DAY_MS = 24 * 3_600_000;
-const NOT_LINKED = { code: "control.offline", detail: "not linked" } as const;

@@ -5,8 +5,9 @@ import * as x509 from "@peculiar/x509";
 import type { OwnCertificate } from "#shared/control/relay-requests.ts";
 
 export interface OwnCertificateOptions {
-  /** Among its names; absent: it has none. */
-  readonly host?: string;
+  /** Among its names. */
+  readonly host: string;
+  readonly isNameless?: boolean;
   readonly nowMs: number;
   /** A year, unless told otherwise. */
   readonly lifeMs?: number | undefined;
@@ -28,7 +29,7 @@ export async function makeOwnCertificate(options: OwnCertificateOptions): Promis
   const issuer =
     options.hasIntermediate === true ? await makeAuthority("Middle", nowMs, root) : root;
   const keys = await makeKeys();
-  const isAddress = host !== undefined && /^[0-9.:a-f]+$/i.test(host);
+  const isAddress = /^[0-9.:a-f]+$/i.test(host);
   const leaf = await x509.X509CertificateGenerator.create({
     subject,
     issuer: issuer.certificate.subjectName,
@@ -37,7 +38,7 @@ export async function makeOwnCertificate(options: OwnCertificateOptions): Promis
     notBefore: new Date(nowMs - DAY_MS),
     notAfter: new Date(nowMs + lifeMs),
     extensions:
-      host === undefined
+      options.isNameless === true
         ? []
         : [
             new x509.SubjectAlternativeNameExtension([

@@ -229,23 +229,20 @@ describe("whether an operator's certificate can be named", () => {
     expect(await judge(options, host)).toMatchObject({ ok: true });
   });
 
-  it.each([
-    ["it has ended", {}, "relay.test", nowMs + 366 * 24 * 3_600_000, "it ended at"],
-    ["it has not begun", {}, "relay.test", nowMs - 3 * 24 * 3_600_000, "it begins at"],
-    ["it names another host", { host: "x.test" }, "relay.test", nowMs, "does not name relay.test"],
-    ["its star is one label", { host: "*.test" }, "a.b.test", nowMs, "does not name"],
-    ["its star is the whole", { host: "*.test" }, "test", nowMs, "does not name"],
-    ["it has no names", { host: undefined }, "relay.test", nowMs, "does not name"],
+  it.each<[string, Given, { host?: string; atMs?: number; sentence: string }]>([
+    ["it has ended", {}, { atMs: nowMs + 366 * DAY_MS, sentence: "it ended at" }],
+    ["it has not begun", {}, { atMs: nowMs - 3 * DAY_MS, sentence: "it begins at" }],
+    ["it names another host", { host: "x.test" }, { sentence: "does not name relay.test" }],
+    ["its star is one label", { host: "*.test" }, { host: "a.b.test", sentence: "not name" }],
+    ["its star is the whole", { host: "*.test" }, { host: "test", sentence: "does not name" }],
+    ["it has no names", { isNameless: true }, { sentence: "does not name" }],
     [
       "its subject has a set of two",
       { subject: [{ CN: ["a"], OU: ["b"] }] },
-      "relay.test",
-      nowMs,
-      "several attributes",
+      { sentence: "several attributes" },
     ],
-  ])("is not when %s", async (_name, options, host, atMs, sentence) => {
-    const given = options as Partial<Parameters<typeof makeOwnCertificate>[0]>;
-    const judged = await judge(given, host, atMs);
+  ])("is not when %s", async (_name, options, { host, atMs, sentence }) => {
+    const judged = await judge(options, host, atMs);
     expect(judged).toMatchObject({ ok: false, error: expect.stringContaining(sentence) });
   });
 
@@ -269,3 +266,4 @@ describe("whether an operator's certificate can be named", () => {
 });
 
 const DAY_MS = 24 * 3_600_000;
+type Given = Partial<Parameters<typeof makeOwnCertificate>[0]>;
