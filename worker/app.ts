@@ -20,6 +20,7 @@ import { consoleRoutes } from "./routes/consoles.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
+import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
@@ -69,6 +70,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
 
   app.route("/", pageRoutes);
   app.route("/", sharePageRoutes);
+  app.route("/", publicKeyRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -141,6 +143,7 @@ const API_ROUTES = [
   terminateSessionRoutes,
   auditRoutes,
   relayRoutes,
+  keyRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { DEFAULT_POLICY, mergePolicy, type PartialPolicy } from "#shared/policy/policy.ts";
 import { type Grant, grantSchema } from "#shared/ticket/grant.ts";
 import { signGrant } from "../../../worker/services/grant-signer.ts";
+import { activeSigningKey } from "../../../worker/services/signing-keys.ts";
 import { startControlServices } from "../../harness/control-services.ts";
 
 const ADDRESS = {
@@ -23,7 +24,11 @@ async function sent(policy: PartialPolicy, proxy: string | null) {
     target: { ...ADDRESS, proxy },
     policy: mergePolicy(DEFAULT_POLICY, policy),
   };
-  const payload = decodeJwt(await signGrant(services.context.settings.grantSigningKey, grant));
+  const signingKey = await activeSigningKey(services.context);
+  if (!signingKey.ok) {
+    throw new Error(signingKey.error.code);
+  }
+  const payload = decodeJwt(await signGrant(signingKey.value, grant));
   expect(grantSchema.parse(payload)).toEqual(grant);
   return payload;
 }
