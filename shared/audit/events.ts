@@ -204,7 +204,7 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     /** The names of the rules that it makes stricter, by comma. */
     policy: text,
   }),
-  event("share.revoked", { shareId: text, userId: text, sessionsEnded: count }),
+  event("share.revoked", { shareId: text, userId: text }),
   event("share.opened", { shareId: text, userId: text }),
   event("share.refused", { shareId: text, userId: text, code: text }),
   event("ticket.issued", { grantId: text, expiresAt: text }),

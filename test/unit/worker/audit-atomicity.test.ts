@@ -5,6 +5,7 @@ import { changeOwnPassword } from "../../../worker/services/account.ts";
 import { createApiToken, endApiToken } from "../../../worker/services/api-tokens.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
+import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
@@ -27,6 +28,8 @@ import {
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
+import { openShare } from "../../../worker/services/open-share.ts";
+import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, createUser, deleteUser, setPassword } from "../../../worker/services/users.ts";
@@ -67,6 +70,9 @@ interface Scene {
   readonly apiTokenId: string;
   readonly groupId: string;
   readonly joinToken: string;
+  readonly ruleId: string;
+  readonly shareId: string;
+  readonly shareToken: string;
   /** Pending, with its console file not fetched. */
   readonly sessionId: string;
   readonly fileToken: string;
@@ -93,6 +99,10 @@ async function setScene(services: ControlServices): Promise<Scene> {
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
   const { joinToken } = await issueJoinToken(context, admin);
   const fileToken = vvUrl.split("/").at(-1) ?? "";
+  const ruleId = await services.grant(admin, consoleId);
+  const link = await issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 });
+  const shareId = link.ok ? link.value.share.id : "";
+  const shareToken = link.ok ? (link.value.url.split("#")[1] ?? "") : "";
   return {
     services,
     context,
@@ -103,6 +113,9 @@ async function setScene(services: ControlServices): Promise<Scene> {
     apiTokenId,
     groupId,
     joinToken,
+    ruleId,
+    shareId,
+    shareToken,
     sessionId,
     fileToken,
   };
@@ -208,6 +221,33 @@ const CHANGES: Record<string, Change> = {
   },
   "a deleted console": {
     make: ({ context, admin, consoleId }) => deleteConsole(context, admin, consoleId),
+  },
+  "a console's other tags": {
+    make: ({ context, admin, consoleId: id }) =>
+      changeConsole(context, admin, { id, changes: { tags: ["a", "b"] } }),
+  },
+  "a new rule of access": {
+    make: ({ context, admin }) =>
+      grantAccess(context, admin, { subject: { kind: "everyone" }, match: {}, level: "view" }),
+  },
+  "a changed rule of access": {
+    make: ({ context, admin, ruleId: id }) =>
+      changeAccess(context, admin, { id, match: { tag: "t" } }),
+  },
+  "a revoked rule of access": {
+    make: ({ context, admin, ruleId }) => revokeAccess(context, admin, ruleId),
+  },
+  "a new link": {
+    make: ({ context, admin, consoleId }) =>
+      issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 }),
+  },
+  "an opened link": {
+    make: ({ context, admin, shareToken: token }) =>
+      openShare(context, admin, { token, way: "tls" }),
+  },
+  "a revoked link": {
+    make: ({ context, admin, shareId: id }) =>
+      revokeShare(context, admin, { id, endSessions: false }),
   },
   "a ticket": { make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId) },
   "a session without a relay": {
