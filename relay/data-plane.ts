@@ -6,7 +6,7 @@ import type { RandomBytes } from "#shared/base/ids.ts";
 import { type DataPlaneLimits, withLimits } from "./limits.ts";
 import type { TlsIdentity } from "./listen/tls-settings.ts";
 import type { KeyRing } from "./sessions/key-ring.ts";
-import type { CommandHandler, EventSink, GrantLookup } from "./sessions/ports.ts";
+import type { CommandHandler, ControlContact, EventSink, GrantLookup } from "./sessions/ports.ts";
 import { Registry } from "./sessions/registry.ts";
 import { type Health, type HealthServer, startHealthServer } from "./telemetry/health-server.ts";
 import { type Log, LOG_LINES } from "./telemetry/log.ts";
@@ -36,6 +36,7 @@ export interface DataPlaneOptions {
   readonly webOrigins?: readonly string[];
   readonly events: EventSink;
   readonly lookup: GrantLookup;
+  readonly contact: ControlContact;
   readonly keyRing: KeyRing;
   /** Whether the control link is up, for `/healthz`. */
   readonly isLinked: () => boolean;

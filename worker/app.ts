@@ -17,6 +17,8 @@ import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
 import { pageRoutes } from "./routes/pages.ts";
+import { policyRoutes } from "./routes/policies.ts";
+import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
@@ -110,6 +112,8 @@ const API_ROUTES = [
   consoleFileRoutes,
   sessionRoutes,
   auditRoutes,
+  policyRoutes,
+  policyAttachmentRoutes,
   relayRoutes,
 ];
 

@@ -7,6 +7,8 @@ import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
 const text = z.string().max(1024);
+/** JSON of a policy; its bounds are in shared/policy. */
+const policyText = z.string().max(8 * 1024);
 const bytes = z.int().nonnegative();
 
 /** Why a session ended. */
@@ -28,6 +30,10 @@ export const SESSION_END_REASONS = [
   "duration-exceeded",
   /** Another session opened its console, as its policy allows. */
   "taken-over",
+  /** The relay heard nothing from the control plane for longer than its policy allows. */
+  "control-lost",
+  /** The hours in which its policy allows it are over. */
+  "outside-hours",
   "never-opened",
   "failed",
 ] as const;
@@ -71,6 +77,9 @@ export const FIREWALL_FINDINGS_MAX = 16;
 const event = <Type extends string, Data extends z.ZodRawShape>(type: Type, data: Data) =>
   z.object({ type: z.literal(type), data: z.object(data) });
 
+/** A policy, and what it applies to: `kind` with its id and its name, or everyone. */
+const attachment = { policyId: text, name: text, kind: text, subjectId: text, subject: text };
+
 export const auditEventSchema = z.discriminatedUnion("type", [
   event("user.created", { username: text }),
   event("user.logged-in", { username: text }),
@@ -82,8 +91,8 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("console.updated", { name: text, fields: text }),
   event("console.deleted", { name: text }),
   event("ticket.issued", { grantId: text, expiresAt: text }),
-  /** No ticket was given: `code` says why, `heldBy` which session was in the way. */
-  event("ticket.denied", { code: text, heldBy: text }),
+  /** No ticket was given: `code` and `detail` say why, `heldBy` which session was in the way. */
+  event("ticket.denied", { code: text, detail: text.default(""), heldBy: text.default("") }),
   event("ticket.withdrawn", { grantId: text, code: text }),
   event("ticket.downloaded", {}),
   event("ticket.refused", {
@@ -118,6 +127,12 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     findings: z.array(firewallFindingSchema).max(FIREWALL_FINDINGS_MAX),
   }),
   event("channel.refused", { channel: text, channelId: z.int(), code: text, detail: text }),
+  event("policy.created", { policyId: text, name: text, rules: policyText }),
+  /** What was changed, as JSON of name, description and rules, before and after. */
+  event("policy.changed", { policyId: text, name: text, before: policyText, after: policyText }),
+  event("policy.deleted", { policyId: text, name: text, rules: policyText }),
+  event("policy.attached", attachment),
+  event("policy.detached", attachment),
   event("join-token.created", { expiresAt: text }),
   event("relay.enrolled", { name: text, fingerprint: text }),
   event("relay.online", { build: text }),

@@ -2,14 +2,16 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, eq, exists, gt, isNull, ne } from "drizzle-orm";
+import { and, count, eq, exists, gt, isNull, ne } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Way } from "#shared/ticket/way.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
+import { isLivingOf } from "./living-sessions.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export type TicketRow = Pick<
@@ -43,7 +45,13 @@ export interface ConsoleFileParts {
   readonly hostSubject: string;
 }
 
-/** Stores a new session with its first ticket. */
+/** How many sessions a user may have; null: any number. */
+export interface SessionLimit {
+  readonly userId: string;
+  readonly sessionsMax: number | null;
+}
+
+/** Stores a new session with its first ticket; false, and nothing stored, beyond the limit. */
 export async function storeSessionWithTicket(
   database: Database,
   opening: {
@@ -51,25 +59,29 @@ export async function storeSessionWithTicket(
     readonly ticket: TicketRow;
     readonly audit: AuditRecord;
   },
-): Promise<void> {
-  await storeWithAudit(database, [opening.audit], () => [
-    database.insert(sessions).values(opening.session),
-    database.insert(tickets).values(opening.ticket),
+  limit: SessionLimit,
+): Promise<boolean> {
+  const { session, ticket, audit } = opening;
+  return await storeWithinLimit(database, { audit, limit, sessionId: session.id }, (on) => [
+    on.insert(sessions).values(session),
+    on.insert(tickets).values(ticket),
   ]);
 }
 
-/** Puts another ticket, for another relay, in the place of the session's withdrawn one. */
+/**
+ * Puts another ticket, for another relay, in the place of the session's withdrawn one; false, and
+ * nothing stored, beyond the limit.
+ */
 export async function replaceTicket(
   database: Database,
-  ticket: TicketRow,
-  audit: AuditRecord,
-): Promise<void> {
-  await storeWithAudit(database, [audit], () => [
-    database
-      .update(sessions)
-      .set({ relayId: ticket.relayId })
-      .where(eq(sessions.id, ticket.sessionId)),
-    database
+  replacement: { readonly ticket: TicketRow; readonly audit: AuditRecord },
+  limit: SessionLimit,
+): Promise<boolean> {
+  const { ticket, audit } = replacement;
+  const { sessionId } = ticket;
+  return await storeWithinLimit(database, { audit, limit, sessionId }, (on) => [
+    on.update(sessions).set({ relayId: ticket.relayId }).where(eq(sessions.id, ticket.sessionId)),
+    on
       .insert(tickets)
       .values(ticket)
       .onConflictDoUpdate({
@@ -77,6 +89,42 @@ export async function replaceTicket(
         set: { ...ticket, vvFetchedAtMs: null, consumedAtMs: null, withdrawnAtMs: null },
       }),
   ]);
+}
+
+/**
+ * One batch, or where there is a limit one transaction with the count: of requests that race for the
+ * last session one gets it.
+ */
+async function storeWithinLimit(
+  database: Database,
+  storing: {
+    readonly audit: AuditRecord;
+    readonly limit: SessionLimit;
+    readonly sessionId: string;
+  },
+  build: (on: Database | Transaction) => readonly Storing[],
+): Promise<boolean> {
+  const { audit, limit, sessionId } = storing;
+  const { userId, sessionsMax } = limit;
+  if (sessionsMax === null) {
+    await storeWithAudit(database, [audit], () => build(database));
+    return true;
+  }
+  return await database.transaction(async (transaction) => {
+    const others = await transaction
+      .select({ count: count() })
+      .from(sessions)
+      .leftJoin(tickets, eq(tickets.sessionId, sessions.id))
+      .where(and(isLivingOf(userId), ne(sessions.id, sessionId)));
+    if ((others[0]?.count ?? 0) >= sessionsMax) {
+      return false;
+    }
+    for (const statement of build(transaction)) {
+      await statement;
+    }
+    await insertAuditRecords(transaction, [audit]);
+    return true;
+  });
 }
 
 /** From then on nobody can fetch the ticket or open a session with it. */
@@ -161,3 +209,6 @@ export async function takeConsoleFile(
     return parts;
   });
 }
+
+/** Runs in a batch, and by itself inside a transaction. */
+type Storing = BatchItem<"sqlite"> & PromiseLike<unknown>;

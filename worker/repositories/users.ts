@@ -1,5 +1,5 @@
 /** The users' table. User names are compared without regard to case (the column's collation). */
-import { eq } from "drizzle-orm";
+import { and, eq, isNull } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Database } from "./database.ts";
 import { users } from "./schema/people.ts";
@@ -30,4 +30,14 @@ export async function findCredentials(
     .where(eq(users.username, username))
     .limit(1);
   return row ?? null;
+}
+
+/** Null when there is no such user. */
+export async function findUsername(database: Database, id: string): Promise<string | null> {
+  const [row] = await database
+    .select({ username: users.username })
+    .from(users)
+    .where(and(eq(users.id, id), isNull(users.deletedAtMs)))
+    .limit(1);
+  return row?.username ?? null;
 }

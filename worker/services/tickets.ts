@@ -7,7 +7,6 @@ import { toBase64Url } from "#shared/base/bytes.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import type { Policy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
 import { seal, unseal } from "#shared/ticket/seal.ts";
 import {
@@ -29,12 +28,19 @@ import {
   withdrawTicket,
 } from "../repositories/tickets.ts";
 import { auditRecord } from "./audit-record.ts";
-import { effectivePolicy } from "./console-policy.ts";
 import { mayOpen } from "./consoles.ts";
 import type { Caller, PushFailure, ServiceContext } from "./context.ts";
 import { signGrant } from "./grant-signer.ts";
-import { rankRelays, relaysFor } from "./placement.ts";
+import { rankRelays, relaysFor, relaysThatKeep } from "./placement.ts";
 import { refuseSecondViewer } from "./second-viewers.ts";
+import { sayLimit } from "./session-limits.ts";
+import {
+  findTicketTerms,
+  grantTerms,
+  recordDenial,
+  ticketExpiryS,
+  type TicketTerms,
+} from "./ticket-terms.ts";
 
 export interface IssuedTicket {
   readonly sessionId: string;
@@ -49,9 +55,10 @@ export interface TicketCaller extends Caller {
 }
 
 /**
- * Fails with `resource.not-found`, with `console.in-use` (the detail says since when), with
- * `console.no-relay` (the detail says why for each relay that was tried), or with
- * `target.unreadable` when the console's password cannot be unsealed.
+ * Fails with `resource.not-found`, with `console.in-use` (the detail says since when), with what the
+ * policies say (`policy.outside-hours`, `policy.no-channels`, `policy.unenforceable`,
+ * `session.limit`), with `console.no-relay` (the detail says why for each relay that was tried), or
+ * with `target.unreadable` when the console's password cannot be unsealed.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -66,9 +73,12 @@ export async function issueTicket(
   if (row === null || !mayOpen(caller, row)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  const policy = effectivePolicy(row);
+  const terms = await findTicketTerms(context, caller, { console: row, userId: caller.actorId });
+  if (!terms.ok) {
+    return terms;
+  }
   const free =
-    policy.secondViewer === "refuse"
+    terms.value.policy.secondViewer === "refuse"
       ? await refuseSecondViewer(context, caller, consoleId)
       : ok(null);
   if (!free.ok) {
@@ -81,12 +91,16 @@ export async function issueTicket(
   const opening: Opening = {
     caller,
     console: row,
-    policy,
+    terms: terms.value,
     way,
     password: password.value,
     sessionId: newId("session", context.randomBytes),
   };
-  const candidates = relaysFor(online, way);
+  const able = relaysThatKeep(online, opening.terms.needs);
+  if (!able.ok) {
+    return await deny(context, opening, able.error);
+  }
+  const candidates = relaysFor(able.value, way);
   if (!candidates.ok) {
     return await failWithoutRelay(context, opening, candidates.error);
   }
@@ -98,7 +112,7 @@ export async function issueTicket(
 interface Opening {
   readonly caller: TicketCaller;
   readonly console: ConsoleRow;
-  readonly policy: Policy;
+  readonly terms: TicketTerms;
   readonly way: Way;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
@@ -110,6 +124,7 @@ interface TicketRelay {
   readonly id: string;
   readonly name: string;
   readonly ticketEpoch: number;
+  readonly enforces: readonly string[];
 }
 
 interface PreparedTicket {
@@ -126,7 +141,10 @@ async function offerToRelays(
   const reasons: string[] = [];
   for (const relay of relays) {
     const prepared = await prepareTicket(context, opening, relay);
-    await storeTicket(context, opening, { prepared, first: reasons.length === 0 });
+    const storing = { prepared, first: reasons.length === 0 };
+    if (!(await storeTicket(context, opening, storing))) {
+      return await denyBeyondLimit(context, opening, storing);
+    }
     const pushed = await context.hubs.push(relay.id, {
       kind: "grant",
       grant: prepared.row.grantJws,
@@ -148,7 +166,7 @@ async function prepareTicket(
 ): Promise<PreparedTicket> {
   const { settings, randomBytes } = context;
   const issuedAtMs = context.nowMs();
-  const expiresAtS = Math.floor((issuedAtMs + TICKET_TTL_MS) / 1000);
+  const expiresAtS = ticketExpiryS(opening.terms, issuedAtMs);
   const ticketId = Uint8Array.from(randomBytes(TICKET_ID_BYTES));
   const key = await deriveTicketKey(settings.ticketRoot, relay.id, relay.ticketEpoch);
   const ticketHash = await hashTicket(await mintTicket(key, { ticketId, expiresAtS }));
@@ -165,7 +183,7 @@ async function prepareTicket(
     consoleId: opening.console.id,
     ticketHash,
     target: await sealTarget(context, opening, relay),
-    policy: opening.policy,
+    ...grantTerms(opening.terms, relay, expiresAtS),
   });
   const expiresAtMs = expiresAtS * 1000;
   return {
@@ -212,13 +230,17 @@ async function sealTarget(
   return { ...address, sealedPassword: await seal(key, opening.password, context.randomBytes) };
 }
 
-/** Stores the ticket before the relay hears of it, so that a look-up never misses it. */
+/**
+ * Stores the ticket before the relay hears of it, so that a look-up never misses it. False when the
+ * user has as many sessions as they may have: then nothing is stored.
+ */
 async function storeTicket(
   context: ServiceContext,
   opening: Opening,
   storing: { readonly prepared: PreparedTicket; readonly first: boolean },
-): Promise<void> {
+): Promise<boolean> {
   const { row: ticket } = storing.prepared;
+  const limit = { userId: opening.caller.actorId, sessionsMax: opening.terms.sessionsMax };
   const audit = auditRecord(
     context,
     opening.caller,
@@ -230,10 +252,9 @@ async function storeTicket(
   );
   if (storing.first) {
     const session = { ...pendingSession(context, opening), relayId: ticket.relayId };
-    await storeSessionWithTicket(context.database, { session, ticket, audit });
-  } else {
-    await replaceTicket(context.database, ticket, audit);
+    return await storeSessionWithTicket(context.database, { session, ticket, audit }, limit);
   }
+  return await replaceTicket(context.database, { ticket, audit }, limit);
 }
 
 /** Makes a ticket void that its relay did not acknowledge. Nobody has got it yet. */
@@ -255,6 +276,30 @@ async function takeBack(
   if (offer.failure.code === "control.ack-timeout") {
     context.defer?.(context.hubs.push(relayId, { kind: "withdraw", sessionId }));
   }
+}
+
+/** Another session of the user has come first; one that a relay did not take ends here. */
+async function denyBeyondLimit(
+  context: ServiceContext,
+  opening: Opening,
+  { first }: { readonly first: boolean },
+): Promise<Result<never, Failure>> {
+  const detail = await sayLimit(context, opening.caller.actorId, opening.terms.sessionsMax);
+  const failure: Failure = { code: "session.limit", detail };
+  if (!first) {
+    await failSession(context, opening, failure);
+  }
+  return await deny(context, opening, failure);
+}
+
+async function deny(
+  context: ServiceContext,
+  opening: Opening,
+  failure: Failure,
+): Promise<Result<never, Failure>> {
+  const { caller, console: row } = opening;
+  await recordDenial(context, caller, { consoleId: row.id, failure });
+  return fail(failure);
 }
 
 async function failWithoutRelay(
@@ -280,9 +325,17 @@ async function failAfterRelays(
   reasons: string,
 ): Promise<Result<never, Failure>> {
   const failure: Failure = { code: "console.no-relay", detail: `No relay took it: ${reasons}.` };
+  await failSession(context, opening, failure);
+  return fail(failure);
+}
+
+async function failSession(
+  context: ServiceContext,
+  opening: Opening,
+  failure: Failure,
+): Promise<void> {
   const ending = { id: opening.sessionId, atMs: context.nowMs(), detail: failure.detail };
   await markSessionFailed(context.database, ending, failureRecord(context, opening, failure));
-  return fail(failure);
 }
 
 function failureRecord(context: ServiceContext, opening: Opening, failure: Failure) {
@@ -302,7 +355,7 @@ function pendingSession(context: ServiceContext, opening: Opening) {
     userId: opening.caller.actorId,
     state: "pending" as const,
     createdAtMs: context.nowMs(),
-    secondViewer: opening.policy.secondViewer,
+    secondViewer: opening.terms.policy.secondViewer,
   };
 }
 
@@ -319,8 +372,6 @@ async function unsealPassword(
     : ok(password);
 }
 
-/** From the answer to the client's first link: enough to start a viewer by hand. */
-export const TICKET_TTL_MS = 120_000;
 /** With each unreachable relay costing an acknowledgement's deadline, more would not be waited for. */
 export const RELAYS_TRIED_MAX = 3;
 /** The console file's address is this path and a token. */

@@ -18,7 +18,8 @@ import {
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/sessions.ts";
-import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-terms.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { createUser } from "../../../worker/services/users.ts";
 import {
   type ControlServices,
@@ -122,7 +123,12 @@ const CHANGES: Record<string, Change> = {
   },
   "a relay that comes": {
     make: ({ context, relayId }) =>
-      welcomeRelay(context, relayId, { build: "test", channelsMax: 1, draining: false }),
+      welcomeRelay(context, relayId, {
+        build: "test",
+        channelsMax: 1,
+        draining: false,
+        enforces: [],
+      }),
   },
   "a relay that drains": {
     make: ({ context, relayId }) => markRelayServing(context, relayId, true),

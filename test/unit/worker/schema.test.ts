@@ -7,6 +7,7 @@ import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
+import * as policies from "../../../worker/repositories/schema/policies.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
@@ -123,4 +124,4 @@ function byName(left: Column, right: Column): number {
 /** The migration runner's own. */
 const MIGRATIONS_TABLE = "schema_migrations";
 
-const SCHEMA = { ...audit, ...consoles, ...people, ...relays, ...sessions };
+const SCHEMA = { ...audit, ...consoles, ...people, ...policies, ...relays, ...sessions };

@@ -59,7 +59,7 @@ describe("a console that somebody has open", () => {
       limit: 10,
     });
     expect(denied.map(({ event }) => event.data)).toEqual(
-      [1, 2, 3].map(() => ({ code: "console.in-use", heldBy: sessionId })),
+      [1, 2, 3].map(() => ({ code: "console.in-use", detail: "", heldBy: sessionId })),
     );
     expect(new Set(denied.map(({ actorId }) => actorId))).toEqual(
       new Set([owner.actorId, stranger.actorId, admin.actorId]),
@@ -174,7 +174,7 @@ describe("a relay that drains", () => {
     await using held = await holdConsole(["one"]);
     const { services, relayIds } = held;
     const relayId = relayIds[0] ?? "";
-    const hello = { build: "test", channelsMax: 10 };
+    const hello = { build: "test", channelsMax: 10, enforces: [] };
     for (const draining of [true, true, false]) {
       await markRelayServing(services.context, relayId, draining);
       await welcomeRelay(services.context, relayId, { ...hello, draining });
@@ -192,7 +192,7 @@ describe("a relay that drains", () => {
 });
 
 describe("the way in by HTTP CONNECT", () => {
-  const hello = { build: "test", channelsMax: 10, draining: false };
+  const hello = { build: "test", channelsMax: 10, draining: false, enforces: [] };
 
   async function fileBy(held: Awaited<ReturnType<typeof holdConsole>>, way: "tls" | "connect") {
     const { services, admin, consoleId } = held;

@@ -1,0 +1,6 @@
+DROP INDEX sessions_by_user_state;
+
+ALTER TABLE relays DROP COLUMN enforces;
+
+DROP TABLE policy_attachments;
+DROP TABLE policies;

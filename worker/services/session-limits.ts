@@ -1,0 +1,19 @@
+/** Says why a user gets no further session, and how to end one of those that there are. */
+import { listLivingSessions } from "../repositories/living-sessions.ts";
+import type { ServiceContext } from "./context.ts";
+
+/** A sentence for the user whose sessions these are. */
+export async function sayLimit(
+  context: Pick<ServiceContext, "database">,
+  userId: string,
+  sessionsMax: number | null,
+): Promise<string> {
+  const living = await listLivingSessions(context.database, userId, NAMED_MAX);
+  const ways = living.map(({ id, consoleName }) => `kerbside terminate ${id} (${consoleName})`);
+  const advice = ways.length === 0 ? "" : ` To end one: ${ways.join(", or ")}.`;
+  const held = sessionsMax === 1 ? "a session" : `${sessionsMax} sessions`;
+  return `You have ${held} already, as many as your policies allow.${advice}`;
+}
+
+/** A sentence holds no more. */
+const NAMED_MAX = 3;
