@@ -25,8 +25,8 @@ export interface ControlServices extends AsyncDisposable {
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
   makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
-  /** Makes a relay that is online. Gives its id. */
-  makeRelay(name: string): Promise<string>;
+  /** Makes a relay that is online, and enforces nothing by default. Gives its id. */
+  makeRelay(name: string, enforces?: readonly string[]): Promise<string>;
   moveClock(byMs: number): void;
   /** All values of all tables, as one text to search. */
   dumpDatabase(): Promise<string>;
@@ -88,7 +88,7 @@ export async function startControlServices(): Promise<ControlServices> {
         requestId: "req_test",
       };
     },
-    makeRelay: async (name) => await insertRelay(context, name),
+    makeRelay: async (name, enforces = []) => await insertRelay(context, name, enforces),
     moveClock: (byMs) => {
       nowMs += byMs;
     },
@@ -100,7 +100,11 @@ export async function startControlServices(): Promise<ControlServices> {
   };
 }
 
-async function insertRelay(context: ServiceContext, name: string): Promise<string> {
+async function insertRelay(
+  context: ServiceContext,
+  name: string,
+  enforces: readonly string[],
+): Promise<string> {
   const id = newId("relay", context.randomBytes);
   await context.database.insert(relays).values({
     id,
@@ -112,6 +116,7 @@ async function insertRelay(context: ServiceContext, name: string): Promise<strin
     hostSubject: `CN=${name}`,
     ticketEpoch: 1,
     state: "online",
+    enforces: JSON.stringify(enforces),
     enrolledAtMs: context.nowMs(),
   });
   return id;

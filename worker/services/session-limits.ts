@@ -1,17 +1,21 @@
 /** Says why a user gets no further session, and how to end one of those that there are. */
 import { listLivingSessions } from "../repositories/living-sessions.ts";
-import type { ServiceContext } from "./context.ts";
+import type { Caller, ServiceContext } from "./context.ts";
 
-/** A sentence for the user whose sessions these are. */
+/** A sentence for the caller; whose sessions these are is told which. */
 export async function sayLimit(
   context: Pick<ServiceContext, "database">,
-  userId: string,
-  sessionsMax: number | null,
+  caller: Caller,
+  limit: { readonly userId: string; readonly sessionsMax: number | null },
 ): Promise<string> {
+  const { userId, sessionsMax } = limit;
+  const held = sessionsMax === 1 ? "a session" : `${sessionsMax} sessions`;
+  if (caller.actorId !== userId) {
+    return `There are ${held} already, as many as policies allow.`;
+  }
   const living = await listLivingSessions(context.database, userId, NAMED_MAX);
   const ways = living.map(({ id, consoleName }) => `kerbside terminate ${id} (${consoleName})`);
   const advice = ways.length === 0 ? "" : ` To end one: ${ways.join(", or ")}.`;
-  const held = sessionsMax === 1 ? "a session" : `${sessionsMax} sessions`;
   return `You have ${held} already, as many as your policies allow.${advice}`;
 }
 

@@ -240,7 +240,7 @@ async function storeTicket(
   storing: { readonly prepared: PreparedTicket; readonly first: boolean },
 ): Promise<boolean> {
   const { row: ticket } = storing.prepared;
-  const limit = { userId: opening.caller.actorId, sessionsMax: opening.terms.sessionsMax };
+  const limit = limitOf(opening);
   const audit = auditRecord(
     context,
     opening.caller,
@@ -284,7 +284,7 @@ async function denyBeyondLimit(
   opening: Opening,
   { first }: { readonly first: boolean },
 ): Promise<Result<never, Failure>> {
-  const detail = await sayLimit(context, opening.caller.actorId, opening.terms.sessionsMax);
+  const detail = await sayLimit(context, opening.caller, limitOf(opening));
   const failure: Failure = { code: "session.limit", detail };
   if (!first) {
     await failSession(context, opening, failure);
@@ -346,6 +346,10 @@ function failureRecord(context: ServiceContext, opening: Opening, failure: Failu
 function subjectsOf(opening: Opening, relayId?: string) {
   const { console: row, sessionId } = opening;
   return { consoleId: row.id, sessionId, ...(relayId === undefined ? {} : { relayId }) };
+}
+
+function limitOf({ caller, terms }: Opening) {
+  return { userId: caller.actorId, sessionsMax: terms.sessionsMax };
 }
 
 function pendingSession(context: ServiceContext, opening: Opening) {
