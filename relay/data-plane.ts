@@ -5,6 +5,7 @@
 import type { RandomBytes } from "#shared/base/ids.ts";
 import { type DataPlaneLimits, withLimits } from "./limits.ts";
 import type { TlsIdentity } from "./listen/tls-settings.ts";
+import type { StartTimer } from "./sessions/deadlines.ts";
 import type { KeyRing } from "./sessions/key-ring.ts";
 import type { CommandHandler, ControlContact, EventSink, GrantLookup } from "./sessions/ports.ts";
 import { Registry } from "./sessions/registry.ts";
@@ -45,6 +46,8 @@ export interface DataPlaneOptions {
   readonly nowMs: () => number;
   /** Milliseconds of a clock that nobody sets, for what lasts; absent: `nowMs`. */
   readonly steadyMs?: () => number;
+  /** What sleeps until a session's next deadline, by that clock; absent: Node's own timer. */
+  readonly startTimer?: StartTimer;
   readonly randomBytes: RandomBytes;
   readonly limits?: Partial<DataPlaneLimits>;
 }
