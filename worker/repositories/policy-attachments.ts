@@ -1,6 +1,6 @@
 /**
- * What policies are attached to: everyone, a console, a source, a group or a user. A subject that
- * was deleted counts as gone, although its attachments stay.
+ * What policies are attached to: everyone, a console, a source, a group or a user. Attachments of a
+ * subject that is gone stay until somebody detaches them, or deletes the policy.
  */
 import { and, asc, eq, gt, inArray, or, type SQL, sql, type SQLWrapper } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
@@ -11,7 +11,7 @@ import { groupMembers, groups, users } from "./schema/people.ts";
 import { policies, policyAttachments } from "./schema/policies.ts";
 import { insertAuditRecords } from "./store-with-audit.ts";
 
-/** What a policy applies to; the id is empty for everyone. */
+/** What a policy applies to; everyone's id is `everyone`. */
 export interface AttachedSubject {
   readonly kind: AttachedKind;
   readonly subjectId: string;
@@ -28,11 +28,10 @@ export interface Attachment extends AttachedSubject {
 
 export interface AttachmentFilter {
   readonly policyId?: string | undefined;
-  readonly kind?: AttachedKind | undefined;
   readonly subjectId?: string | undefined;
 }
 
-/** A page of the attachments whose subjects are there, in no meaningful but a stable order. */
+/** A page of the attachments, in no meaningful but a stable order. */
 export async function listAttachments(
   database: Database | Transaction,
   page: {
@@ -46,12 +45,10 @@ export async function listAttachments(
     .where(
       and(
         filter.policyId === undefined ? undefined : eq(policyAttachments.policyId, filter.policyId),
-        filter.kind === undefined ? undefined : eq(policyAttachments.kind, filter.kind),
         filter.subjectId === undefined
           ? undefined
           : eq(policyAttachments.subjectId, filter.subjectId),
         afterId === null ? undefined : gt(policyAttachments.id, afterId),
-        sql`${subjectName()} IS NOT NULL`,
       ),
     )
     .orderBy(asc(policyAttachments.id))
@@ -92,7 +89,7 @@ export async function attachPolicy(
     const present = await transaction
       .select()
       .from(policyAttachments)
-      .where(and(eq(policyAttachments.kind, kind), eq(policyAttachments.subjectId, subjectId)));
+      .where(eq(policyAttachments.subjectId, subjectId));
     const already = present.find((other) => other.policyId === policyId);
     if (already !== undefined) {
       return { outcome: "already", attachment: { ...already, ...named } };
@@ -152,37 +149,29 @@ export async function findApplyingPolicies(
   },
 ): Promise<ApplyingPolicy[]> {
   const { consoleId, sourceId, userId } = opening;
-  const to = (kind: AttachedKind, subjectId: string) =>
-    and(eq(policyAttachments.kind, kind), eq(policyAttachments.subjectId, subjectId));
-  const person =
-    userId === null
-      ? []
-      : [
-          to("user", userId),
-          and(
-            eq(policyAttachments.kind, "group"),
-            inArray(
-              policyAttachments.subjectId,
-              database
-                .select({ id: groupMembers.groupId })
-                .from(groupMembers)
-                .where(eq(groupMembers.userId, userId)),
-            ),
-          ),
-        ];
+  const { subjectId } = policyAttachments;
+  const groupsOf = (id: string) =>
+    database
+      .select({ id: groupMembers.groupId })
+      .from(groupMembers)
+      .where(eq(groupMembers.userId, id));
+  const subjects = ["everyone", consoleId, sourceId, ...(userId === null ? [] : [userId])];
   return await database
     .select({
       policyId: policies.id,
       policyName: policies.name,
       rules: policies.rules,
       kind: policyAttachments.kind,
-      subjectId: policyAttachments.subjectId,
+      subjectId,
       subjectName: subjectName(),
     })
     .from(policyAttachments)
     .innerJoin(policies, eq(policies.id, policyAttachments.policyId))
-    .where(or(to("everyone", ""), to("console", consoleId), to("source", sourceId), ...person))
-    .orderBy(asc(policies.name), asc(policyAttachments.id));
+    .where(
+      userId === null
+        ? inArray(subjectId, subjects)
+        : or(inArray(subjectId, subjects), inArray(subjectId, groupsOf(userId))),
+    );
 }
 
 function selectAttachments(database: Database | Transaction) {

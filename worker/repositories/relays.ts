@@ -50,12 +50,6 @@ export async function listOnlineRelays(database: Database): Promise<OnlineRelay[
   return rows.map((row) => ({ ...row, enforces: readEnforces(row.enforces) }));
 }
 
-/** What any relay can keep of a policy, online or not, as it said last. */
-export async function listEnforcements(database: Database): Promise<Set<string>> {
-  const rows = await database.selectDistinct({ enforces: relays.enforces }).from(relays);
-  return new Set(rows.flatMap((row) => readEnforces(row.enforces)));
-}
-
 function readEnforces(stored: string): string[] {
   return JSON.parse(stored) as string[];
 }

@@ -61,7 +61,7 @@ const policyFields = {
 
 const warningsSchema = z
   .array(z.object({ rule: z.enum(ENFORCEMENTS), message: z.string() }))
-  .openapi({ description: "What of it no relay can enforce: tickets that need it are refused." });
+  .openapi({ description: "What of it no relay that is online can enforce: tickets are refused." });
 
 const policySchema = z.object(policyFields).openapi("Policy");
 const storedPolicySchema = z
@@ -75,7 +75,7 @@ const originSchema = z.discriminatedUnion("by", [
     name: z.string(),
     attachedTo: z.object({
       kind: z.enum(ATTACHED_KINDS),
-      id: z.string().nullable(),
+      id: z.string().openapi({ description: "Of that kind, or `everyone`." }),
       name: z.string().nullable(),
     }),
   }),
@@ -295,10 +295,7 @@ function formatOrigin(from: Origin): z.infer<typeof originSchema> {
     return from;
   }
   const { kind, subjectId, subjectName } = from.attachedTo;
-  const isEveryone = kind === "everyone";
-  const attachedTo = isEveryone
-    ? { kind, id: null, name: null }
-    : { kind, id: subjectId, name: subjectName };
+  const attachedTo = { kind, id: subjectId, name: subjectName };
   return { by: from.by, policyId: from.policyId, name: from.name, attachedTo };
 }
 

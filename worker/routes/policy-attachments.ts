@@ -33,10 +33,10 @@ const attachmentSchema = z
     id: z.string(),
     policy: z.object({ id: z.string(), name: z.string() }),
     kind: z.enum(ATTACHED_KINDS),
-    subject: z
-      .object({ id: z.string(), name: z.string() })
-      .nullable()
-      .openapi({ description: "Null for everyone." }),
+    subject: z.object({
+      id: z.string().openapi({ description: "Of that kind, or `everyone`." }),
+      name: z.string().nullable().openapi({ description: "Null: it is gone." }),
+    }),
     createdAt: timeSchema,
   })
   .openapi("PolicyAttachment");
@@ -56,8 +56,9 @@ const listRoute = createRoute({
     query: z.object({
       ...pageQuery,
       policyId: idSchema.optional(),
-      kind: z.enum(ATTACHED_KINDS).optional(),
-      subjectId: idSchema.optional(),
+      subjectId: idSchema
+        .optional()
+        .openapi({ description: "A console's, source's, group's or user's id, or `everyone`." }),
     }),
   },
   responses: {
@@ -119,7 +120,7 @@ export const policyAttachmentRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(attachRoute, async (context) => {
     const { services, user } = context.var;
-    const wish = { subjectId: "", ...context.req.valid("json") };
+    const wish = { subjectId: "everyone", ...context.req.valid("json") };
     const { attachment, isNew } = valueOf(await attachPolicy(services, user, wish));
     return context.json(formatAttachment(attachment), isNew ? 201 : 200);
   })
@@ -135,7 +136,7 @@ function formatAttachment(attachment: AttachmentView): z.infer<typeof attachment
     id,
     policy: { id: policyId, name: policyName },
     kind,
-    subject: kind === "everyone" ? null : { id: subjectId, name: subjectName ?? "" },
+    subject: { id: subjectId, name: subjectName },
     createdAt: formatTime(createdAtMs),
   };
 }

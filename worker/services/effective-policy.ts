@@ -6,7 +6,11 @@
 import type { PartialPolicy } from "#shared/policy/policy.ts";
 import { type MergedPolicy, mergePolicies, type PolicyLayer } from "#shared/policy/strictness.ts";
 import type { ConsoleRow } from "../repositories/consoles.ts";
-import { type AttachedSubject, findApplyingPolicies } from "../repositories/policy-attachments.ts";
+import {
+  type ApplyingPolicy,
+  type AttachedSubject,
+  findApplyingPolicies,
+} from "../repositories/policy-attachments.ts";
 import { readPolicy } from "./console-policy.ts";
 import type { ServiceContext } from "./context.ts";
 
@@ -40,17 +44,25 @@ export async function findEffectivePolicy(
 ): Promise<EffectivePolicy> {
   const opening = { consoleId: row.id, sourceId: row.sourceId, userId };
   const applying = await findApplyingPolicies(context.database, opening);
-  const named = applying.map(
-    ({ policyId, policyName, rules, ...attachedTo }): PolicyLayer<PolicyOrigin> => ({
+  const named = applying
+    .sort(byName)
+    .map(({ policyId, policyName, rules, ...attachedTo }): PolicyLayer<PolicyOrigin> => ({
       from: { by: "policy", policyId, name: policyName, attachedTo },
       rules: readPolicy(rules) ?? {},
-    }),
-  );
+    }));
   return mergePolicies([
     ...named,
     ...layer({ by: "console" }, readPolicy(row.policy)),
     ...layer({ by: "share" }, share ?? null),
   ]);
+}
+
+/** In one order, whatever the database's. */
+function byName(one: ApplyingPolicy, other: ApplyingPolicy): number {
+  const [left, right] = [one, other].map(
+    ({ policyName, subjectId }) => `${policyName} ${subjectId}`,
+  );
+  return (left ?? "").localeCompare(right ?? "");
 }
 
 function layer(from: PolicyOrigin, rules: PartialPolicy | null): PolicyLayer<PolicyOrigin>[] {

@@ -5,7 +5,7 @@
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import { type Enforcement, needsOf } from "#shared/policy/enforcement.ts";
+import { type Enforcement, lackingOf, needsOf } from "#shared/policy/enforcement.ts";
 import { type PartialPolicy, type Rules, sessionPolicy } from "#shared/policy/policy.ts";
 import { readRules, withDefaults } from "#shared/policy/strictness.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
@@ -17,7 +17,7 @@ import {
   type PolicyRow,
   updatePolicy,
 } from "../repositories/policies.ts";
-import { listEnforcements } from "../repositories/relays.ts";
+import { listOnlineRelays } from "../repositories/relays.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy } from "./console-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
@@ -31,7 +31,7 @@ export interface PolicyView {
   readonly changedAtMs: number;
 }
 
-/** A policy that was stored, and what of it no relay can keep today. */
+/** A policy that was stored, and what of it no relay that is online can keep. */
 export interface StoredPolicy extends PolicyView {
   readonly warnings: readonly PolicyWarning[];
 }
@@ -144,19 +144,18 @@ export async function deletePolicy(
   });
 }
 
-/** What of the rules no relay can keep: a session that needs it gets no ticket. */
+/** What of the rules no relay that is online can keep: a session that needs it gets no ticket. */
 export async function findWarnings(
   context: Pick<ServiceContext, "database">,
   rules: Rules,
 ): Promise<PolicyWarning[]> {
   const needs = needsOf(sessionPolicy(rules));
-  const enforced = needs.length === 0 ? new Set() : await listEnforcements(context.database);
-  return needs
-    .filter((need) => !enforced.has(need))
-    .map((rule) => ({
-      rule,
-      message: `No relay can enforce ${rule}: sessions under this rule are refused.`,
-    }));
+  const online = needs.length === 0 ? [] : await listOnlineRelays(context.database);
+  const enforced = online.flatMap(({ enforces }) => enforces);
+  return lackingOf(needs, enforced).map((rule) => ({
+    rule,
+    message: `No relay that is online can enforce ${rule}: sessions under this rule are refused.`,
+  }));
 }
 
 async function storeNamed(

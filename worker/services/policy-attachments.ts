@@ -17,7 +17,7 @@ import { type FieldFailure, invalidField } from "./field-failure.ts";
 
 export type AttachmentView = Attachment;
 
-/** A page of the attachments whose subjects are there. */
+/** A page of the attachments. */
 export async function pageAttachments(
   context: ServiceContext,
   page: {

@@ -17,6 +17,19 @@ import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import {
+  changePolicy,
+  createPolicy,
+  deletePolicy,
+  pagePolicies,
+  readNamedPolicy,
+} from "../../../worker/services/policies.ts";
+import {
+  attachPolicy,
+  detachPolicy,
+  pageAttachments,
+} from "../../../worker/services/policy-attachments.ts";
+import { explainPolicy } from "../../../worker/services/policy-explanation.ts";
+import {
   endSessionsOfLostRelay,
   markRelayOffline,
   markRelayServing,
@@ -24,7 +37,8 @@ import {
 } from "../../../worker/services/relay-presence.ts";
 import { pageRelays, readRelay } from "../../../worker/services/relays.ts";
 import { pageSessions, terminateSession } from "../../../worker/services/sessions.ts";
-import { issueTicket } from "../../../worker/services/tickets.ts";
+import { sayLimit } from "../../../worker/services/session-limits.ts";
+import { issueTicket, type TicketCaller } from "../../../worker/services/tickets.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -80,6 +94,7 @@ async function useEverything(services: ControlServices): Promise<void> {
       await pageConsoles(context, admin, { name, after, limit: 2 });
     }
   }
+  await usePolicies(services, admin, consoleId);
   const issued = await issueTicket(context, admin, consoleId);
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
   await fetchConsoleFile(context, admin, vvUrl.split("/").at(-1) ?? "");
@@ -98,6 +113,35 @@ async function useEverything(services: ControlServices): Promise<void> {
       await pageAuditTrail(context, { filter, after, limit: 2 });
     }
   }
+}
+
+/** Leaves a limit on everyone's sessions, so that tickets count them. */
+async function usePolicies(
+  { context }: ControlServices,
+  admin: TicketCaller,
+  consoleId: string,
+): Promise<void> {
+  const rules = { sessionsMax: 1, input: "deny" } as const;
+  const made = await createPolicy(context, admin, { name: "p", description: "", rules });
+  const policyId = made.ok ? made.value.id : "";
+  await readNamedPolicy(context, policyId);
+  for (const afterName of [null, "a"]) {
+    await pagePolicies(context, { afterName, limit: 2 });
+  }
+  await attachPolicy(context, admin, { policyId, kind: "everyone", subjectId: "everyone" });
+  const of = { kind: "console", subjectId: consoleId } as const;
+  const attached = await attachPolicy(context, admin, { policyId, ...of });
+  for (const filter of [{}, { policyId }, { subjectId: consoleId }]) {
+    for (const afterId of [null, "att"]) {
+      await pageAttachments(context, { filter, afterId, limit: 2 });
+    }
+  }
+  await explainPolicy(context, admin, { consoleId, userId: admin.actorId });
+  await deletePolicy(context, admin, policyId);
+  await detachPolicy(context, admin, attached.ok ? attached.value.attachment.id : "");
+  const change = { id: policyId, changes: { rules: { sessionsMax: 1 } } };
+  await changePolicy(context, admin, change);
+  await sayLimit(context, admin, { userId: admin.actorId, sessionsMax: 1 });
 }
 
 async function useRelay(
@@ -142,8 +186,16 @@ function isFirstPage(sql: string): boolean {
   return unconditional && sql.endsWith(" limit ?");
 }
 
-/** A relay has eight streams at most, and few sessions that wait to be opened. */
-const SORTS_LITTLE = [/from "relay_streams"/, /order by "tickets"\."expires_at_ms" asc limit \?$/];
+/**
+ * A relay has eight streams at most and few sessions that wait to be opened, a user has few sessions
+ * that live, and a subject has sixteen policies at most.
+ */
+const SORTS_LITTLE = [
+  /"sessions"."state" in \(\?, \?\) and/,
+  /where \(?"policy_attachments"."subject_id" = \?( and "policy_attachments"."id" > \?\))? order/,
+  /from "relay_streams"/,
+  /order by "tickets"\."expires_at_ms" asc limit \?$/,
+];
 
 describe("what the services ask of the database", () => {
   it("is answered through indexes, in the order that they keep", async () => {

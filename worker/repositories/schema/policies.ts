@@ -16,7 +16,7 @@ export const policyAttachments = sqliteTable("policy_attachments", {
   id: text().primaryKey(),
   policyId: text("policy_id").notNull(),
   kind: text({ enum: ATTACHED_KINDS }).notNull(),
-  /** Empty for everyone. */
+  /** The id of one of that kind, or `everyone`. */
   subjectId: text("subject_id").notNull(),
   createdAtMs: integer("created_at_ms").notNull(),
 });
