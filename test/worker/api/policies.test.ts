@@ -84,14 +84,12 @@ describe("/policies", () => {
   it("pages by name", async () => {
     const names = [(await makePolicy({})).name, (await makePolicy({})).name];
     const found: string[] = [];
-    for (let cursor = ""; ;) {
-      const path = `/policies?limit=1${cursor === "" ? "" : `&cursor=${cursor}`}`;
+    let path: string | null = "/policies?limit=1";
+    while (path !== null) {
       const page = await read(await call(path, { token: admin.token }), 200);
       found.push(...(page["items"] as { name: string }[]).map(({ name }) => name));
-      if (page["nextCursor"] === null) {
-        break;
-      }
-      cursor = String(page["nextCursor"]);
+      const cursor = page["nextCursor"] as string | null;
+      path = cursor === null ? null : `/policies?limit=1&cursor=${cursor}`;
     }
     expect(found).toEqual(expect.arrayContaining(names));
     expect(new Set(found).size).toBe(found.length);
