@@ -10,8 +10,9 @@ import type { Command } from "#shared/control/contract.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
+import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
-import { relays } from "../../worker/repositories/schema.ts";
+import { relays } from "../../worker/repositories/schema/relays.ts";
 import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
 import { createUser } from "../../worker/services/users.ts";
 import { makeTempFolder } from "./temp-folder.ts";
@@ -23,7 +24,7 @@ export interface ControlServices extends AsyncDisposable {
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
-  makeCaller(username: string, role: "admin" | "user"): Promise<Caller & { actorId: string }>;
+  makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
   /** Makes a relay that is online. Gives its id. */
   makeRelay(name: string): Promise<string>;
   moveClock(byMs: number): void;
@@ -78,7 +79,14 @@ export async function startControlServices(): Promise<ControlServices> {
         throw new Error(created.error.code);
       }
       const actorId = created.value.id;
-      return { actorKind: "user", actorId, role, address: "192.0.2.1", requestId: "req_test" };
+      const permissions = permissionsOf(role);
+      return {
+        actorKind: "user",
+        actorId,
+        permissions,
+        address: "192.0.2.1",
+        requestId: "req_test",
+      };
     },
     makeRelay: async (name) => await insertRelay(context, name),
     moveClock: (byMs) => {

@@ -1,9 +1,9 @@
-/** The audit trail's table. Rows are inserted in the transaction of the change they tell of. */
+/** The audit trail's table as it is read. What is written comes through store-with-audit.ts. */
 import { and, desc, eq, sql } from "drizzle-orm";
 import { auditEventSchema, type AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
-import type { Database, Transaction } from "./database.ts";
-import { auditEvents } from "./schema.ts";
+import type { Database } from "./database.ts";
+import { auditEvents } from "./schema/audit.ts";
 
 export interface AuditFilter {
   readonly consoleId?: string | undefined;
@@ -16,11 +16,6 @@ export interface AuditFilter {
 export interface AuditCursor {
   readonly atMs: number;
   readonly id: string;
-}
-
-/** The insert as a statement: to await inside a transaction, or to put into a batch. */
-export function insertAuditEvent(database: Database | Transaction, record: AuditRecord) {
-  return database.insert(auditEvents).values(auditRow(record));
 }
 
 /** The record as a row. */

@@ -1,9 +1,9 @@
 /** The consoles' table. Deleted rows stay, because sessions and the audit trail point to them. */
 import { and, asc, eq, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
-import { consoles, sources } from "./schema.ts";
+import { consoles, sources } from "./schema/consoles.ts";
+import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export type ConsoleRow = typeof consoles.$inferSelect;
 
@@ -35,7 +35,7 @@ export async function insertConsole(
   row: typeof consoles.$inferInsert,
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([database.insert(consoles).values(row), insertAuditEvent(database, audit)]);
+  await storeWithAudit(database, [audit], () => [database.insert(consoles).values(row)]);
 }
 
 /** A page of the list, by name and then id. */
@@ -89,12 +89,11 @@ export async function updateConsole(
   update: { readonly id: string; readonly changes: Partial<typeof consoles.$inferInsert> },
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
+  await storeWithAudit(database, [audit], () => [
     database
       .update(consoles)
       .set(update.changes)
       .where(and(eq(consoles.id, update.id), isNull(consoles.deletedAtMs))),
-    insertAuditEvent(database, audit),
   ]);
 }
 
@@ -113,7 +112,7 @@ export async function markConsoleDeleted(
     if (row === undefined) {
       return false;
     }
-    await insertAuditEvent(transaction, auditOf(row));
+    await insertAuditRecords(transaction, [auditOf(row)]);
     return true;
   });
 }

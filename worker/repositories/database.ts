@@ -4,9 +4,8 @@ import { createClient } from "@libsql/client/web";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { drizzle } from "drizzle-orm/libsql/web";
 import { DatabaseUnavailableError } from "./database-errors.ts";
-import * as schema from "./schema.ts";
 
-export type Database = LibSQLDatabase<typeof schema>;
+export type Database = LibSQLDatabase;
 
 /** Inside `database.transaction(async (transaction) => …)`. */
 export type Transaction = Parameters<Parameters<Database["transaction"]>[0]>[0];
@@ -16,7 +15,7 @@ export function openDatabase(options: {
   readonly url: string;
   readonly authToken: string;
 }): Database {
-  return drizzle({ client: createClient({ ...options, fetch: fetchAnswer }), schema });
+  return drizzle({ client: createClient({ ...options, fetch: fetchAnswer }) });
 }
 
 /** @throws {DatabaseUnavailableError} when there is no answer in time, or a server's error. */

@@ -1,7 +1,7 @@
 /** Grants by the hash of their ticket, for relays that ask. */
 import { and, eq } from "drizzle-orm";
 import type { Database } from "./database.ts";
-import { sessions, tickets } from "./schema.ts";
+import { sessions, tickets } from "./schema/sessions.ts";
 
 export type GrantFacts = Pick<
   typeof tickets.$inferSelect,

@@ -1,19 +1,16 @@
 /** Join tokens, found by their hashes. They are used up where relays are stored (relays.ts). */
 import { and, eq, gt, isNull } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
-import { joinTokens } from "./schema.ts";
+import { joinTokens } from "./schema/relays.ts";
+import { storeWithAudit } from "./store-with-audit.ts";
 
 export async function storeJoinToken(
   database: Database,
   token: typeof joinTokens.$inferInsert,
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
-    database.insert(joinTokens).values(token),
-    insertAuditEvent(database, audit),
-  ]);
+  await storeWithAudit(database, [audit], () => [database.insert(joinTokens).values(token)]);
 }
 
 /** Whether a relay could enrol with the token now. Using it up decides anew. */

@@ -1,14 +1,15 @@
 /** The logins' table: one row for each token that a login gave, found by the token's hash. */
 import { and, eq, gt, lte } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditEvent } from "./audit-events.ts";
+import type { Role } from "../identity/permissions.ts";
 import type { Database } from "./database.ts";
-import { logins, users } from "./schema.ts";
+import { logins, users } from "./schema/people.ts";
+import { storeWithAudit } from "./store-with-audit.ts";
 
 export interface LoginOwner {
   readonly loginId: string;
   readonly userId: string;
-  readonly role: "admin" | "user";
+  readonly role: Role;
 }
 
 /** Stores the login, and removes the user's expired ones, which nothing else would. */
@@ -17,12 +18,11 @@ export async function storeLogin(
   login: typeof logins.$inferInsert,
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
+  await storeWithAudit(database, [audit], () => [
     database
       .delete(logins)
       .where(and(eq(logins.userId, login.userId), lte(logins.expiresAtMs, login.createdAtMs))),
     database.insert(logins).values(login),
-    insertAuditEvent(database, audit),
   ]);
 }
 
@@ -46,8 +46,7 @@ export async function deleteLogin(
   loginId: string,
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
+  await storeWithAudit(database, [audit], () => [
     database.delete(logins).where(eq(logins.id, loginId)),
-    insertAuditEvent(database, audit),
   ]);
 }

@@ -5,10 +5,11 @@
  */
 import { and, desc, eq, inArray, isNull, ne, or, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditRecords } from "./audit-batch.ts";
 import type { Database, Transaction } from "./database.ts";
 import { idIn, patchSessions, type SessionPatch } from "./session-lifecycle.ts";
-import { relayStreams, sessions, tickets } from "./schema.ts";
+import { relayStreams } from "./schema/relays.ts";
+import { sessions, tickets } from "./schema/sessions.ts";
+import { insertAuditRecords } from "./store-with-audit.ts";
 
 /** What decides about an event that names a session. */
 export type SessionFacts = Pick<

@@ -1,10 +1,9 @@
 /** Relays: their identity and addresses, and whether they are there. */
 import { and, asc, eq, gt, isNull } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditRecords } from "./audit-batch.ts";
-import { insertAuditEvent } from "./audit-events.ts";
 import type { Database, Transaction } from "./database.ts";
-import { joinTokens, relays } from "./schema.ts";
+import { joinTokens, relays } from "./schema/relays.ts";
+import { insertAuditRecords } from "./store-with-audit.ts";
 
 export type RelayRow = typeof relays.$inferSelect;
 
@@ -78,7 +77,7 @@ export async function storeEnrolledRelay(
       return false;
     }
     await transaction.insert(relays).values(relay);
-    await insertAuditEvent(transaction, audit);
+    await insertAuditRecords(transaction, [audit]);
     return true;
   });
 }
@@ -134,7 +133,7 @@ export async function storeRelayServing(
 ): Promise<void> {
   await database.transaction(async (transaction) => {
     if (await turnServing(transaction, relay)) {
-      await insertAuditEvent(transaction, audit);
+      await insertAuditRecords(transaction, [audit]);
     }
   });
 }
@@ -166,7 +165,7 @@ export async function storeRelayOffline(
       .where(and(eq(relays.id, relay.id), eq(relays.state, "online")))
       .returning({ id: relays.id });
     if (changed.length > 0) {
-      await insertAuditEvent(transaction, audit);
+      await insertAuditRecords(transaction, [audit]);
     }
   });
 }

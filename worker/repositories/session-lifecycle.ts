@@ -4,9 +4,10 @@
  */
 import { and, asc, eq, lte, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditRecords } from "./audit-batch.ts";
 import type { Database, Transaction } from "./database.ts";
-import { relays, sessions, tickets } from "./schema.ts";
+import { relays } from "./schema/relays.ts";
+import { sessions, tickets } from "./schema/sessions.ts";
+import { insertAuditRecords } from "./store-with-audit.ts";
 
 /** The columns that a session's life changes. */
 export type SessionPatch = Partial<

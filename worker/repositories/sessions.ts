@@ -2,9 +2,12 @@
  * What relays report of them is in session-lifecycle.ts. */
 import { and, desc, eq, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
-import { consoles, relays, sessions, tickets, users } from "./schema.ts";
+import { consoles } from "./schema/consoles.ts";
+import { users } from "./schema/people.ts";
+import { relays } from "./schema/relays.ts";
+import { sessions, tickets } from "./schema/sessions.ts";
+import { storeWithAudit } from "./store-with-audit.ts";
 
 export interface SessionSummary {
   readonly id: string;
@@ -104,10 +107,7 @@ export async function storeFailedSession(
   session: typeof sessions.$inferInsert,
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
-    database.insert(sessions).values(session),
-    insertAuditEvent(database, audit),
-  ]);
+  await storeWithAudit(database, [audit], () => [database.insert(sessions).values(session)]);
 }
 
 /** Ends a session that no relay took. */
@@ -116,7 +116,7 @@ export async function markSessionFailed(
   ending: { readonly id: string; readonly atMs: number; readonly detail: string },
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
+  await storeWithAudit(database, [audit], () => [
     database
       .update(sessions)
       .set({
@@ -126,7 +126,6 @@ export async function markSessionFailed(
         endDetail: ending.detail,
       })
       .where(and(eq(sessions.id, ending.id), eq(sessions.state, "pending"))),
-    insertAuditEvent(database, audit),
   ]);
 }
 
@@ -136,12 +135,11 @@ export async function recordTermination(
   termination: { readonly id: string; readonly atMs: number },
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
+  await storeWithAudit(database, [audit], () => [
     database
       .update(tickets)
       .set({ withdrawnAtMs: termination.atMs })
       .where(and(eq(tickets.sessionId, termination.id), isNull(tickets.withdrawnAtMs))),
-    insertAuditEvent(database, audit),
   ]);
 }
 

@@ -1,9 +1,9 @@
 /** The sources' table: where consoles come from. */
 import { eq } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
-import { sources } from "./schema.ts";
+import { sources } from "./schema/consoles.ts";
+import { storeWithAudit } from "./store-with-audit.ts";
 
 export async function findSourceId(database: Database, name: string): Promise<string | null> {
   const [row] = await database
@@ -20,8 +20,5 @@ export async function insertSource(
   source: typeof sources.$inferInsert,
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
-    database.insert(sources).values(source),
-    insertAuditEvent(database, audit),
-  ]);
+  await storeWithAudit(database, [audit], () => [database.insert(sources).values(source)]);
 }

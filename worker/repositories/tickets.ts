@@ -6,9 +6,11 @@ import { and, eq, exists, gt, isNull, ne } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Way } from "#shared/ticket/way.ts";
-import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
-import { consoles, relays, sessions, tickets } from "./schema.ts";
+import { consoles } from "./schema/consoles.ts";
+import { relays } from "./schema/relays.ts";
+import { sessions, tickets } from "./schema/sessions.ts";
+import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export type TicketRow = Pick<
   typeof tickets.$inferSelect,
@@ -50,10 +52,9 @@ export async function storeSessionWithTicket(
     readonly audit: AuditRecord;
   },
 ): Promise<void> {
-  await database.batch([
+  await storeWithAudit(database, [opening.audit], () => [
     database.insert(sessions).values(opening.session),
     database.insert(tickets).values(opening.ticket),
-    insertAuditEvent(database, opening.audit),
   ]);
 }
 
@@ -63,7 +64,7 @@ export async function replaceTicket(
   ticket: TicketRow,
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
+  await storeWithAudit(database, [audit], () => [
     database
       .update(sessions)
       .set({ relayId: ticket.relayId })
@@ -75,7 +76,6 @@ export async function replaceTicket(
         target: tickets.sessionId,
         set: { ...ticket, vvFetchedAtMs: null, consumedAtMs: null, withdrawnAtMs: null },
       }),
-    insertAuditEvent(database, audit),
   ]);
 }
 
@@ -85,14 +85,13 @@ export async function withdrawTicket(
   withdrawal: { readonly sessionId: string; readonly grantId: string; readonly atMs: number },
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([
+  await storeWithAudit(database, [audit], () => [
     database
       .update(tickets)
       .set({ withdrawnAtMs: withdrawal.atMs })
       .where(
         and(eq(tickets.sessionId, withdrawal.sessionId), eq(tickets.grantId, withdrawal.grantId)),
       ),
-    insertAuditEvent(database, audit),
   ]);
 }
 
@@ -158,7 +157,7 @@ export async function takeConsoleFile(
       .where(eq(tickets.sessionId, taken.sessionId))
       .limit(1);
     assert(parts !== undefined, "a ticket has a session, a console and a relay");
-    await insertAuditEvent(transaction, auditOf(parts));
+    await insertAuditRecords(transaction, [auditOf(parts)]);
     return parts;
   });
 }

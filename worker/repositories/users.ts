@@ -1,9 +1,9 @@
 /** The users' table. User names are compared without regard to case (the column's collation). */
 import { eq } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import { insertAuditEvent } from "./audit-events.ts";
 import type { Database } from "./database.ts";
-import { users } from "./schema.ts";
+import { users } from "./schema/people.ts";
+import { storeWithAudit } from "./store-with-audit.ts";
 
 export interface UserCredentials {
   readonly id: string;
@@ -17,7 +17,7 @@ export async function insertUser(
   user: typeof users.$inferInsert,
   audit: AuditRecord,
 ): Promise<void> {
-  await database.batch([database.insert(users).values(user), insertAuditEvent(database, audit)]);
+  await storeWithAudit(database, [audit], () => [database.insert(users).values(user)]);
 }
 
 export async function findCredentials(

@@ -8,7 +8,7 @@ import {
   firewallFindingSchema,
 } from "#shared/audit/events.ts";
 import { pageAuditTrail } from "../services/audit-trail.ts";
-import { requireAdmin } from "./caller.ts";
+import { requirePermission } from "./caller.ts";
 import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
@@ -44,7 +44,7 @@ const listRoute = createRoute({
   path: "/audit",
   summary: "Read the audit trail, newest first",
   security: LOGIN_SECURITY,
-  middleware: [requireAdmin] as const,
+  middleware: [requirePermission("audit.read")] as const,
   request: {
     query: z.object({
       ...pageQuery,

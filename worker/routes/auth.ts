@@ -2,7 +2,12 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { LOGIN_LIFE_MS, logIn, logOut } from "../services/login.ts";
 import { PASSWORD_CHARACTERS_MAX, USERNAME_CHARACTERS_MAX } from "../services/users.ts";
-import { anonymousCaller, clearSessionCookie, requireUser, setSessionCookie } from "./caller.ts";
+import {
+  anonymousCaller,
+  clearSessionCookie,
+  requirePermission,
+  setSessionCookie,
+} from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
@@ -52,7 +57,7 @@ const logoutRoute = createRoute({
   path: "/auth/logout",
   summary: "End the login that the request was made with",
   security: LOGIN_SECURITY,
-  middleware: [requireUser] as const,
+  middleware: [requirePermission("account.manage")] as const,
   responses: {
     204: { description: "Logged out." },
     ...problemResponses("auth.required", "request.cross-origin"),

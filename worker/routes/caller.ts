@@ -6,30 +6,26 @@
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
+import { may, NO_PERMISSIONS, type Permission, permissionsOf } from "../identity/permissions.ts";
 import type { Caller } from "../services/context.ts";
 import { authenticate } from "../services/login.ts";
 import { refuse } from "./problem.ts";
 import type { RouteEnv, UserCaller, UserRouteEnv } from "./route-env.ts";
 
-/** Route middleware: sets `context.var.user`, or refuses with `auth.required`. */
-export const requireUser = createMiddleware<UserRouteEnv>(
-  async function requireUser(context, next) {
-    context.set("user", await identify(context));
-    await next();
-  },
-);
-
-/** Route middleware: as {@link requireUser}, and refuses others than admins. */
-export const requireAdmin = createMiddleware<UserRouteEnv>(
-  async function requireAdmin(context, next) {
+/**
+ * Route middleware: sets `context.var.user`. Refuses with `auth.required` whoever is not logged in,
+ * and with `auth.forbidden` whoever does not hold the permission.
+ */
+export function requirePermission(permission: Permission) {
+  return createMiddleware<UserRouteEnv>(async function judgeCaller(context, next) {
     const user = await identify(context);
-    if (user.role !== "admin") {
+    if (!may(user, permission)) {
       refuse("auth.forbidden");
     }
     context.set("user", user);
     await next();
-  },
-);
+  });
+}
 
 /**
  * Middleware for the whole API: refuses an unsafe request with a session cookie and without a
@@ -52,7 +48,7 @@ export function anonymousCaller<E extends RouteEnv>(context: Context<E>): Caller
   return {
     actorKind: "anonymous",
     actorId: null,
-    role: null,
+    permissions: NO_PERMISSIONS,
     address: callerAddress(context),
     requestId: context.var.requestId,
   };
@@ -97,6 +93,7 @@ async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCa
     actorKind: "user",
     actorId: login.userId,
     role: login.role,
+    permissions: permissionsOf(login.role),
     loginId: login.loginId,
     address: callerAddress(context),
     requestId: context.var.requestId,

@@ -12,7 +12,7 @@ import {
   STATIC_SOURCE,
 } from "../services/consoles.ts";
 import { issueTicket } from "../services/tickets.ts";
-import { requireAdmin, requireUser } from "./caller.ts";
+import { requirePermission } from "./caller.ts";
 import {
   addressSchema,
   CONSOLE_LIMITS,
@@ -102,7 +102,7 @@ const createConsoleRoute = createRoute({
   path: "/consoles",
   summary: "Add a console",
   security: LOGIN_SECURITY,
-  middleware: [requireAdmin] as const,
+  middleware: [requirePermission("consoles.manage")] as const,
   request: {
     body: { required: true, content: { "application/json": { schema: newConsoleSchema } } },
   },
@@ -125,7 +125,7 @@ const listConsolesRoute = createRoute({
   path: "/consoles",
   summary: "List the consoles that the caller may open, by name",
   security: LOGIN_SECURITY,
-  middleware: [requireUser] as const,
+  middleware: [requirePermission("consoles.read")] as const,
   request: {
     query: z.object({
       ...pageQuery,
@@ -143,7 +143,7 @@ const readConsoleRoute = createRoute({
   path: "/consoles/{id}",
   summary: "Read a console",
   security: LOGIN_SECURITY,
-  middleware: [requireUser] as const,
+  middleware: [requirePermission("consoles.read")] as const,
   request: { params: idParams },
   responses: {
     200: json("The console.", consoleSchema),
@@ -156,7 +156,7 @@ const changeConsoleRoute = createRoute({
   path: "/consoles/{id}",
   summary: "Change a console; null takes a value away",
   security: LOGIN_SECURITY,
-  middleware: [requireAdmin] as const,
+  middleware: [requirePermission("consoles.manage")] as const,
   request: {
     params: idParams,
     body: { required: true, content: { "application/json": { schema: consoleChangesSchema } } },
@@ -180,7 +180,7 @@ const deleteConsoleRoute = createRoute({
   path: "/consoles/{id}",
   summary: "Delete a console; sessions that live go on",
   security: LOGIN_SECURITY,
-  middleware: [requireAdmin] as const,
+  middleware: [requirePermission("consoles.manage")] as const,
   request: { params: idParams },
   responses: {
     204: { description: "Deleted." },
@@ -211,7 +211,7 @@ const issueTicketRoute = createRoute({
     "has the address can open the console until it expires. A console that somebody has open is " +
     "refused, unless its policy says that a second viewer takes it over.",
   security: LOGIN_SECURITY,
-  middleware: [requireUser, dropEmptyBody] as const,
+  middleware: [requirePermission("consoles.open"), dropEmptyBody] as const,
   request: {
     params: idParams,
     body: { required: false, content: { "application/json": { schema: ticketRequestSchema } } },

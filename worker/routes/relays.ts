@@ -10,7 +10,7 @@ import { RELAY_ID_HEADER } from "../hub/relay-id-header.ts";
 import { logNotice } from "../log.ts";
 import { issueJoinToken } from "../services/join-tokens.ts";
 import { authenticateRelay, enrolRelay, pageRelays, readRelay } from "../services/relays.ts";
-import { anonymousCaller, requireAdmin } from "./caller.ts";
+import { anonymousCaller, requirePermission } from "./caller.ts";
 import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
@@ -23,7 +23,7 @@ const joinTokenRoute = createRoute({
   path: "/relays/join-tokens",
   summary: "Make a join token: it lets one new relay enrol, within ten minutes",
   security: LOGIN_SECURITY,
-  middleware: [requireAdmin] as const,
+  middleware: [requirePermission("relays.manage")] as const,
   responses: {
     201: {
       description: "The token; it is not shown again.",
@@ -86,7 +86,7 @@ const listRoute = createRoute({
   path: "/relays",
   summary: "List the relays by name",
   security: LOGIN_SECURITY,
-  middleware: [requireAdmin] as const,
+  middleware: [requirePermission("relays.read")] as const,
   request: { query: z.object(pageQuery) },
   responses: {
     200: {
@@ -102,7 +102,7 @@ const readRoute = createRoute({
   path: "/relays/{id}",
   summary: "Read a relay",
   security: LOGIN_SECURITY,
-  middleware: [requireAdmin] as const,
+  middleware: [requirePermission("relays.read")] as const,
   request: { params: z.object({ id: z.string().max(ID_CHARACTERS_MAX) }) },
   responses: {
     200: {

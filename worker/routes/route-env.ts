@@ -1,5 +1,6 @@
 /** What every route handler finds in its context. Nothing here acts. */
 import type { Env } from "../env.ts";
+import type { Role } from "../identity/permissions.ts";
 import type { Caller, ServiceContext } from "../services/context.ts";
 
 export interface RouteEnv {
@@ -15,12 +16,12 @@ export interface RouteEnv {
 export interface UserCaller extends Caller {
   readonly actorKind: "user";
   readonly actorId: string;
-  readonly role: "admin" | "user";
+  readonly role: Role;
   /** The login that the credential belongs to, so that it can be ended. */
   readonly loginId: string;
 }
 
-/** The context behind `requireUser` and `requireAdmin`. */
+/** The context behind `requirePermission`. */
 export interface UserRouteEnv extends RouteEnv {
   readonly Variables: RouteEnv["Variables"] & { user: UserCaller };
 }

@@ -1,7 +1,7 @@
 /** Sessions: what they did, and ending one. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { pageSessions, readSession, terminateSession } from "../services/sessions.ts";
-import { requireUser } from "./caller.ts";
+import { requirePermission } from "./caller.ts";
 import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
@@ -42,9 +42,9 @@ const idParams = z.object({ id: z.string().max(ID_CHARACTERS_MAX) });
 const listRoute = createRoute({
   method: "get",
   path: "/sessions",
-  summary: "List the caller's sessions, newest first; an admin sees everybody's",
+  summary: "List the caller's sessions, newest first; everybody's for who may read them",
   security: LOGIN_SECURITY,
-  middleware: [requireUser] as const,
+  middleware: [requirePermission("sessions.read")] as const,
   request: { query: z.object(pageQuery) },
   responses: {
     200: {
@@ -62,7 +62,7 @@ const readRoute = createRoute({
   path: "/sessions/{id}",
   summary: "Read a session",
   security: LOGIN_SECURITY,
-  middleware: [requireUser] as const,
+  middleware: [requirePermission("sessions.read")] as const,
   request: { params: idParams },
   responses: {
     200: {
@@ -82,7 +82,7 @@ const terminateRoute = createRoute({
   path: "/sessions/{id}/terminate",
   summary: "End a session",
   security: LOGIN_SECURITY,
-  middleware: [requireUser] as const,
+  middleware: [requirePermission("sessions.end")] as const,
   request: { params: idParams },
   responses: {
     200: {
@@ -95,6 +95,7 @@ const terminateRoute = createRoute({
     },
     ...problemResponses(
       "auth.required",
+      "auth.forbidden",
       "request.cross-origin",
       "request.invalid",
       "resource.not-found",

@@ -1,6 +1,7 @@
 /** Builds the audit trail's records, so that each has who, when and through which request. */
 import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
 import { newId } from "#shared/base/ids.ts";
+import { NO_PERMISSIONS } from "../identity/permissions.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 
 /** What an event is about. */
@@ -35,7 +36,7 @@ export function auditRecord(
 export const SYSTEM_CALLER: Caller = {
   actorKind: "system",
   actorId: null,
-  role: null,
+  permissions: NO_PERMISSIONS,
   address: null,
   requestId: null,
 };

@@ -7,6 +7,7 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { PartialPolicy } from "#shared/policy/policy.ts";
 import { seal } from "#shared/ticket/seal.ts";
+import { may } from "../identity/permissions.ts";
 import {
   type ConsoleCursor,
   type ConsoleSummary,
@@ -58,7 +59,7 @@ export interface ConsoleChanges {
   readonly policy?: PartialPolicy | null | undefined;
 }
 
-/** What a caller may see of a console: the hypervisor's address and the policy are for admins. */
+/** What a caller may see of a console: the hypervisor's address and the policy are for who manages consoles. */
 export interface ConsoleView {
   readonly id: string;
   readonly name: string;
@@ -200,7 +201,7 @@ export async function deleteConsole(
 
 /** Whether the caller may see and open the console: every user may open every console. */
 export function mayOpen(caller: Caller, _console: { readonly id: string }): boolean {
-  return caller.role !== null;
+  return may(caller, "consoles.open");
 }
 
 function viewConsole(row: ConsoleSummary, caller: Caller): ConsoleView {
@@ -212,7 +213,7 @@ function viewConsole(row: ConsoleSummary, caller: Caller): ConsoleView {
     uuid: row.uuid,
     source: row.source,
     createdAtMs: row.createdAtMs,
-    target: caller.role === "admin" ? target : null,
+    target: may(caller, "consoles.manage") ? target : null,
   };
 }
 

@@ -4,6 +4,7 @@ import type { RandomBytes } from "#shared/base/ids.ts";
 import type { Result } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
+import type { Permission } from "../identity/permissions.ts";
 import type { Database } from "../repositories/database.ts";
 
 export interface ServiceContext {
@@ -54,7 +55,7 @@ export interface PushFailure {
 export interface Caller {
   readonly actorKind: ActorKind;
   readonly actorId: string | null;
-  readonly role: "admin" | "user" | null;
+  readonly permissions: ReadonlySet<Permission>;
   readonly address: string | null;
   readonly requestId: string | null;
 }

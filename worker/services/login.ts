@@ -5,10 +5,11 @@
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
+import type { Role } from "../identity/permissions.ts";
 import { verifyPassword } from "../identity/passwords.ts";
 import { hashSecretToken, isSecretToken, newSecretToken } from "../identity/secret-token.ts";
-import { insertAuditEvent } from "../repositories/audit-events.ts";
 import { deleteLogin, findLogin, storeLogin } from "../repositories/logins.ts";
+import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { findCredentials } from "../repositories/users.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
@@ -22,7 +23,7 @@ export interface Login {
 export interface AuthenticatedLogin {
   readonly loginId: string;
   readonly userId: string;
-  readonly role: "admin" | "user";
+  readonly role: Role;
 }
 
 /** Fails with `auth.invalid-credentials`, whichever of the two was wrong. */
@@ -35,14 +36,12 @@ export async function logIn(
   const user = await findCredentials(database, credentials.username);
   const right = await verifyPassword(credentials.password, user?.passwordHash ?? null);
   if (user === null || !right) {
-    await insertAuditEvent(
-      database,
-      auditRecord(context, caller, {
-        type: "user.login-refused",
-        // A name that nobody has may be a password, typed into the wrong field.
-        data: { username: user?.username ?? UNKNOWN_USERNAME },
-      }),
-    );
+    const refused = auditRecord(context, caller, {
+      type: "user.login-refused",
+      // A name that nobody has may be a password, typed into the wrong field.
+      data: { username: user?.username ?? UNKNOWN_USERNAME },
+    });
+    await storeWithAudit(database, [refused]);
     return fail({ code: "auth.invalid-credentials", detail: "" });
   }
   const atMs = nowMs();

@@ -6,7 +6,7 @@ import type { AuditEvent } from "#shared/audit/events.ts";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import type { Hello, Welcome } from "#shared/control/contract.ts";
 import { deriveRelayBytes, deriveTicketKey } from "#shared/ticket/ticket.ts";
-import { insertAuditEvent } from "../repositories/audit-events.ts";
+import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { findNewestStream } from "../repositories/relay-streams.ts";
 import { storeRelayOffline, storeRelayOnline, storeRelayServing } from "../repositories/relays.ts";
 import { endSessionsOfOfflineRelay } from "../repositories/session-lifecycle.ts";
@@ -117,10 +117,9 @@ export async function auditRelayRefusal(
   refusal: { readonly code: string; readonly detail: string },
 ): Promise<void> {
   const data = { code: refusal.code, detail: refusal.detail.slice(0, DETAIL_CHARACTERS_MAX) };
-  await insertAuditEvent(
-    context.database,
-    auditRecord(context, relayCaller(relayId), { type: "relay.refused", data }, { relayId }),
-  );
+  const event = { type: "relay.refused", data } as const;
+  const audit = auditRecord(context, relayCaller(relayId), event, { relayId });
+  await storeWithAudit(context.database, [audit]);
 }
 
 function servingEvent(draining: boolean): AuditEvent {
@@ -128,7 +127,7 @@ function servingEvent(draining: boolean): AuditEvent {
 }
 
 function relayCaller(relayId: string): Caller {
-  return { actorKind: "relay", actorId: relayId, role: null, address: null, requestId: null };
+  return { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId };
 }
 
 /** AES-256 (shared/ticket/seal.ts). */

@@ -6,8 +6,9 @@
 import type { TerminateCause } from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import { insertAuditEvent } from "../repositories/audit-events.ts";
+import { may } from "../identity/permissions.ts";
 import { type ActiveSession, findActiveSession } from "../repositories/sessions.ts";
+import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 
@@ -33,7 +34,7 @@ export async function refuseSecondViewer(
   const code = "console.in-use";
   const event = { type: "ticket.denied", data: { code, heldBy: active.id } } as const;
   const audit = auditRecord(context, caller, event, { consoleId });
-  await insertAuditEvent(context.database, audit);
+  await storeWithAudit(context.database, [audit]);
   return fail({ code, detail: describeViewer(active, caller) });
 }
 
@@ -59,7 +60,7 @@ export async function endYielding(
 function describeViewer(active: ActiveSession, caller: Caller): string {
   const since = new Date(active.openedAtMs ?? active.createdAtMs).toISOString();
   const isOwn = active.userId === caller.actorId;
-  if (!isOwn && caller.role !== "admin") {
+  if (!isOwn && !may(caller, "sessions.end-all")) {
     return `Somebody else has it open since ${since}.`;
   }
   const who = isOwn ? "You have" : `${active.username} has`;

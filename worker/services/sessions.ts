@@ -1,6 +1,7 @@
 /** Sessions as users and admins see them, and their end by command. */
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
+import { may } from "../identity/permissions.ts";
 import {
   findSession,
   listSessions,
@@ -12,14 +13,14 @@ import { auditRecord } from "./audit-record.ts";
 import type { ServiceContext } from "./context.ts";
 import type { TicketCaller } from "./tickets.ts";
 
-/** A page of the caller's sessions, newest first; an admin sees everybody's. */
+/** A page of the caller's sessions, newest first, or of everybody's to whoever may read them. */
 export async function pageSessions(
   context: ServiceContext,
   caller: TicketCaller,
   page: { readonly after: SessionCursor | null; readonly limit: number },
 ): Promise<{ readonly items: SessionSummary[]; readonly next: SessionCursor | null }> {
   const rows = await listSessions(context.database, {
-    userId: caller.role === "admin" ? null : caller.actorId,
+    userId: may(caller, "sessions.read-all") ? null : caller.actorId,
     after: page.after,
     // One more than asked for tells whether there is another page.
     limit: page.limit + 1,
@@ -38,7 +39,7 @@ export async function readSession(
   id: string,
 ): Promise<Result<SessionSummary, Failure>> {
   const row = await findSession(context.database, id);
-  if (row === null || !isOwnOrAdmin(row, caller)) {
+  if (row === null || !isVisible(row, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
   return ok(viewSession(row, caller));
@@ -46,8 +47,8 @@ export async function readSession(
 
 /**
  * Tells the session's relay to end it. The value says whether there was anything to end: a session
- * that has ended already is a success. Fails with `resource.not-found`, or with the code of the
- * push when the relay could not be told; then the session may still live.
+ * that has ended already is a success. Fails with `resource.not-found`, `auth.forbidden`, or the
+ * code of the push when the relay could not be told; then the session may still live.
  */
 export async function terminateSession(
   context: ServiceContext,
@@ -55,8 +56,11 @@ export async function terminateSession(
   id: string,
 ): Promise<Result<"requested" | "ended", Failure>> {
   const row = await findSession(context.database, id);
-  if (row === null || !isOwnOrAdmin(row, caller)) {
+  if (row === null || !isVisible(row, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
+  }
+  if (row.userId !== caller.actorId && !may(caller, "sessions.end-all")) {
+    return fail({ code: "auth.forbidden", detail: "" });
   }
   if (row.state === "ended" || row.relayId === null) {
     return ok("ended");
@@ -74,11 +78,11 @@ export async function terminateSession(
   return pushed.ok ? ok("requested") : fail({ code: pushed.error.code, detail: "" });
 }
 
-function isOwnOrAdmin(row: SessionSummary, caller: TicketCaller): boolean {
-  return caller.role === "admin" || row.userId === caller.actorId;
+function isVisible(row: SessionSummary, caller: TicketCaller): boolean {
+  return may(caller, "sessions.read-all") || row.userId === caller.actorId;
 }
 
-/** The exact reason of an end may name the hypervisor's address, which is for admins. */
+/** The exact reason of an end may name the hypervisor's address, which is for those who run things. */
 function viewSession(row: SessionSummary, caller: TicketCaller): SessionSummary {
-  return caller.role === "admin" ? row : { ...row, endDetail: null };
+  return may(caller, "sessions.read-all") ? row : { ...row, endDetail: null };
 }

@@ -1,6 +1,7 @@
 /** Local users. Runs in the Worker and in the developer's tools alike. */
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { Role } from "../identity/permissions.ts";
 import { hashPassword } from "../identity/passwords.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
 import { insertUser } from "../repositories/users.ts";
@@ -11,7 +12,7 @@ import { type FieldFailure, invalidField } from "./field-failure.ts";
 export interface NewUser {
   readonly username: string;
   readonly password: string;
-  readonly role: "admin" | "user";
+  readonly role: Role;
 }
 
 /** Fails with `request.invalid`, or `resource.conflict` when the name is taken in any case. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { logins } from "../../../worker/repositories/schema.ts";
+import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
+import { logins } from "../../../worker/repositories/schema/people.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { authenticate, logIn, LOGIN_LIFE_MS, logOut } from "../../../worker/services/login.ts";
 import { createUser } from "../../../worker/services/users.ts";
@@ -12,7 +13,7 @@ import {
 const anonymous: Caller = {
   actorKind: "anonymous",
   actorId: null,
-  role: null,
+  permissions: NO_PERMISSIONS,
   address: null,
   requestId: "req_login",
 };

@@ -2,6 +2,7 @@ import { createClient } from "@libsql/client/web";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import { EVENTS_PER_MESSAGE_MAX } from "#shared/control/limits.ts";
+import { permissionsOf } from "../../../worker/identity/permissions.ts";
 import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import {
@@ -62,7 +63,7 @@ function statementsOf(value: unknown): string[] {
 /** Does everything once that asks the database, with second pages and every filter. */
 async function useEverything(services: ControlServices): Promise<void> {
   const { context } = services;
-  const admin = { ...(await services.makeCaller("admin", "admin")), role: "admin" as const };
+  const admin = await services.makeCaller("admin", "admin");
   const relayId = await services.makeRelay("relay");
   const login = await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
   const token = login.ok ? login.value.token : "";
@@ -83,7 +84,7 @@ async function useEverything(services: ControlServices): Promise<void> {
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
   await fetchConsoleFile(context, admin, vvUrl.split("/").at(-1) ?? "");
   await lookUpGrant(context, relayId, "h".repeat(43));
-  for (const caller of [admin, { ...admin, role: "user" as const }]) {
+  for (const caller of [admin, { ...admin, permissions: permissionsOf("user") }]) {
     for (const after of [null, { createdAtMs: 1, id: "ses" }]) {
       await pageSessions(context, caller, { after, limit: 2 });
     }

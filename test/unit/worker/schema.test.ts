@@ -4,7 +4,11 @@ import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { describe, expect, it } from "vitest";
 import { startLibsqlServer } from "../../../worker/dev/libsql/server.ts";
 import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts";
-import * as schema from "../../../worker/repositories/schema.ts";
+import * as audit from "../../../worker/repositories/schema/audit.ts";
+import * as consoles from "../../../worker/repositories/schema/consoles.ts";
+import * as people from "../../../worker/repositories/schema/people.ts";
+import * as relays from "../../../worker/repositories/schema/relays.ts";
+import * as sessions from "../../../worker/repositories/schema/sessions.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 
 interface Column {
@@ -29,7 +33,7 @@ describe("the schema that the code sees", () => {
 
 function declaredTables(): Tables {
   const tables: Tables = {};
-  for (const table of Object.values(schema)) {
+  for (const table of Object.values(SCHEMA)) {
     if (is(table, SQLiteTable)) {
       const { name, columns, primaryKeys } = getTableConfig(table);
       const key = primaryKeys[0]?.columns.map((column) => column.name) ?? [];
@@ -118,3 +122,5 @@ function byName(left: Column, right: Column): number {
 
 /** The migration runner's own. */
 const MIGRATIONS_TABLE = "schema_migrations";
+
+const SCHEMA = { ...audit, ...consoles, ...people, ...relays, ...sessions };

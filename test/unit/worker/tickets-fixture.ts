@@ -1,6 +1,7 @@
 /** A console and its relays for the tests of tickets, over services of the test's own. */
 import { compactVerify, importJWK } from "jose";
 import { type Grant, grantSchema } from "#shared/ticket/grant.ts";
+import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
 import type { Caller } from "../../../worker/services/context.ts";
@@ -11,7 +12,7 @@ export const SPICE_PASSWORD = "hypervisor-secret";
 export const anonymous: Caller = {
   actorKind: "anonymous",
   actorId: null,
-  role: null,
+  permissions: NO_PERMISSIONS,
   address: "192.0.2.9",
   requestId: "req_file",
 };

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import { createServiceContext } from "../../../worker/context.ts";
 import type { Env } from "../../../worker/env.ts";
 import type { ServiceContext } from "../../../worker/services/context.ts";
+import type { Role } from "../../../worker/identity/permissions.ts";
 import { createUser } from "../../../worker/services/users.ts";
 
 /** The bindings that vitest.config.ts provides. */
@@ -60,7 +61,7 @@ export interface TestUser {
 }
 
 /** Makes a user and logs in. */
-export async function makeUser(role: "admin" | "user"): Promise<TestUser> {
+export async function makeUser(role: Role): Promise<TestUser> {
   const username = uniqueName(role);
   const created = await createUser(services(), { username, password: PASSWORD, role });
   if (!created.ok) {

@@ -11,7 +11,7 @@ import {
   type TestUser,
   uniqueName,
 } from "./api-client.ts";
-import { consoles } from "../../../worker/repositories/schema.ts";
+import { consoles } from "../../../worker/repositories/schema/consoles.ts";
 
 let admin: TestUser;
 let user: TestUser;

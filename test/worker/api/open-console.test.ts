@@ -7,17 +7,11 @@ import { grantSchema } from "#shared/ticket/grant.ts";
 import { hashTicket } from "#shared/ticket/ticket.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import { listOnlineRelays } from "../../../worker/repositories/relays.ts";
-import {
-  auditEvents,
-  consoles,
-  joinTokens,
-  logins,
-  relays,
-  sessions,
-  sources,
-  tickets,
-  users,
-} from "../../../worker/repositories/schema.ts";
+import { auditEvents } from "../../../worker/repositories/schema/audit.ts";
+import { consoles, sources } from "../../../worker/repositories/schema/consoles.ts";
+import { logins, users } from "../../../worker/repositories/schema/people.ts";
+import { joinTokens, relays } from "../../../worker/repositories/schema/relays.ts";
+import { sessions, tickets } from "../../../worker/repositories/schema/sessions.ts";
 import { rankRelays, relaysFor } from "../../../worker/services/placement.ts";
 import {
   auditOf,

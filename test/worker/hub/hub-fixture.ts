@@ -4,15 +4,11 @@ import { eq } from "drizzle-orm";
 import { vi } from "vitest";
 import type { Result } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
-import {
-  auditEvents,
-  consoles,
-  relays,
-  sessions,
-  sources,
-  tickets,
-  users,
-} from "../../../worker/repositories/schema.ts";
+import { auditEvents } from "../../../worker/repositories/schema/audit.ts";
+import { consoles, sources } from "../../../worker/repositories/schema/consoles.ts";
+import { users } from "../../../worker/repositories/schema/people.ts";
+import { relays } from "../../../worker/repositories/schema/relays.ts";
+import { sessions, tickets } from "../../../worker/repositories/schema/sessions.ts";
 import type { PushFailure } from "../../../worker/services/context.ts";
 import { env, services, uniqueName } from "../api/api-client.ts";
 

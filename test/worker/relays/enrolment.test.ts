@@ -8,6 +8,7 @@ import {
 } from "@peculiar/x509";
 import { describe, expect, it } from "vitest";
 import { RELAY_CLOCK_SKEW_SECONDS, RELAY_TOKEN_SECONDS } from "#shared/control/limits.ts";
+import { permissionsOf } from "../../../worker/identity/permissions.ts";
 import { issueJoinToken, JOIN_TOKEN_TTL_MS } from "../../../worker/services/join-tokens.ts";
 import {
   auditOf,
@@ -88,7 +89,7 @@ describe("join tokens", () => {
     const caller = {
       actorKind: "user" as const,
       actorId: admin.id,
-      role: "admin" as const,
+      permissions: permissionsOf("admin"),
       address: null,
       requestId: null,
     };

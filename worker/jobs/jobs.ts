@@ -1,0 +1,16 @@
+/**
+ * What the control plane does by the clock: one row a job. A job may run twice, late, or at the
+ * same time as another run of itself, so each is idempotent and bounded: what it does not finish
+ * is left for its next run.
+ */
+import type { ServiceContext } from "../services/context.ts";
+
+export interface Job {
+  /** Stable: its last run is kept under this name. */
+  readonly name: string;
+  /** The least time between two runs, in milliseconds. */
+  readonly everyMs: number;
+  readonly run: (context: ServiceContext) => Promise<void>;
+}
+
+export const JOBS: readonly Job[] = [];

@@ -1,0 +1,29 @@
+/** Where consoles come from, and the consoles. */
+import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+
+export const sources = sqliteTable("sources", {
+  id: text().primaryKey(),
+  name: text().notNull().unique(),
+  kind: text({ enum: ["static"] }).notNull(),
+  createdAtMs: integer("created_at_ms").notNull(),
+});
+
+export const consoles = sqliteTable("consoles", {
+  id: text().primaryKey(),
+  sourceId: text("source_id").notNull(),
+  uuid: text().notNull(),
+  name: text().notNull(),
+  host: text().notNull(),
+  port: integer(),
+  tlsPort: integer("tls_port"),
+  ca: text(),
+  hostSubject: text("host_subject"),
+  /** The hypervisor's SPICE password, sealed with the control plane's secrets key. */
+  sealedPassword: text("sealed_password"),
+  /** `http://host:port` of the HTTP proxy before it. */
+  proxy: text(),
+  /** The rules of its own policy, as JSON. */
+  policy: text(),
+  createdAtMs: integer("created_at_ms").notNull(),
+  deletedAtMs: integer("deleted_at_ms"),
+});
