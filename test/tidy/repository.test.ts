@@ -76,7 +76,7 @@ describe("settings that stand in two places", () => {
 
 describe("documentation", () => {
   it("has the errors page as the catalogue makes it", () => {
-    expect(read("docs/errors.md")).toBe(renderErrorsPage());
+    expect(read("docs/api/errors.md")).toBe(renderErrorsPage());
   });
 
   it.each(pages)("%s links to files that exist", (page) => {
