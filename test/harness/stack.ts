@@ -11,7 +11,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import type { Policy } from "#shared/policy/policy.ts";
+import type { PartialPolicy } from "#shared/policy/policy.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import type { Way } from "#shared/ticket/way.ts";
 import { enrolRelay } from "../../relay/control/enrolment.ts";
@@ -37,7 +37,7 @@ export interface ConsoleTarget {
   readonly proxy?: string;
   readonly password?: string;
   /** What differs from the default policy. */
-  readonly policy?: Partial<Policy>;
+  readonly policy?: PartialPolicy;
 }
 
 export interface TestStackOptions {
