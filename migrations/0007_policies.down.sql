@@ -1,5 +1,3 @@
-DROP INDEX sessions_by_user_state;
-
 ALTER TABLE relays DROP COLUMN enforces;
 
 DROP TABLE policy_attachments;

@@ -23,6 +23,3 @@ CREATE UNIQUE INDEX policy_attachments_by_subject ON policy_attachments (subject
 CREATE INDEX policy_attachments_by_policy ON policy_attachments (policy_id, id);
 
 ALTER TABLE relays ADD COLUMN enforces TEXT NOT NULL DEFAULT '[]';
-
--- How many sessions a user has.
-CREATE INDEX sessions_by_user_state ON sessions (user_id, state);

@@ -2,7 +2,7 @@
  * The sessions that a user has: those that are open, and those that wait to be opened with a ticket
  * that is still good.
  */
-import { and, asc, eq, inArray, isNull, or, type SQL } from "drizzle-orm";
+import { and, desc, eq, isNull, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
@@ -12,7 +12,7 @@ export interface LivingSession {
   readonly consoleName: string;
 }
 
-/** Some of them, the oldest first. */
+/** Some of them, the newest first. */
 export async function listLivingSessions(
   database: Database,
   userId: string,
@@ -24,7 +24,7 @@ export async function listLivingSessions(
     .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
     .leftJoin(tickets, eq(tickets.sessionId, sessions.id))
     .where(isLivingOf(userId))
-    .orderBy(asc(sessions.createdAtMs), asc(sessions.id))
+    .orderBy(desc(sessions.createdAtMs), desc(sessions.id))
     .limit(limit);
 }
 
@@ -32,7 +32,8 @@ export async function listLivingSessions(
 export function isLivingOf(userId: string): SQL | undefined {
   return and(
     eq(sessions.userId, userId),
-    inArray(sessions.state, ["pending", "active"]),
+    // As the index of those that live has it.
+    sql`${sessions.state} <> 'ended'`,
     or(eq(sessions.state, "active"), isNull(tickets.withdrawnAtMs)),
   );
 }

@@ -4,7 +4,7 @@ import type { Failure } from "#shared/errors/catalogue.ts";
 import { type Openness, opennessAt } from "#shared/policy/hours.ts";
 import { may } from "../identity/permissions.ts";
 import { findConsole } from "../repositories/consoles.ts";
-import { findUsername } from "../repositories/users.ts";
+import { findUser } from "../repositories/users.ts";
 import { readConsole } from "./consoles.ts";
 import type { ServiceContext } from "./context.ts";
 import { type EffectivePolicy, findEffectivePolicy } from "./effective-policy.ts";
@@ -37,18 +37,18 @@ export async function explainPolicy(
   if (!visible.ok) {
     return visible;
   }
-  const [row, username] = await Promise.all([
+  const [row, user] = await Promise.all([
     findConsole(context.database, consoleId),
-    findUsername(context.database, userId),
+    findUser(context.database, userId),
   ]);
-  if (row === null || username === null) {
+  if (row === null || user === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
   const policy = await findEffectivePolicy(context, { console: row, userId });
   return ok({
     ...policy,
     console: { id: row.id, name: row.name },
-    user: { id: userId, username },
+    user: { id: userId, username: user.username },
     openness: opennessAt(policy.rules.allowedHours ?? [], context.nowMs()),
     warnings: await findWarnings(context, policy.rules),
   });

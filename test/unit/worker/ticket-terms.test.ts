@@ -4,7 +4,7 @@ import type { PartialPolicy } from "#shared/policy/policy.ts";
 import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import type { Database } from "../../../worker/repositories/database.ts";
 import { changeConsole } from "../../../worker/services/consoles.ts";
-import { terminateSession } from "../../../worker/services/sessions.ts";
+import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-terms.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import type { ControlServices } from "../../harness/control-services.ts";
