@@ -10,6 +10,7 @@ import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { createServiceContext } from "./context.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
+import { accessRoutes } from "./routes/access-rules.ts";
 import { accountRoutes } from "./routes/account.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
@@ -36,6 +37,8 @@ import {
 import type { RouteEnv } from "./routes/route-env.ts";
 import { sessionFeedRoutes } from "./routes/session-feed.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { sharePageRoutes } from "./routes/share-page.ts";
+import { shareRoutes } from "./routes/shares.ts";
 import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
 import { userRoutes } from "./routes/users.ts";
@@ -67,6 +70,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin);
 
   app.route("/", pageRoutes);
+  app.route("/", sharePageRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -131,6 +135,8 @@ const API_ROUTES = [
   groupRoutes,
   consoleRoutes,
   consoleFileRoutes,
+  accessRoutes,
+  shareRoutes,
   // Before sessionRoutes, which would take `feed` for an id.
   sessionFeedRoutes,
   sessionRoutes,

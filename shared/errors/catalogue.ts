@@ -107,6 +107,11 @@ export const ERRORS = {
     409,
     "Something with that name exists already; choose another.",
   ),
+  "console.access-too-low": http(
+    "client",
+    403,
+    "Ask the console's owner or an administrator for a higher level of access to it.",
+  ),
   "resource.limit-reached": http("client", 409, "There are as many as may be: remove one first."),
   "resource.managed-elsewhere": http("client", 409, "A login provider says so: change it there."),
   "user.last-admin": http("client", 409, "Nobody could undo it: make another admin first."),
@@ -151,6 +156,11 @@ export const ERRORS = {
     "ERROR",
     "The relay has lost the control plane, and the session's policy is strict about that. Try again shortly.",
     true,
+  ),
+  "share.gone": http(
+    "client",
+    410,
+    "The link is unknown, expired, used up or revoked. Ask whoever sent it for another one.",
   ),
   "vv.gone": http(
     "client",

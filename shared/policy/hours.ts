@@ -6,7 +6,6 @@
 import { z } from "zod";
 
 export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
-export type Day = (typeof DAYS)[number];
 
 /** Three windows a day; each further one costs every ticket some microseconds. */
 const WINDOWS_MAX = 21;

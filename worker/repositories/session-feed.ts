@@ -2,14 +2,27 @@
  * The numbered feed of sessions' changes. The database numbers changes as they commit, one writer
  * at a time, so a reader that asks for what came after a number misses none.
  */
-import { asc, count, eq, gt, max, min, sql } from "drizzle-orm";
+import { asc, count, eq, gt, max, min, or, sql } from "drizzle-orm";
+import { levelOfRank, rankOf } from "../identity/access-level.ts";
+import { rankOfConsole } from "./access-sql.ts";
 import type { Database } from "./database.ts";
+import { consoles } from "./schema/consoles.ts";
+import { users } from "./schema/people.ts";
+import { relays } from "./schema/relays.ts";
 import { sessionChanges, sessions } from "./schema/sessions.ts";
-import { selectSummaries, type SessionSummary, type SessionViewer, visibleTo } from "./sessions.ts";
+import { shares } from "./schema/shares.ts";
+import type { ListedSession } from "./session-list.ts";
+import { requesters, SESSION_SUMMARY } from "./sessions.ts";
+
+/** Who follows: their own sessions and those of consoles that they own, or everybody's. */
+export interface FeedViewer {
+  readonly userId: string;
+  readonly seesAll: boolean;
+}
 
 export interface FeedPage {
   /** Each session that changed, once, as it is now, with the number of its last change. */
-  readonly changes: readonly { readonly seq: number; readonly session: SessionSummary }[];
+  readonly changes: readonly { readonly seq: number; readonly session: ListedSession }[];
   /** Everything up to this number has been seen, also what is not for this viewer. */
   readonly seenSeq: number;
   /** Whether there may be more at once. */
@@ -32,7 +45,7 @@ export async function readFeedBounds(
 /** What changed after a number, for one viewer; `limit` counts changes, also of others. */
 export async function readFeed(
   database: Database,
-  page: { readonly viewer: SessionViewer; readonly afterSeq: number; readonly limit: number },
+  page: { readonly viewer: FeedViewer; readonly afterSeq: number; readonly limit: number },
 ): Promise<FeedPage> {
   const { viewer, afterSeq, limit } = page;
   // Cut off before anything is joined, so that a look costs the same for every viewer.
@@ -43,17 +56,29 @@ export async function readFeed(
     .orderBy(asc(sessionChanges.seq))
     .limit(limit)
     .as("next");
+  const rank = rankOfConsole(viewer.userId, sql`${sessions.consoleId}`);
   const [rows, [seen]] = await database.batch([
-    selectSummaries(database, { seq: next.seq })
-      .innerJoin(next, eq(next.sessionId, sessions.id))
-      .where(visibleTo(viewer)),
+    database
+      .select({ ...SESSION_SUMMARY, seq: next.seq, rank })
+      .from(next)
+      .innerJoin(sessions, eq(sessions.id, next.sessionId))
+      .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+      .innerJoin(users, eq(users.id, sessions.userId))
+      .leftJoin(relays, eq(relays.id, sessions.relayId))
+      .leftJoin(shares, eq(shares.id, sessions.shareId))
+      .leftJoin(requesters, eq(requesters.id, sessions.endRequestedBy))
+      .where(
+        viewer.seesAll
+          ? undefined
+          : or(eq(sessions.userId, viewer.userId), sql`${rank} = ${rankOf("own")}`),
+      ),
     database.select({ seq: max(next.seq), count: count() }).from(next),
   ]);
-  const latest = new Map<string, { seq: number; session: SessionSummary }>();
-  for (const { seq, ...session } of rows.sort((left, right) => left.seq - right.seq)) {
+  const latest = new Map<string, { seq: number; session: ListedSession }>();
+  for (const { seq, rank: level, ...row } of rows.sort((left, right) => left.seq - right.seq)) {
     // Deleted first, so that the map's order is that of the last changes.
-    latest.delete(session.id);
-    latest.set(session.id, { seq, session });
+    latest.delete(row.id);
+    latest.set(row.id, { seq, session: { ...row, ownsConsole: levelOfRank(level) === "own" } });
   }
   return {
     changes: [...latest.values()],

@@ -11,6 +11,7 @@ import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
+import { takeShareUse } from "./shares.ts";
 import { isLivingOf } from "./living-sessions.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
@@ -51,18 +52,26 @@ export interface SessionLimit {
   readonly sessionsMax: number | null;
 }
 
-/** Stores a new session with its first ticket; false, and nothing stored, beyond the limit. */
+/**
+ * Stores a new session with its first ticket, and takes a use of the link that it comes through;
+ * false, and nothing stored, beyond the limit.
+ *
+ * @throws {Error} a check violation when the link has none left, has expired or is revoked (see
+ * database-errors.ts); nothing is then stored.
+ */
 export async function storeSessionWithTicket(
   database: Database,
   opening: {
     readonly session: typeof sessions.$inferInsert;
     readonly ticket: TicketRow;
-    readonly audit: AuditRecord;
+    readonly audits: readonly AuditRecord[];
   },
   limit: SessionLimit,
 ): Promise<boolean> {
-  const { session, ticket, audit } = opening;
-  return await storeWithinLimit(database, { audit, limit, sessionId: session.id }, (on) => [
+  const { session, ticket, audits } = opening;
+  const { id: sessionId, shareId, createdAtMs: nowMs } = session;
+  return await storeWithinLimit(database, { audits, limit, sessionId }, (on) => [
+    ...(typeof shareId === "string" ? [takeShareUse(on, { id: shareId, nowMs })] : []),
     on.insert(sessions).values(session),
     on.insert(tickets).values(ticket),
   ]);
@@ -79,7 +88,7 @@ export async function replaceTicket(
 ): Promise<boolean> {
   const { ticket, audit } = replacement;
   const { sessionId } = ticket;
-  return await storeWithinLimit(database, { audit, limit, sessionId }, (on) => [
+  return await storeWithinLimit(database, { audits: [audit], limit, sessionId }, (on) => [
     on.update(sessions).set({ relayId: ticket.relayId }).where(eq(sessions.id, ticket.sessionId)),
     on
       .insert(tickets)
@@ -98,16 +107,16 @@ export async function replaceTicket(
 async function storeWithinLimit(
   database: Database,
   storing: {
-    readonly audit: AuditRecord;
+    readonly audits: readonly AuditRecord[];
     readonly limit: SessionLimit;
     readonly sessionId: string;
   },
   build: (on: Database | Transaction) => readonly Storing[],
 ): Promise<boolean> {
-  const { audit, limit, sessionId } = storing;
+  const { audits, limit, sessionId } = storing;
   const { userId, sessionsMax } = limit;
   if (sessionsMax === null) {
-    await storeWithAudit(database, [audit], () => build(database));
+    await storeWithAudit(database, audits, () => build(database));
     return true;
   }
   return await database.transaction(async (transaction) => {
@@ -122,7 +131,7 @@ async function storeWithinLimit(
     for (const statement of build(transaction)) {
       await statement;
     }
-    await insertAuditRecords(transaction, [audit]);
+    await insertAuditRecords(transaction, audits);
     return true;
   });
 }

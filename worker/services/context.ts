@@ -95,3 +95,8 @@ export interface Credential {
   readonly kind: "login" | "token";
   readonly id: string;
 }
+
+/** A user who is logged in. */
+export interface ActingUser extends Caller {
+  readonly actorId: string;
+}

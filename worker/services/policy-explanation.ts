@@ -38,7 +38,7 @@ export async function explainPolicy(
     return visible;
   }
   const [row, user] = await Promise.all([
-    findConsole(context.database, consoleId),
+    findConsole(context.database, { id: consoleId, userId: caller.actorId }),
     findUser(context.database, userId),
   ]);
   if (row === null || user === null) {

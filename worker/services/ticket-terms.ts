@@ -48,8 +48,14 @@ export async function recordDenial(
   caller: Caller,
   denial: { readonly consoleId: string; readonly failure: Failure; readonly heldBy?: string },
 ): Promise<void> {
-  const { consoleId, failure, heldBy = "" } = denial;
-  const event = { type: "ticket.denied", data: { ...failure, heldBy } } as const;
+  const { consoleId, failure, heldBy } = denial;
+  const { code, detail } = failure;
+  const data = {
+    code,
+    ...(detail === "" ? {} : { detail }),
+    ...(heldBy === undefined ? {} : { heldBy }),
+  };
+  const event = { type: "ticket.denied", data } as const;
   await storeWithAudit(context.database, [auditRecord(context, caller, event, { consoleId })]);
 }
 

@@ -7,6 +7,7 @@ import { toBase64Url } from "#shared/base/bytes.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
+import type { PartialPolicy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
 import { seal, unseal } from "#shared/ticket/seal.ts";
 import {
@@ -27,8 +28,8 @@ import {
   type TicketRow,
   withdrawTicket,
 } from "../repositories/tickets.ts";
+import { judgeConsole } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
-import { mayOpen } from "./consoles.ts";
 import type { Caller, PushFailure, ServiceContext } from "./context.ts";
 import { signGrant } from "./grant-signer.ts";
 import { rankRelays, relaysFor, relaysThatKeep } from "./placement.ts";
@@ -55,10 +56,10 @@ export interface TicketCaller extends Caller {
 }
 
 /**
- * Fails with `resource.not-found`, with `console.in-use` (the detail says since when), with what the
- * policies say (`policy.outside-hours`, `policy.no-channels`, `policy.unenforceable`,
- * `session.limit`), with `console.no-relay` (the detail says why for each relay that was tried), or
- * with `target.unreadable` when the console's password cannot be unsealed.
+ * Fails with `resource.not-found`, with `console.access-too-low`, with `console.in-use` (the detail
+ * says since when), with what the policies say (`policy.outside-hours`, `policy.no-channels`,
+ * `policy.unenforceable`, `session.limit`), with `console.no-relay` (the detail says why for each relay
+ * that was tried), or with `target.unreadable` when the console's password cannot be unsealed.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -67,19 +68,54 @@ export async function issueTicket(
   way: Way = "tls",
 ): Promise<Result<IssuedTicket, Failure>> {
   const [row, online] = await Promise.all([
-    findConsole(context.database, consoleId),
+    findConsole(context.database, { id: consoleId, userId: caller.actorId }),
     listOnlineRelays(context.database),
   ]);
-  if (row === null || !mayOpen(caller, row)) {
-    return fail({ code: "resource.not-found", detail: "" });
+  const judged = judgeConsole(caller, row, "open");
+  if (!judged.ok) {
+    return await refuseAccess(context, caller, { failure: judged.error, consoleId });
   }
-  const terms = await findTicketTerms(context, caller, { console: row, userId: caller.actorId });
+  const wish = { caller, userId: caller.actorId, console: judged.value, online, way, share: null };
+  return await openConsole(context, wish);
+}
+
+/** Somebody's wish for one console, who may open it. */
+export interface OpeningWish {
+  readonly caller: Caller;
+  /** Whose session it becomes. */
+  readonly userId: string;
+  readonly console: ConsoleRow;
+  readonly online: Awaited<ReturnType<typeof listOnlineRelays>>;
+  readonly way: Way;
+  /** The link that the caller comes through; one of its uses is taken with the ticket. */
+  readonly share: ShareUse | null;
+}
+
+/** What a link adds to an opening. */
+export interface ShareUse {
+  readonly id: string;
+  /** Rules that make the session stricter. */
+  readonly policy: PartialPolicy | null;
+}
+
+/**
+ * As {@link issueTicket}, for whom it was judged that they may open the console.
+ *
+ * @throws {Error} a check violation when the link has no use left (see database-errors.ts).
+ */
+export async function openConsole(
+  context: ServiceContext,
+  wish: OpeningWish,
+): Promise<Result<IssuedTicket, Failure>> {
+  const { caller, userId, console: row, online, way, share } = wish;
+  const subject = { console: row, userId, share: share?.policy ?? null };
+  const terms = await findTicketTerms(context, caller, subject);
   if (!terms.ok) {
     return terms;
   }
   const free =
     terms.value.policy.secondViewer === "refuse"
-      ? await refuseSecondViewer(context, caller, consoleId)
+      ? await refuseSecondViewer(context, caller, row.id)
       : ok(null);
   if (!free.ok) {
     return free;
@@ -90,6 +126,8 @@ export async function issueTicket(
   }
   const opening: Opening = {
     caller,
+    userId,
+    share,
     console: row,
     terms: terms.value,
     way,
@@ -104,16 +142,13 @@ export async function issueTicket(
   if (!candidates.ok) {
     return await failWithoutRelay(context, opening, candidates.error);
   }
-  const ranked = rankRelays(candidates.value, consoleId);
+  const ranked = rankRelays(candidates.value, row.id);
   return await offerToRelays(context, opening, ranked.slice(0, RELAYS_TRIED_MAX));
 }
 
-/** One user's wish for one console. */
-interface Opening {
-  readonly caller: TicketCaller;
-  readonly console: ConsoleRow;
+/** A wish that is carried out. */
+interface Opening extends Omit<OpeningWish, "online"> {
   readonly terms: TicketTerms;
-  readonly way: Way;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
   readonly sessionId: string;
@@ -175,7 +210,7 @@ async function prepareTicket(
   const grantJws = await signGrant(settings.grantSigningKey, {
     iss: settings.publicUrl,
     aud: relay.id,
-    sub: opening.caller.actorId,
+    sub: opening.userId,
     jti: grantId,
     iat: Math.floor(issuedAtMs / 1000),
     exp: expiresAtS,
@@ -252,9 +287,19 @@ async function storeTicket(
   );
   if (storing.first) {
     const session = { ...pendingSession(context, opening), relayId: ticket.relayId };
-    return await storeSessionWithTicket(context.database, { session, ticket, audit }, limit);
+    const audits = [...shareRecords(context, opening), audit];
+    return await storeSessionWithTicket(context.database, { session, ticket, audits }, limit);
   }
   return await replaceTicket(context.database, { ticket, audit }, limit);
+}
+
+function shareRecords(context: ServiceContext, opening: Opening) {
+  const { caller, share, userId } = opening;
+  if (share === null) {
+    return [];
+  }
+  const event = { type: "share.opened" as const, data: { shareId: share.id, userId } };
+  return [auditRecord(context, caller, event, subjectsOf(opening))];
 }
 
 /** Makes a ticket void that its relay did not acknowledge. Nobody has got it yet. */
@@ -300,6 +345,18 @@ async function deny(
   const { caller, console: row } = opening;
   await recordDenial(context, caller, { consoleId: row.id, failure });
   return fail(failure);
+}
+
+/** Who may not even see the console is told what strangers are, and leaves no trace. */
+async function refuseAccess(
+  context: ServiceContext,
+  caller: Caller,
+  denial: { readonly failure: Failure; readonly consoleId: string },
+): Promise<Result<never, Failure>> {
+  if (denial.failure.code !== "resource.not-found") {
+    await recordDenial(context, caller, denial);
+  }
+  return fail(denial.failure);
 }
 
 async function failWithoutRelay(
@@ -348,18 +405,19 @@ function subjectsOf(opening: Opening, relayId?: string) {
   return { consoleId: row.id, sessionId, ...(relayId === undefined ? {} : { relayId }) };
 }
 
-function limitOf({ caller, terms }: Opening) {
-  return { userId: caller.actorId, sessionsMax: terms.sessionsMax };
+function limitOf({ userId, terms }: Opening) {
+  return { userId, sessionsMax: terms.sessionsMax };
 }
 
 function pendingSession(context: ServiceContext, opening: Opening) {
   return {
     id: opening.sessionId,
     consoleId: opening.console.id,
-    userId: opening.caller.actorId,
+    userId: opening.userId,
     state: "pending" as const,
     createdAtMs: context.nowMs(),
     secondViewer: opening.terms.policy.secondViewer,
+    shareId: opening.share?.id ?? null,
   };
 }
 

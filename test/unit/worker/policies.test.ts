@@ -248,6 +248,7 @@ describe("the policy of a session", () => {
     const { services, admin } = held;
     const user = await services.makeCaller("alice", "user");
     const consoleId = await makeConsole(held, { idleS: 1_200, firewall: "observe" });
+    await services.grant(user, consoleId);
     const sourceId = (await findSourceId(services.context.database, "static")) ?? "";
     const team = await makeGroup(services, "team", [user.actorId]);
     const foreign = await makeGroup(services, "foreign", []);
@@ -309,6 +310,7 @@ describe("the policy of a session", () => {
     const { services, admin } = held;
     const consoleId = await makeConsole(held);
     const user = await services.makeCaller("alice", "user");
+    await services.grant(user, consoleId);
     const ask = async (caller: typeof user, userId: string, id = consoleId) => {
       const answer = await explainPolicy(services.context, caller, { consoleId: id, userId });
       return answer.ok ? "explained" : answer.error.code;

@@ -8,6 +8,7 @@ import {
   call,
   expectProblem,
   fieldsOf,
+  grant,
   makeUser,
   read,
   type TestUser,
@@ -189,6 +190,7 @@ describe("/policies/effective", () => {
     const { id, name } = await makePolicy({ idleS: 60, clipboard: "deny" });
     const asked = await makeUser("user");
     await attach(id, { kind: "user", subjectId: asked.id });
+    await grant(admin, asked, { consoleId });
     const path = `/policies/effective?consoleId=${consoleId}`;
     const own = await read(await call(path, { token: asked.token }), 200);
     expect(own).toMatchObject({
@@ -229,6 +231,7 @@ describe("a ticket", () => {
     const consoleId = await makeConsole();
     const { id } = await makePolicy({ controlLoss: { strict: 60 } });
     await attach(id, { kind: "console", subjectId: consoleId });
+    await grant(admin, user, { consoleId });
     const wish = { method: "POST", token: user.token };
     await read(await call(`/consoles/${consoleId}/tickets`, wish), 201);
     expect(unable.pushes).toEqual([]);
@@ -243,6 +246,7 @@ describe("a ticket", () => {
     const consoleId = await makeConsole();
     const { id } = await makePolicy({ input: "deny" });
     await attach(id, { kind: "console", subjectId: consoleId });
+    await grant(admin, user, { consoleId });
     const wish = { method: "POST", token: user.token };
     const answer = await call(`/consoles/${consoleId}/tickets`, wish);
     const problem = await expectProblem(answer, 409, "policy.unenforceable");

@@ -8,7 +8,6 @@ import {
   ORIGIN,
   PASSWORD,
   read,
-  uniqueName,
 } from "./api-client.ts";
 
 describe("what a request may hold", () => {
