@@ -5,9 +5,12 @@
  *     LIBSQL_URL=… LIBSQL_AUTH_TOKEN=… npm run user -- add NAME [--role ROLE] --password-file F
  *     LIBSQL_URL=… LIBSQL_AUTH_TOKEN=… npm run user -- set-password NAME --password-file F
  *     LIBSQL_URL=… LIBSQL_AUTH_TOKEN=… npm run user -- enable NAME
+ *
+ * With `--state-dir DIR` in the place of the variables: of a control plane on this machine, also
+ * while it runs.
  */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { type Role, ROLES } from "../identity/permissions.ts";
@@ -19,12 +22,16 @@ import {
   type PeopleContext,
   setPasswordNamed,
 } from "../services/users.ts";
+import { startLibsqlServer } from "./libsql/server.ts";
+import { StateFolder } from "./state-folder.ts";
 
-const USAGE = `Usage: LIBSQL_URL=… LIBSQL_AUTH_TOKEN=… npm run user -- COMMAND
+const USAGE = `Usage: npm run user -- COMMAND [--state-dir DIR]
 
   add NAME [--role ${ROLES.join("|")}] --password-file FILE
   set-password NAME --password-file FILE     another password; the user's logins end
-  enable NAME                                lets a disabled user in again`;
+  enable NAME                                lets a disabled user in again
+
+Without --state-dir, LIBSQL_URL and LIBSQL_AUTH_TOKEN name the database.`;
 
 /** What the command needs of its process. */
 export interface UserCommandPorts {
@@ -46,16 +53,15 @@ export async function runUser(
   if (request === null) {
     return complain(USAGE, 2);
   }
-  const url = env["LIBSQL_URL"];
-  if (url === undefined || url === "") {
+  const url = env["LIBSQL_URL"] ?? "";
+  if (request.stateDir === null && url === "") {
     return complain(`LIBSQL_URL is not set: it names the database.\n${USAGE}`, 2);
   }
   try {
-    const done = await perform(request, {
-      database: openDatabase({ url, authToken: env["LIBSQL_AUTH_TOKEN"] ?? "" }),
-      nowMs: () => Date.now(),
-      randomBytes: (count) => Uint8Array.from(randomBytes(count)),
-    });
+    const done =
+      request.stateDir === null
+        ? await perform(request, { url, authToken: env["LIBSQL_AUTH_TOKEN"] ?? "" })
+        : await performInFolder(request, request.stateDir);
     if (!done.ok) {
       return complain(sentenceOf(done.error), 1);
     }
@@ -66,7 +72,7 @@ export async function runUser(
   }
 }
 
-type Request =
+type Order =
   | {
       readonly verb: "add";
       readonly username: string;
@@ -76,10 +82,34 @@ type Request =
   | { readonly verb: "set-password"; readonly username: string; readonly passwordFile: string }
   | { readonly verb: "enable"; readonly username: string };
 
+/** `stateDir`: of a control plane on this machine; null: the environment names the database. */
+type Request = Order & { readonly stateDir: string | null };
+
+type Outcome = Result<{ readonly id: string }, FieldFailure>;
+
+async function performInFolder(request: Request, stateDir: string): Promise<Outcome> {
+  const file = new StateFolder(stateDir).databaseFile;
+  if (!existsSync(file)) {
+    throw new Error(`There is no database ${file}.`);
+  }
+  const authToken = randomBytes(32).toString("base64url");
+  const server = await startLibsqlServer({ file, authToken });
+  try {
+    return await perform(request, { url: server.url, authToken });
+  } finally {
+    await server.close();
+  }
+}
+
 async function perform(
   request: Request,
-  context: PeopleContext,
-): Promise<Result<{ readonly id: string }, FieldFailure>> {
+  address: { readonly url: string; readonly authToken: string },
+): Promise<Outcome> {
+  const context: PeopleContext = {
+    database: openDatabase(address),
+    nowMs: () => Date.now(),
+    randomBytes: (count) => Uint8Array.from(randomBytes(count)),
+  };
   const { username } = request;
   if (request.verb === "enable") {
     const enabled = await enableUserNamed(context, username);
@@ -99,22 +129,26 @@ function readRequest(args: readonly string[]): Request | null {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { role: { type: "string" }, "password-file": { type: "string" } },
+      options: {
+        role: { type: "string" },
+        "password-file": { type: "string" },
+        "state-dir": { type: "string" },
+      },
     });
     const [verb, username, ...rest] = positionals;
-    const { role: roleText, "password-file": passwordFile } = values;
+    const { role: roleText, "password-file": passwordFile, "state-dir": stateDir = null } = values;
     const role = ROLES.find((one) => one === (roleText ?? "user"));
     if (username === undefined || rest.length > 0 || role === undefined) {
       return null;
     }
     if (verb === "add" && passwordFile !== undefined) {
-      return { verb, username, passwordFile, role };
+      return { verb, username, passwordFile, role, stateDir };
     }
     if (verb === "set-password" && passwordFile !== undefined && roleText === undefined) {
-      return { verb, username, passwordFile };
+      return { verb, username, passwordFile, stateDir };
     }
     const isPlain = passwordFile === undefined && roleText === undefined;
-    return verb === "enable" && isPlain ? { verb, username } : null;
+    return verb === "enable" && isPlain ? { verb, username, stateDir } : null;
   } catch {
     return null;
   }

@@ -15,7 +15,7 @@ function subjectsOf(userId: string): SQL {
 }
 
 /**
- * The rank of the highest level that rules give the user of a console; 0 without any.
+ * The rank of the highest level that rules give the user of one console; 0 without any.
  *
  * @param consoleId the console's id as an expression of the query around it.
  */
@@ -29,12 +29,21 @@ export function rankOfConsole(userId: string, consoleId: SQL): SQL<number> {
 }
 
 /**
- * What the user's rules are about, each thing once with its rank, as a query of `scope_id`,
- * `console_id` and `level`; one of the two ids is null.
+ * The clause that begins a statement about many consoles: `target` has what the user's rules are
+ * about, each thing once with its rank: `scope_id`, `console_id` (one of them is null) and `level`.
  */
-export function targetsOf(userId: string): SQL {
-  return sql`SELECT scope_id, console_id, max(level) AS level FROM access_rules
-    WHERE subject_id IN ${subjectsOf(userId)} GROUP BY scope_id, console_id`;
+export function withTargets(userId: string): SQL {
+  return sql`WITH target AS MATERIALIZED (
+    SELECT scope_id, console_id, max(level) AS level FROM access_rules
+    WHERE subject_id IN ${subjectsOf(userId)} GROUP BY scope_id, console_id)`;
+}
+
+/** As {@link rankOfConsole}, in a statement that begins with {@link withTargets}. */
+export function rankByTargets(consoleId: SQL): SQL<number> {
+  return sql<number>`max(
+    coalesce((SELECT max(level) FROM target WHERE target.console_id = ${consoleId}), 0),
+    coalesce((SELECT max(target.level) FROM access_scope_consoles AS s
+      CROSS JOIN target ON target.scope_id = s.scope_id WHERE s.console_id = ${consoleId}), 0))`;
 }
 
 /** A query of the ids and levels of the rules that give the user something of a console. */

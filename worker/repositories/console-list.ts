@@ -4,7 +4,7 @@
  * with the page and with the number of the user's own rules, not with the number of consoles.
  */
 import { and, asc, eq, type SQL, sql } from "drizzle-orm";
-import { rankOfConsole, targetsOf } from "./access-sql.ts";
+import { rankByTargets, withTargets } from "./access-sql.ts";
 import { type ConsoleSummary, SUMMARY, type SummaryRow, toSummary } from "./console-summary.ts";
 import type { Database } from "./database.ts";
 import { consoles, sources } from "./schema/consoles.ts";
@@ -65,8 +65,8 @@ async function tryCandidates(
   page: ConsolePage,
 ): Promise<ConsoleSummary[] | null> {
   const candidates = nextFiltered(page, CANDIDATES_MAX);
-  const rank = rankOfConsole(page.userId, sql`candidate.console_id`);
-  const visible = sql`SELECT name, console_id, rank
+  const rank = rankByTargets(sql`candidate.console_id`);
+  const visible = sql`${withTargets(page.userId)} SELECT name, console_id, rank
     FROM (SELECT name, console_id, ${rank} AS rank FROM (${candidates}) AS candidate)
     WHERE rank > 0 ORDER BY name, console_id LIMIT ${page.limit}`;
   const [[counted], rows] = await database.batch([
@@ -96,8 +96,8 @@ function selectPage(database: Database, page: SQL) {
 }
 
 function nextOfAll(page: ConsolePage): SQL {
-  const rank = rankOfConsole(page.userId, sql`candidate.console_id`);
-  return sql`SELECT name, console_id, ${rank} AS rank
+  const rank = rankByTargets(sql`candidate.console_id`);
+  return sql`${withTargets(page.userId)} SELECT name, console_id, ${rank} AS rank
     FROM (${nextFiltered(page, page.limit)}) AS candidate`;
 }
 
@@ -133,7 +133,7 @@ function nextOfTargets(page: ConsolePage): SQL {
     WHERE ${and(sql`s.scope_id = target.scope_id`, isInRange(NAMES_OF_SCOPES, page), passes)}
     ORDER BY s.name, s.console_id LIMIT ${page.limit}`;
   // json_each takes the outer row as its argument, which no other subquery in FROM can in SQLite.
-  return sql`WITH target AS MATERIALIZED (${targetsOf(page.userId)})
+  return sql`${withTargets(page.userId)}
     SELECT name, console_id, max(level) AS rank FROM (
       SELECT n.value ->> 0 AS name, n.value ->> 1 AS console_id, target.level
         FROM target CROSS JOIN json_each((

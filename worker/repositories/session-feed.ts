@@ -3,7 +3,7 @@
  * at a time, so a reader that asks for what came after a number misses none.
  */
 import { asc, count, eq, gt, max, min, or, sql } from "drizzle-orm";
-import { levelOfRank, rankOf } from "../identity/access-level.ts";
+import { rankOf } from "../identity/access-level.ts";
 import { rankOfConsole } from "./access-sql.ts";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
@@ -11,8 +11,7 @@ import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
 import { sessionChanges, sessions } from "./schema/sessions.ts";
 import { shares } from "./schema/shares.ts";
-import type { ListedSession } from "./session-list.ts";
-import { requesters, SESSION_SUMMARY } from "./sessions.ts";
+import { requesters, SESSION_SUMMARY, type SessionSummary } from "./sessions.ts";
 
 /** Who follows: their own sessions and those of consoles that they own, or everybody's. */
 export interface FeedViewer {
@@ -22,7 +21,7 @@ export interface FeedViewer {
 
 export interface FeedPage {
   /** Each session that changed, once, as it is now, with the number of its last change. */
-  readonly changes: readonly { readonly seq: number; readonly session: ListedSession }[];
+  readonly changes: readonly { readonly seq: number; readonly session: SessionSummary }[];
   /** Everything up to this number has been seen, also what is not for this viewer. */
   readonly seenSeq: number;
   /** Whether there may be more at once. */
@@ -59,7 +58,7 @@ export async function readFeed(
   const rank = rankOfConsole(viewer.userId, sql`${sessions.consoleId}`);
   const [rows, [seen]] = await database.batch([
     database
-      .select({ ...SESSION_SUMMARY, seq: next.seq, rank })
+      .select({ ...SESSION_SUMMARY, seq: next.seq })
       .from(next)
       .innerJoin(sessions, eq(sessions.id, next.sessionId))
       .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
@@ -74,11 +73,11 @@ export async function readFeed(
       ),
     database.select({ seq: max(next.seq), count: count() }).from(next),
   ]);
-  const latest = new Map<string, { seq: number; session: ListedSession }>();
-  for (const { seq, rank: level, ...row } of rows.sort((left, right) => left.seq - right.seq)) {
+  const latest = new Map<string, { seq: number; session: SessionSummary }>();
+  for (const { seq, ...session } of rows.sort((left, right) => left.seq - right.seq)) {
     // Deleted first, so that the map's order is that of the last changes.
-    latest.delete(row.id);
-    latest.set(row.id, { seq, session: { ...row, ownsConsole: levelOfRank(level) === "own" } });
+    latest.delete(session.id);
+    latest.set(session.id, { seq, session });
   }
   return {
     changes: [...latest.values()],

@@ -3,15 +3,15 @@
  * of the consoles that they own.
  */
 import { and, desc, eq, type SQL, sql } from "drizzle-orm";
-import { levelOfRank, rankOf } from "../identity/access-level.ts";
-import { rankOfConsole, targetsOf } from "./access-sql.ts";
+import { rankOf } from "../identity/access-level.ts";
+import { rankByTargets, rankOfConsole, withTargets } from "./access-sql.ts";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions } from "./schema/sessions.ts";
 import { shares } from "./schema/shares.ts";
-import { type OwnedByUser, requesters, SESSION_SUMMARY, type SessionSummary } from "./sessions.ts";
+import { requesters, SESSION_SUMMARY, type SessionSummary } from "./sessions.ts";
 
 /** Position in the list, newest first. */
 export interface SessionCursor {
@@ -31,8 +31,6 @@ export interface SessionFilter {
   readonly toMs?: number | undefined;
 }
 
-export type ListedSession = SessionSummary & OwnedByUser;
-
 export interface SessionPage {
   /** Whose rules count. */
   readonly userId: string;
@@ -44,7 +42,7 @@ export interface SessionPage {
 }
 
 export interface ListedSessions {
-  readonly rows: ListedSession[];
+  readonly rows: SessionSummary[];
   /** Where to go on when `rows` are fewer than the limit and yet not the last; else null. */
   readonly resume: SessionCursor | null;
 }
@@ -52,17 +50,17 @@ export interface ListedSessions {
 /** A page of the sessions that the user sees; see {@link ListedSessions} for one that is not full. */
 export async function listSessions(database: Database, page: SessionPage): Promise<ListedSessions> {
   if (page.seesAll || page.filter.consoleId !== undefined) {
-    const rows = await selectPage(database, page, nextOfIndex(page));
-    return { rows: rows.map(toListed), resume: null };
+    const rows = await selectPage(database, nextOfIndex(page));
+    return { rows, resume: null };
   }
   const [[counted], rows] = await database.batch([
     database.all<{ count: number }>(
-      sql`SELECT count(*) AS count FROM (${ownedConsoles(page.userId, OWNED_CONSOLES_MAX)})`,
+      sql`SELECT count(*) AS count FROM (${ownedConsoles(page.userId)})`,
     ),
-    selectPage(database, page, nextOfOwned(page)),
+    selectPage(database, nextOfOwned(page)),
   ]);
   if ((counted?.count ?? 0) < OWNED_CONSOLES_MAX) {
-    return { rows: rows.map(toListed), resume: null };
+    return { rows, resume: null };
   }
   return await walk(database, page);
 }
@@ -73,10 +71,10 @@ export async function listSessions(database: Database, page: SessionPage): Promi
  */
 async function walk(database: Database, page: SessionPage): Promise<ListedSessions> {
   const walked = sql`SELECT id, created_at_ms, console_id, user_id FROM sessions
-    WHERE ${and(conditionsOf(page.filter), isAfter(page, sql`created_at_ms, id`))}
+    WHERE ${and(conditionsOf(page.filter), isAfter(page))}
     ORDER BY created_at_ms DESC, id DESC LIMIT ${WALKED_SESSIONS_MAX}`;
-  const rank = rankOfConsole(page.userId, sql`walked.console_id`);
-  const visible = sql`SELECT id, created_at_ms FROM (${walked}) AS walked
+  const rank = rankByTargets(sql`walked.console_id`);
+  const visible = sql`${withTargets(page.userId)} SELECT id, created_at_ms FROM (${walked}) AS walked
     WHERE user_id = ${page.userId} OR ${rank} = ${rankOf("own")}
     ORDER BY created_at_ms DESC, id DESC LIMIT ${page.limit}`;
   const [ends, rows] = await database.batch([
@@ -84,17 +82,17 @@ async function walk(database: Database, page: SessionPage): Promise<ListedSessio
       sql`SELECT created_at_ms AS createdAtMs, id FROM (${walked})
         LIMIT 1 OFFSET ${WALKED_SESSIONS_MAX - 1}`,
     ),
-    selectPage(database, page, visible),
+    selectPage(database, visible),
   ]);
   const isFull = rows.length === page.limit;
-  return { rows: rows.map(toListed), resume: isFull ? null : (ends[0] ?? null) };
+  return { rows, resume: isFull ? null : (ends[0] ?? null) };
 }
 
 /** The rows of a page, which is a query of `id` and `created_at_ms`. */
-function selectPage(database: Database, { userId }: SessionPage, page: SQL) {
+function selectPage(database: Database, page: SQL) {
   return (
     database
-      .select({ ...SESSION_SUMMARY, rank: rankOfConsole(userId, sql`${sessions.consoleId}`) })
+      .select(SESSION_SUMMARY)
       .from(sql`(${page}) AS page`)
       // A cross join, because SQLite reads its left side first: here a page and not the table.
       .crossJoin(sessions)
@@ -108,10 +106,6 @@ function selectPage(database: Database, { userId }: SessionPage, page: SQL) {
   );
 }
 
-function toListed({ rank, ...row }: SessionSummary & { readonly rank: number }): ListedSession {
-  return { ...row, ownsConsole: levelOfRank(rank) === "own" };
-}
-
 /** Everybody's, or one console's: of that one the user sees all or, not owning it, their own. */
 function nextOfIndex(page: SessionPage): SQL {
   const { filter, userId, seesAll } = page;
@@ -120,32 +114,31 @@ function nextOfIndex(page: SessionPage): SQL {
     seesAll
       ? undefined
       : sql`(user_id = ${userId} OR ${rankOfConsole(userId, sql`${filter.consoleId}`)} = ${rankOf("own")})`,
-    isAfter(page, sql`created_at_ms, id`),
+    isAfter(page),
   )} ORDER BY created_at_ms DESC, id DESC LIMIT ${page.limit}`;
 }
 
 /** The user's own, and the next ones of each console that they own. */
 function nextOfOwned(page: SessionPage): SQL {
   const next = (condition: SQL) => sql`SELECT id, created_at_ms FROM sessions
-    WHERE ${and(condition, conditionsOf(page.filter), isAfter(page, sql`created_at_ms, id`))}
+    WHERE ${and(condition, conditionsOf(page.filter), isAfter(page))}
     ORDER BY created_at_ms DESC, id DESC LIMIT ${page.limit}`;
   return sql`SELECT DISTINCT id, created_at_ms FROM (
       SELECT * FROM (${next(sql`user_id = ${page.userId}`)})
       UNION ALL
       SELECT n.value ->> 0, n.value ->> 1
-        FROM (${ownedConsoles(page.userId, OWNED_CONSOLES_MAX)}) AS owned CROSS JOIN json_each((
+        FROM (${ownedConsoles(page.userId)}) AS owned CROSS JOIN json_each((
           SELECT json_group_array(json_array(id, created_at_ms))
           FROM (${next(sql`console_id = owned.console_id`)}))) AS n
     ) AS candidate ORDER BY created_at_ms DESC, id DESC LIMIT ${page.limit}`;
 }
 
 /** The consoles that the user owns by some rule; one may be there twice. */
-function ownedConsoles(userId: string, limit: number): SQL {
-  return sql`SELECT coalesce(target.console_id, s.console_id) AS console_id
-    FROM (${targetsOf(userId)}) AS target
-    LEFT JOIN access_scope_consoles AS s ON s.scope_id = target.scope_id
+function ownedConsoles(userId: string): SQL {
+  return sql`${withTargets(userId)} SELECT coalesce(target.console_id, s.console_id) AS console_id
+    FROM target LEFT JOIN access_scope_consoles AS s ON s.scope_id = target.scope_id
     WHERE target.level = ${rankOf("own")} AND coalesce(target.console_id, s.console_id) IS NOT NULL
-    LIMIT ${limit}`;
+    LIMIT ${OWNED_CONSOLES_MAX}`;
 }
 
 /** The filter on the columns of `sessions`. */
@@ -163,9 +156,11 @@ function conditionsOf(filter: SessionFilter): SQL | undefined {
   );
 }
 
-function isAfter({ after }: SessionPage, columns: SQL): SQL {
+function isAfter({ after }: SessionPage): SQL {
   // As a row value, which SQLite looks up in an index; a disjunction it would read and sort.
-  return after === null ? sql`true` : sql`(${columns}) < (${after.createdAtMs}, ${after.id})`;
+  return after === null
+    ? sql`true`
+    : sql`(created_at_ms, id) < (${after.createdAtMs}, ${after.id})`;
 }
 
 /** Looking at so many consoles one by one takes some milliseconds. */

@@ -42,8 +42,9 @@ export interface SessionSummary {
   readonly endRequestedAtMs: number | null;
 }
 
-/** Whether the user who asks owns the session's console. */
-export interface OwnedByUser {
+/** A session as a user asks for it. */
+export interface FoundSession extends SessionSummary {
+  /** Whether that user owns its console. */
   readonly ownsConsole: boolean;
 }
 
@@ -51,7 +52,7 @@ export interface OwnedByUser {
 export async function findSession(
   database: Database,
   wanted: { readonly id: string; readonly userId: string },
-): Promise<(SessionSummary & OwnedByUser) | null> {
+): Promise<FoundSession | null> {
   const [row] = await database
     .select({ ...SESSION_SUMMARY, rank: rankOfConsole(wanted.userId, sql`${sessions.consoleId}`) })
     .from(sessions)

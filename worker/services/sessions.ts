@@ -4,12 +4,11 @@ import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
 import { listSessionChannels, type SessionChannel } from "../repositories/session-channels.ts";
 import {
-  type ListedSession,
   listSessions,
   type SessionCursor,
   type SessionFilter,
 } from "../repositories/session-list.ts";
-import { findSession, type SessionSummary } from "../repositories/sessions.ts";
+import { findSession, type FoundSession, type SessionSummary } from "../repositories/sessions.ts";
 import type { ServiceContext } from "./context.ts";
 import type { TicketCaller } from "./tickets.ts";
 
@@ -70,7 +69,8 @@ export async function readSession(
   if (row === null || !isVisible(row, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  const session = viewSession(row, caller);
+  const { ownsConsole: _judged, ...found } = row;
+  const session = viewSession(found, caller);
   const channels = told.map((channel) => ({
     ...channel,
     clientAddress: session.user === null ? null : channel.clientAddress,
@@ -85,16 +85,17 @@ export function viewerOf(caller: TicketCaller): { userId: string; seesAll: boole
   return { userId: caller.actorId, seesAll: may(caller, "sessions.read-all") };
 }
 
-export function isVisible(row: ListedSession, caller: TicketCaller): boolean {
+export function isVisible(row: FoundSession, caller: TicketCaller): boolean {
   return may(caller, "sessions.read-all") || row.userId === caller.actorId || row.ownsConsole;
 }
 
 /**
- * The exact reason of an end may name the hypervisor's address, which is for those who run things.
- * Who somebody else is, is for them too: a console's owner sees that there is a session.
+ * A session that the caller may see. The exact reason of an end may name the hypervisor's address,
+ * which is for those who run things. Who somebody else is, is for them too: a console's owner sees
+ * that there is a session.
  */
-export function viewSession(row: ListedSession, caller: TicketCaller): SessionView {
-  const { userId, username, ownsConsole: _judged, ...session } = row;
+export function viewSession(row: SessionSummary, caller: TicketCaller): SessionView {
+  const { userId, username, ...session } = row;
   const user = { id: userId, username };
   if (may(caller, "sessions.read-all")) {
     return { ...session, user };
