@@ -13,4 +13,7 @@ export const COMPATIBILITY_DATE = "2026-10-23";
  * The Durable Object classes that worker/index.ts exports, each with its binding in `Env`. All keep
  * their storage in SQLite. Cloudflare also wants each new class in a migration of wrangler.toml.
  */
-export const DURABLE_OBJECTS = [{ binding: "HUB", className: "RelayHub" }] as const;
+export const DURABLE_OBJECTS = [
+  { binding: "HUB", className: "RelayHub" },
+  { binding: "LIMITS", className: "RateLimiter" },
+] as const;

@@ -2,8 +2,8 @@
  * The Worker as plain workerd runs it, without Cloudflare's edge in front: what that edge would have
  * told of a request is put in its place here.
  */
-import { withClientAddress } from "./client-address.ts";
-import { type Env, readProxyHeader } from "./env.ts";
+import { withPeerAddress } from "./peer-address.ts";
+import type { Env } from "./env.ts";
 import worker from "./index.ts";
 
 // workerd looks for the Durable Objects' classes in this module.
@@ -15,10 +15,7 @@ export default {
   fetch: (request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> => {
     const peer = request.cf?.["clientIp"];
     return worker.fetch(
-      withClientAddress(request, {
-        peer: typeof peer === "string" ? peer : null,
-        proxyHeader: readProxyHeader(env),
-      }),
+      withPeerAddress(request, typeof peer === "string" ? peer : null),
       env,
       context,
     );

@@ -31,8 +31,14 @@ export const SETTINGS = {
   CA_KEY: { secret: true, givenBy: "state" },
   /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
   KERBSIDE_WEB_ORIGINS: { secret: false, givenBy: "operator" },
-  /** Self-hosted only: the header in which a reverse proxy gives the client's address. */
-  KERBSIDE_CLIENT_ADDRESS_HEADER: { secret: false, givenBy: "operator" },
+  /** Who may log in by a password: `on` (absent), `off` or `break-glass`. */
+  KERBSIDE_LOCAL_LOGIN: { secret: false, givenBy: "operator" },
+  /** OpenID providers, as a JSON list: secret, because it holds the clients' secrets. */
+  KERBSIDE_OIDC_PROVIDERS: { secret: true, givenBy: "operator" },
+  /** A Keystone whose people may log in, as JSON. */
+  KERBSIDE_KEYSTONE: { secret: false, givenBy: "operator" },
+  /** How many reverse proxies in front append to X-Forwarded-For; absent: none. */
+  KERBSIDE_TRUSTED_PROXIES: { secret: false, givenBy: "operator" },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export type SettingName = keyof typeof SETTINGS;

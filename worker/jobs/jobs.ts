@@ -3,7 +3,9 @@
  * same time as another run of itself, so each is idempotent and bounded: what it does not finish
  * is left for its next run.
  */
+import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import type { ServiceContext } from "../services/context.ts";
+import { sweepSessionFeed } from "../services/session-feed.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -13,4 +15,10 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-export const JOBS: readonly Job[] = [];
+const MINUTE_MS = 60 * 1000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export const JOBS: readonly Job[] = [
+  { name: "forget-credentials", everyMs: 10 * MINUTE_MS, run: forgetExpiredCredentials },
+  { name: "sweep-session-feed", everyMs: HOUR_MS, run: sweepSessionFeed },
+];

@@ -1,43 +1,72 @@
 import { describe, expect, it } from "vitest";
-import { CLIENT_ADDRESS_HEADER, withClientAddress } from "../../../worker/client-address.ts";
+import {
+  addressBucket,
+  forwardedAddress,
+  readAddress,
+} from "../../../worker/identity/client-address.ts";
 
-function addressOf(
-  headers: Readonly<Record<string, string>>,
-  given: { readonly peer: string | null; readonly proxyHeader: string | null },
-): string | null {
-  const request = new Request("http://kerbside.test/", { headers });
-  return withClientAddress(request, given).headers.get(CLIENT_ADDRESS_HEADER);
-}
-
-describe("the client's address on a host without Cloudflare's edge", () => {
+describe("X-Forwarded-For", () => {
   it.each([
-    ["192.0.2.7:4711", "192.0.2.7"],
-    ["[2001:db8::7]:4711", "2001:db8::7"],
-    ["[::ffff:192.0.2.7]:4711", "192.0.2.7"],
-    ["unix:", null],
-    [null, null],
-  ])("is whoever holds the socket: %s", (peer, address) => {
-    expect(addressOf({}, { peer, proxyHeader: null })).toBe(address);
+    ["198.51.100.7", 1, "198.51.100.7"],
+    ["6.6.6.6, 198.51.100.7", 1, "198.51.100.7"],
+    ["6.6.6.6, 198.51.100.7, 10.0.0.1", 2, "198.51.100.7"],
+    ["6.6.6.6,198.51.100.7,10.0.0.1", 2, "198.51.100.7"],
+    // Past the outer proxy: what the inner one saw.
+    ["198.51.100.7", 2, "198.51.100.7"],
+    ["2001:DB8::1", 1, "2001:db8::1"],
+    ["[2001:db8::1]:4711", 1, "2001:db8::1"],
+    ["198.51.100.7:4711", 1, "198.51.100.7"],
+    ["::ffff:198.51.100.7", 1, "198.51.100.7"],
+    [`${"6.6.6.6, ".repeat(1_000)}198.51.100.7`, 1, "198.51.100.7"],
+  ])("%.60s behind %d is %s", (header, proxies, address) => {
+    expect(forwardedAddress(header, proxies)).toBe(address);
   });
 
-  it("is not what the client claims", () => {
-    const claims = { [CLIENT_ADDRESS_HEADER]: "203.0.113.1", "X-Forwarded-For": "203.0.113.1" };
-    expect(addressOf(claims, { peer: "192.0.2.7:1", proxyHeader: null })).toBe("192.0.2.7");
-    expect(addressOf(claims, { peer: null, proxyHeader: null })).toBeNull();
-  });
+  it.each([undefined, "", ",", "unknown", "198.51.100.7, unknown", "198.51.100.7,", "999.1.1.1"])(
+    "tells nothing where it holds no address: %s",
+    (header) => {
+      expect(forwardedAddress(header, 1)).toBeNull();
+    },
+  );
+});
+
+describe("an address", () => {
+  it.each(["192.0.2.1", "255.255.255.255", "0.0.0.0", "2001:db8::1", "::1", "fe80::1:2"])(
+    "is %s",
+    (text) => {
+      expect(readAddress(text)).toBe(text);
+    },
+  );
 
   it.each([
-    ["X-Real-IP", "192.0.2.7", "192.0.2.7"],
-    ["X-Forwarded-For", "203.0.113.1, 192.0.2.7", "192.0.2.7"],
-    ["CF-Connecting-IP", "192.0.2.7", "192.0.2.7"],
-    ["X-Forwarded-For", "", null],
-  ])("is what the proxy's header says last: %s: %s", (proxyHeader, value, address) => {
-    const given = { peer: "127.0.0.1:1", proxyHeader };
-    expect(addressOf({ [proxyHeader]: value }, given)).toBe(address);
+    "",
+    "256.0.0.1",
+    "1.2.3",
+    "1.2.3.4.5",
+    "1.2.3.4.",
+    "01.2.3.4x",
+    "example.com",
+    "1::2::3",
+    ":",
+    "[::1]",
+    "fe80::1%eth0",
+    "::1/64",
+    "a".repeat(65),
+  ])("is not %j", (text) => {
+    expect(readAddress(text)).toBeNull();
   });
+});
 
-  it("is unknown when the proxy's header is missing, whatever the client claims", () => {
-    const given = { peer: "127.0.0.1:1", proxyHeader: "X-Real-IP" };
-    expect(addressOf({ [CLIENT_ADDRESS_HEADER]: "203.0.113.1" }, given)).toBeNull();
+describe("the bucket of an address", () => {
+  it.each([
+    ["192.0.2.1", "192.0.2.1"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2:ffff::", "2001:db8:1:2::/64"],
+    ["2001:0db8:0001:0002::9", "2001:db8:1:2::/64"],
+    ["2001:db8:1:3::9", "2001:db8:1:3::/64"],
+    ["2001:db8::1", "2001:db8:0:0::/64"],
+    ["::1", "0:0:0:0::/64"],
+  ])("of %s is %s", (address, bucket) => {
+    expect(addressBucket(address)).toBe(bucket);
   });
 });

@@ -11,7 +11,7 @@ describe("the Worker's settings", () => {
     expect(
       operatorSettings({
         KERBSIDE_WEB_ORIGINS: "https://a.example",
-        KERBSIDE_CLIENT_ADDRESS_HEADER: "",
+        KERBSIDE_LOCAL_LOGIN: "",
         TICKET_ROOT: "x",
         LIBSQL_URL: "libsql://elsewhere",
         PATH: "/bin",
