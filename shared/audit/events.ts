@@ -213,7 +213,7 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     /** The names of the rules that it makes stricter, by comma. */
     policy: text,
   }),
-  event("share.revoked", { shareId: text, userId: text, sessionsEnded: count }),
+  event("share.revoked", { shareId: text, userId: text }),
   event("share.opened", { shareId: text, userId: text }),
   event("share.refused", { shareId: text, userId: text, code: text }),
   event("ticket.issued", { grantId: text, expiresAt: text }),
@@ -271,6 +271,22 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("relay.draining", {}),
   event("relay.serving", {}),
   event("relay.refused", { code: text, detail: text }),
+  /** A key of its own that it may change to. */
+  event("relay.key-offered", { fingerprint: text }),
+  event("relay.key-rotated", { from: text, to: text }),
+  event("relay.ticket-key-rotated", { epoch: z.int() }),
+  event("relay.certificate-renewed", { serial: text, notAfter: text }),
+  /** The operator's own certificate, named in console files from now on. */
+  event("relay.certificate-reported", { serial: text, subject: text, notAfter: text }),
+  event("relay.certificate-refused", { code: text, detail: text }),
+  /** The relay shows the certificate again that the control plane signed. */
+  event("relay.certificate-reverted", {}),
+  event("relay.certificate-expiring", { notAfter: text }),
+  event("signing-key.created", { kid: text }),
+  event("signing-key.activated", { kid: text }),
+  event("signing-key.retired", { kid: text, verifiesUntil: text }),
+  /** Secrets of a column that were sealed with the current key in the place of an older one. */
+  event("secrets.reencrypted", { column: text, keyId: text, count: z.int().nonnegative() }),
 ]);
 
 export type AuditEvent = z.infer<typeof auditEventSchema>;

@@ -2,13 +2,14 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, count, eq, exists, gt, isNull, ne } from "drizzle-orm";
+import { and, count, eq, exists, gt, inArray, isNull, ne } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Way } from "#shared/ticket/way.ts";
 import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
+import { ownCertificates } from "./schema/keys.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 import { takeShareUse } from "./shares.ts";
@@ -44,6 +45,8 @@ export interface ConsoleFileParts {
   readonly tlsPort: number;
   readonly connectPort: number | null;
   readonly hostSubject: string;
+  /** The certificate of its operator's own that the relay shows. */
+  readonly own: { readonly ca: string | null; readonly hostSubject: string | null } | null;
 }
 
 /** How many sessions a user may have; null: any number. */
@@ -152,6 +155,49 @@ export async function withdrawTicket(
   ]);
 }
 
+/** As {@link withdrawTicket}, for every ticket that could still open a session. */
+export async function withdrawOutstandingTickets(
+  database: Database,
+  nowMs: number,
+  auditOf: (ticket: OutstandingTicket) => AuditRecord,
+): Promise<void> {
+  for (let withdrawn = TICKETS_AT_ONCE; withdrawn === TICKETS_AT_ONCE;) {
+    withdrawn = await database.transaction(async (transaction) => {
+      const found = await transaction
+        .select({
+          sessionId: tickets.sessionId,
+          relayId: tickets.relayId,
+          grantId: tickets.grantId,
+          consoleId: sessions.consoleId,
+        })
+        .from(tickets)
+        .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
+        .where(
+          and(
+            gt(tickets.expiresAtMs, nowMs),
+            isNull(tickets.consumedAtMs),
+            isNull(tickets.withdrawnAtMs),
+          ),
+        )
+        .limit(TICKETS_AT_ONCE);
+      const ids = found.map(({ sessionId }) => sessionId);
+      await transaction
+        .update(tickets)
+        .set({ withdrawnAtMs: nowMs })
+        .where(inArray(tickets.sessionId, ids));
+      await insertAuditRecords(transaction, found.map(auditOf));
+      return found.length;
+    });
+  }
+}
+
+interface OutstandingTicket {
+  readonly sessionId: string;
+  readonly relayId: string;
+  readonly grantId: string;
+  readonly consoleId: string;
+}
+
 /**
  * Marks the console file as fetched and gives its parts; null when it was fetched, has expired or
  * never was. Of requests that race exactly one gets the parts, and it alone is recorded.
@@ -206,11 +252,18 @@ export async function takeConsoleFile(
         tlsPort: relays.tlsPort,
         connectPort: relays.connectPort,
         hostSubject: relays.hostSubject,
+        own: {
+          // Never null in a row that is there, so that the whole is null only without one.
+          relayId: ownCertificates.relayId,
+          ca: ownCertificates.ca,
+          hostSubject: ownCertificates.hostSubject,
+        },
       })
       .from(tickets)
       .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
       .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
       .innerJoin(relays, eq(relays.id, tickets.relayId))
+      .leftJoin(ownCertificates, eq(ownCertificates.relayId, tickets.relayId))
       .where(eq(tickets.sessionId, taken.sessionId))
       .limit(1);
     assert(parts !== undefined, "a ticket has a session, a console and a relay");
@@ -218,6 +271,9 @@ export async function takeConsoleFile(
     return parts;
   });
 }
+
+/** Bound values of one statement, and audit rows of one transaction. */
+const TICKETS_AT_ONCE = 500;
 
 /** Runs in a batch, and by itself inside a transaction. */
 type Storing = BatchItem<"sqlite"> & PromiseLike<unknown>;

@@ -14,6 +14,7 @@ import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { findEffectivePolicy, type PolicySubject } from "./effective-policy.ts";
 import { OPENING_GRACE_MS } from "./expire-sessions.ts";
+import { TICKET_TTL_MS } from "./ticket-life.ts";
 
 export interface TicketTerms {
   readonly policy: Policy;
@@ -125,8 +126,6 @@ function sayOpening(opensAtMs: number | null, allowedHours: readonly Hours[]): s
   return `Sessions are allowed again from ${new Date(opensAtMs).toISOString()}${wall}.`;
 }
 
-/** From the answer to the client's first link: enough to start a viewer by hand. */
-export const TICKET_TTL_MS = 120_000;
 /** From the ticket's request to the client's first link, at the fastest. */
 const OPENING_MS_MIN = 5_000;
 /** What a session's length can be narrowed by, and a minute that it then lasts at least. */

@@ -9,7 +9,7 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { PartialPolicy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
-import { seal, unseal } from "#shared/ticket/seal.ts";
+import { seal } from "#shared/ticket/seal.ts";
 import {
   deriveRelayBytes,
   deriveTicketKey,
@@ -34,7 +34,10 @@ import type { Caller, PushFailure, ServiceContext } from "./context.ts";
 import { signGrant } from "./grant-signer.ts";
 import { rankRelays, relaysFor, relaysThatKeep } from "./placement.ts";
 import { refuseSecondViewer } from "./second-viewers.ts";
+import { unsealSecret } from "./secrets.ts";
 import { sayLimit } from "./session-limits.ts";
+import type { SigningKey } from "./signing-key-cache.ts";
+import { activeSigningKey } from "./signing-keys.ts";
 import {
   findTicketTerms,
   grantTerms,
@@ -59,7 +62,8 @@ export interface TicketCaller extends Caller {
  * Fails with `resource.not-found`, with `console.access-too-low`, with `console.in-use` (the detail
  * says since when), with what the policies say (`policy.outside-hours`, `policy.no-channels`,
  * `policy.unenforceable`, `session.limit`), with `console.no-relay` (the detail says why for each relay
- * that was tried), or with `target.unreadable` when the console's password cannot be unsealed.
+ * that was tried), with `target.unreadable` when the console's password cannot be unsealed, or with
+ * `signing-key.unreadable`.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -124,6 +128,10 @@ export async function openConsole(
   if (!password.ok) {
     return password;
   }
+  const signingKey = await activeSigningKey(context);
+  if (!signingKey.ok) {
+    return signingKey;
+  }
   const opening: Opening = {
     caller,
     userId,
@@ -132,6 +140,7 @@ export async function openConsole(
     terms: terms.value,
     way,
     password: password.value,
+    signingKey: signingKey.value,
     sessionId: newId("session", context.randomBytes),
   };
   const able = relaysThatKeep(online, opening.terms.needs);
@@ -151,6 +160,7 @@ interface Opening extends Omit<OpeningWish, "online"> {
   readonly terms: TicketTerms;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
+  readonly signingKey: SigningKey;
   readonly sessionId: string;
 }
 
@@ -188,6 +198,10 @@ async function offerToRelays(
       return ok(prepared.issued);
     }
     reasons.push(`${relay.name}: ${pushed.error.code}`);
+    if (pushed.error.code === "control.grant-invalid") {
+      // The key may have been retired in an emergency that this isolate has not heard of.
+      context.signingKeys.forget();
+    }
     await takeBack(context, opening, { ticket: prepared.row, failure: pushed.error });
   }
   return await failAfterRelays(context, opening, reasons.join("; "));
@@ -207,7 +221,7 @@ async function prepareTicket(
   const ticketHash = await hashTicket(await mintTicket(key, { ticketId, expiresAtS }));
   const vvToken = newSecretToken("consoleFile", randomBytes);
   const grantId = newId("grant", randomBytes);
-  const grantJws = await signGrant(settings.grantSigningKey, {
+  const grantJws = await signGrant(opening.signingKey, {
     iss: settings.publicUrl,
     aud: relay.id,
     sub: opening.userId,
@@ -428,9 +442,10 @@ async function unsealPassword(
   if (row.sealedPassword === null) {
     return ok(null);
   }
-  const password = await unseal(context.settings.secretsKey, row.sealedPassword);
+  const place = { column: "consoles.sealed_password", rowId: row.id } as const;
+  const password = await unsealSecret(context, place, row.sealedPassword);
   return password === null
-    ? fail({ code: "target.unreadable", detail: "It was sealed with another SECRETS_KEY." })
+    ? fail({ code: "target.unreadable", detail: "No key in SECRETS_KEYS opens it." })
     : ok(password);
 }
 

@@ -7,6 +7,7 @@ import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts
 import * as access from "../../../worker/repositories/schema/access.ts";
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
+import * as keys from "../../../worker/repositories/schema/keys.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
 import * as policies from "../../../worker/repositories/schema/policies.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
@@ -130,6 +131,7 @@ const SCHEMA = {
   ...access,
   ...audit,
   ...consoles,
+  ...keys,
   ...people,
   ...policies,
   ...relays,

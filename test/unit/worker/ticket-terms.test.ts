@@ -5,7 +5,7 @@ import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import type { Database } from "../../../worker/repositories/database.ts";
 import { changeConsole } from "../../../worker/services/consoles.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
-import { TICKET_TTL_MS } from "../../../worker/services/ticket-terms.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import type { ControlServices } from "../../harness/control-services.ts";
 import { holdConsole, issue, offline, readGrant } from "./tickets-fixture.ts";
