@@ -130,11 +130,13 @@ describe("opening a link", () => {
       limit: 9,
     });
     expect(
-      records.map(({ event, actorKind, actorId }) => [event.type, actorKind, actorId]).sort(),
+      records
+        .map(({ event, actorKind, actorId }) => `${event.type} ${actorKind} ${actorId}`)
+        .sort(),
     ).toEqual([
-      ["share.opened", "guest", id],
-      ["ticket.downloaded", "anonymous", null],
-      ["ticket.issued", "guest", id],
+      `share.opened guest ${id}`,
+      "ticket.downloaded anonymous null",
+      `ticket.issued guest ${id}`,
     ]);
   });
 
@@ -177,7 +179,7 @@ describe("opening a link", () => {
     const { id, token } = await share(services, owner, { consoleId, usesMax: 2 });
     await open(services, token);
     const both = await Promise.all([open(services, token), open(services, token)]);
-    expect(both.map(({ ok }) => ok).sort()).toEqual([false, true]);
+    expect(both.filter(({ ok }) => ok)).toHaveLength(1);
     expect(both.find(({ ok }) => !ok)).toEqual(gone);
     expect(await open(services, token)).toEqual(gone);
     expect(await readShare(services.context, owner, id)).toMatchObject({
