@@ -21,6 +21,8 @@ import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
 import { pageRoutes } from "./routes/pages.ts";
+import { policyRoutes } from "./routes/policies.ts";
+import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import {
@@ -140,6 +142,8 @@ const API_ROUTES = [
   sessionRoutes,
   terminateSessionRoutes,
   auditRoutes,
+  policyRoutes,
+  policyAttachmentRoutes,
   relayRoutes,
 ];
 

@@ -19,7 +19,7 @@ import {
   RELAY_CLOCK_SKEW_SECONDS,
   SNAPSHOT_SESSIONS_MAX,
 } from "#shared/control/limits.ts";
-import type { CommandHandler, GrantLookup } from "../sessions/ports.ts";
+import type { CommandHandler, ControlContact, GrantLookup } from "../sessions/ports.ts";
 import { CONTROL_LOG, type ControlLog } from "./control-log.ts";
 import { type LinkSocket, openLinkSocket } from "./link-socket.ts";
 import { initialLinkState, nextDeadlineMs, stepLink } from "./link-state.ts";
@@ -28,7 +28,7 @@ import type { Spool } from "./spool.ts";
 
 export interface LinkOptions {
   readonly linkUrl: string;
-  readonly about: Pick<Hello, "build" | "instanceId" | "channelsMax" | "advertised">;
+  readonly about: Pick<Hello, "build" | "instanceId" | "channelsMax" | "advertised" | "enforces">;
   /** A fresh credential for one connection. */
   readonly signToken: () => Promise<string>;
   /** Puts a welcome's keys into use; a failure is what is wrong with them. */
@@ -51,7 +51,7 @@ export interface LinkPorts {
 }
 
 /** One process's link. Started once, closed once. */
-export class ControlLink implements GrantLookup {
+export class ControlLink implements GrantLookup, ControlContact {
   readonly #options: LinkOptions;
   readonly #monotonicMs: () => number;
   readonly #inputs: LinkInput[] = [];
@@ -90,6 +90,11 @@ export class ControlLink implements GrantLookup {
 
   get isLinked(): boolean {
     return this.#state.phase.name === "linked";
+  }
+
+  silentMs(): number {
+    const { heardAtMs } = this.#state;
+    return heardAtMs === null ? Number.POSITIVE_INFINITY : this.#monotonicMs() - heardAtMs;
   }
 
   /** Resolves at the next welcome whose keys are in use, or at once when linked. */

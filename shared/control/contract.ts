@@ -165,6 +165,8 @@ export const helloSchema = z.object({
     .optional(),
   /** It takes no new sessions: nothing may be routed to it. */
   draining: z.boolean().default(false),
+  /** What it can keep of a policy (shared/policy/enforcement.ts); unknown names are kept. */
+  enforces: z.array(z.string().max(32)).max(16).default([]),
 });
 
 export const relayMessageSchema = z.discriminatedUnion("type", [

@@ -2,7 +2,7 @@
 import { and, desc, eq, gt, inArray, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Role } from "../identity/permissions.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
 import { sessions } from "./schema/sessions.ts";
@@ -102,7 +102,7 @@ export async function findShareByToken(
  * revoked, it breaks the table's check and with it the batch that it belongs to.
  */
 export function takeShareUse(
-  database: Database,
+  database: Database | Transaction,
   use: { readonly id: string; readonly nowMs: number },
 ) {
   const isAlive = and(isNull(shares.revokedAtMs), gt(shares.expiresAtMs, use.nowMs));

@@ -20,15 +20,15 @@ export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">
 export async function welcomeRelay(
   context: ServiceContext,
   relayId: string,
-  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining">,
+  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining" | "enforces">,
 ): Promise<WelcomeFacts | null> {
   const { database, settings } = context;
-  const { build, channelsMax, advertised, draining } = hello;
+  const { build, channelsMax, advertised, draining, enforces } = hello;
   const caller = relayCaller(relayId);
   const online = { type: "relay.online", data: { build } } as const;
   const relay = await storeRelayOnline(
     database,
-    { id: relayId, build, channelsMax, advertised, draining, atMs: context.nowMs() },
+    { id: relayId, build, channelsMax, advertised, draining, enforces, atMs: context.nowMs() },
     {
       online: auditRecord(context, caller, online, { relayId }),
       serving: auditRecord(context, caller, servingEvent(draining), { relayId }),

@@ -228,6 +228,7 @@ class World {
           build: "",
           instanceId: "i",
           channelsMax: 1,
+          enforces: [],
         });
         break;
       case "send":

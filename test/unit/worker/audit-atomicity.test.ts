@@ -20,6 +20,17 @@ import {
 import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
 import { endLogin, endLogins } from "../../../worker/services/logins.ts";
+import {
+  changePolicy,
+  createPolicy,
+  deletePolicy,
+  pagePolicies,
+} from "../../../worker/services/policies.ts";
+import {
+  attachPolicy,
+  detachPolicy,
+  pageAttachments,
+} from "../../../worker/services/policy-attachments.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
   endSessionsOfLostRelay,
@@ -31,7 +42,8 @@ import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
-import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-terms.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, createUser, deleteUser, setPassword } from "../../../worker/services/users.ts";
 import {
   type ControlServices,
@@ -102,6 +114,31 @@ async function setScene(services: ControlServices): Promise<Scene> {
 }
 
 const CONSOLE = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
+
+const POLICY = { name: "p", description: "", rules: { sessionsMax: 1 } };
+
+async function makePolicy({ context, admin }: Scene): Promise<void> {
+  await createPolicy(context, admin, POLICY);
+}
+
+async function makeAttachedPolicy(scene: Scene): Promise<void> {
+  await makePolicy(scene);
+  await attachToEveryone(scene);
+}
+
+async function policyId({ context }: Scene): Promise<string> {
+  const { items } = await pagePolicies(context, { afterName: null, limit: 1 });
+  return items[0]?.id ?? "";
+}
+
+async function attachToEveryone(scene: Scene): Promise<void> {
+  const wish = {
+    policyId: await policyId(scene),
+    kind: "everyone",
+    subjectId: "everyone",
+  } as const;
+  await attachPolicy(scene.context, scene.admin, wish);
+}
 
 const setState = async (scene: Scene, state: "online" | "offline", session: string) => {
   const { database } = scene.context;
@@ -224,6 +261,38 @@ const CHANGES: Record<string, Change> = {
     before: async (scene) => await setState(scene, "offline", "pending"),
     make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
   },
+  "a ticket within a limit": {
+    before: async (scene) => {
+      await makeAttachedPolicy(scene);
+      await setState(scene, "online", "ended");
+    },
+    make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
+  },
+  "a ticket beyond a limit": {
+    before: makeAttachedPolicy,
+    make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
+  },
+  "a new policy": { make: makePolicy },
+  "a changed policy": {
+    before: makePolicy,
+    make: async (scene) => {
+      const change = { id: await policyId(scene), changes: { rules: {} } };
+      return await changePolicy(scene.context, scene.admin, change);
+    },
+  },
+  "a deleted policy": {
+    before: makePolicy,
+    make: async (scene) => await deletePolicy(scene.context, scene.admin, await policyId(scene)),
+  },
+  "an attached policy": { before: makePolicy, make: attachToEveryone },
+  "a detached policy": {
+    before: makeAttachedPolicy,
+    make: async ({ context, admin }) => {
+      const page = { filter: {}, afterId: null, limit: 1 };
+      const [attachment] = (await pageAttachments(context, page)).items;
+      return await detachPolicy(context, admin, attachment?.id ?? "");
+    },
+  },
   "a fetched console file": {
     make: ({ context, admin, fileToken }) => fetchConsoleFile(context, admin, fileToken),
   },
@@ -244,7 +313,12 @@ const CHANGES: Record<string, Change> = {
   },
   "a relay that comes": {
     make: ({ context, relayId }) =>
-      welcomeRelay(context, relayId, { build: "test", channelsMax: 1, draining: false }),
+      welcomeRelay(context, relayId, {
+        build: "test",
+        channelsMax: 1,
+        draining: false,
+        enforces: [],
+      }),
   },
   "a relay that drains": {
     make: ({ context, relayId }) => markRelayServing(context, relayId, true),

@@ -237,6 +237,24 @@ describe("opening a link", () => {
   });
 });
 
+describe("the policy of a link", () => {
+  it("loosens nothing that is as by default", async () => {
+    await using held = await holdOwned();
+    const { services, owner, consoleId } = held;
+    const { token } = await share(services, owner, {
+      consoleId,
+      policy: { firewall: "observe", secondViewer: "take-over", reconnectWindowS: 600, idleS: 60 },
+    });
+    await open(services, token);
+    expect((await readGrant(services, 0)).policy).toMatchObject({
+      firewall: "enforce",
+      secondViewer: "refuse",
+      reconnectWindowS: 0,
+      idleS: 60,
+    });
+  });
+});
+
 describe("a link opens nothing", () => {
   type Held = Awaited<ReturnType<typeof holdOwned>>;
   interface Ending {
