@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { isCheckViolation } from "../../../worker/repositories/database-errors.ts";
+import { takeShareUse } from "../../../worker/repositories/shares.ts";
 import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
@@ -316,6 +318,25 @@ describe("a link opens nothing", () => {
         event: { data: { shareId: id, userId: owner.actorId, code } },
       },
     ]);
+  });
+
+  it.each([
+    [
+      "revoked",
+      (held: Held, id: string) =>
+        revokeShare(held.services.context, held.owner, { id, endSessions: false }),
+    ],
+    ["expired", async (held: Held) => held.services.moveClock(HOUR_S * 1000)],
+  ])("that was %s after it was judged, and before its use was taken", async (_how, end) => {
+    await using held = await holdOwned();
+    const { services, owner, consoleId } = held;
+    const { database } = services.context;
+    const { id } = await share(services, owner, { consoleId, usesMax: 2 });
+    const take = async () => await takeShareUse(database, { id, nowMs: services.context.nowMs() });
+    await take();
+    await end(held, id);
+    const error: unknown = await take().catch((thrown: unknown) => thrown);
+    expect(isCheckViolation(error)).toBe(true);
   });
 
   it.each(["nonsense", `ksl1_${"A".repeat(43)}`, `kbt1_${"A".repeat(43)}`])(
