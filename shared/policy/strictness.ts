@@ -106,6 +106,16 @@ export function mergeRules(left: PartialRules, right: PartialRules): PartialRule
   return Object.fromEntries(names.map((rule) => [rule, mergeRule(rule, left, right)]));
 }
 
+/**
+ * What of a policy makes these rules stricter. A policy that somebody adds who may not loosen any
+ * counts with this alone: otherwise it would loosen what is as by default because nobody says it.
+ */
+export function onlyStricter(rules: Rules, added: PartialPolicy): PartialPolicy {
+  const merged = withDefaults(mergeRules(rules, readRules(added)));
+  const stricter = RULE_NAMES.filter((rule) => !isSame(merged[rule], rules[rule]));
+  return Object.fromEntries(stricter.map((rule) => [rule, added[rule]]));
+}
+
 /** Every rule; those that nobody says are as by default. */
 export function withDefaults(rules: PartialRules): Rules {
   const said = Object.entries(rules).filter(([, value]) => value !== undefined);
