@@ -10,19 +10,37 @@ import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { createServiceContext } from "./context.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
+import { accessRoutes } from "./routes/access-rules.ts";
+import { accountRoutes } from "./routes/account.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
+import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
 import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
+import { oidcRoutes } from "./routes/oidc.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
-import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
+import {
+  demandTls,
+  guardAnswers,
+  identifyRequest,
+  limitBody,
+  limitJson,
+  limitUrl,
+  requireJson,
+} from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
+import { sessionFeedRoutes } from "./routes/session-feed.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { sharePageRoutes } from "./routes/share-page.ts";
+import { shareRoutes } from "./routes/shares.ts";
+import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
+import { userCredentialRoutes } from "./routes/user-credentials.ts";
+import { userRoutes } from "./routes/users.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -47,10 +65,12 @@ export function createApp(): OpenAPIHono<RouteEnv> {
     });
     await next();
   });
-  app.use("/api/*", limitBody, requireJson, refuseCrossOrigin);
+  app.use(demandTls, limitUrl);
+  app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin);
 
   app.route("/", pageRoutes);
   app.route("/", publicKeyRoutes);
+  app.route("/", sharePageRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -108,9 +128,19 @@ const API_PATH = "/api/v1";
 
 const API_ROUTES = [
   authRoutes,
+  oidcRoutes,
+  accountRoutes,
+  userRoutes,
+  userCredentialRoutes,
+  groupRoutes,
   consoleRoutes,
   consoleFileRoutes,
+  accessRoutes,
+  shareRoutes,
+  // Before sessionRoutes, which would take `feed` for an id.
+  sessionFeedRoutes,
   sessionRoutes,
+  terminateSessionRoutes,
   auditRoutes,
   relayRoutes,
   keyRoutes,

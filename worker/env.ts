@@ -5,28 +5,21 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
+import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
+import {
+  type KeystoneProvider,
+  keystoneSchema,
+  type OidcProvider,
+  oidcProvidersSchema,
+} from "./identity/provider-settings.ts";
 import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
+import type { RateLimiter } from "./limits/rate-limiter.ts";
+import type { SettingValues } from "./settings.ts";
 
-/** The bindings as the platform hands them over. */
-export interface Env {
+/** The bindings as the platform hands them over: settings of settings.ts, objects of deployment.ts. */
+export interface Env extends SettingValues {
   readonly HUB: DurableObjectNamespace<RelayHub>;
-  readonly LIBSQL_URL: string;
-  readonly LIBSQL_AUTH_TOKEN: string;
-  /** How users and relays reach this control plane, without a trailing slash. */
-  readonly PUBLIC_URL: string;
-  /** base64url of 32 random bytes: the root of every ticket key. */
-  readonly TICKET_ROOT: string;
-  /** A private Ed25519 JWK with its kid: the first key that signs grants; absent: one is made. */
-  readonly GRANT_SIGNING_KEY?: string;
-  /** What seals secrets in the database: `id:key` by comma, the first seals. */
-  readonly SECRETS_KEYS?: string;
-  /** base64url of 32 random bytes: the only such key, or an older one. */
-  readonly SECRETS_KEY?: string;
-  /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
-  readonly CA_CERTIFICATE: string;
-  readonly CA_KEY: string;
-  /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
-  readonly KERBSIDE_WEB_ORIGINS?: string;
+  readonly LIMITS: DurableObjectNamespace<RateLimiter>;
 }
 
 /** What the services need of the environment, checked. */
@@ -40,6 +33,10 @@ export interface Config {
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
+  readonly localLogin: LocalLogin;
+  readonly oidcProviders: readonly OidcProvider[];
+  readonly keystone: KeystoneProvider | null;
+  readonly trustedProxies: number;
 }
 
 const signingKeySchema = z.object({
@@ -65,6 +62,9 @@ export function readConfig(env: Env): Config {
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
+    localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),
+    ...providers(env),
+    trustedProxies: proxyCount(env.KERBSIDE_TRUSTED_PROXIES),
   };
 }
 
@@ -90,6 +90,58 @@ function origins(text: string | undefined, publicUrl: string): string[] {
   return given.length === 0 ? [new URL(publicUrl).origin] : given;
 }
 
+function localLogin(text: string | undefined): LocalLogin {
+  const mode = LOCAL_LOGIN_MODES.find((candidate) => candidate === (text || "on"));
+  if (mode === undefined) {
+    throw new Error(`The setting KERBSIDE_LOCAL_LOGIN must be ${LOCAL_LOGIN_MODES.join(", ")}.`);
+  }
+  return mode;
+}
+
+/** The two say where people come from by their providers' names, so no two may be the same. */
+function providers(env: Env): Pick<Config, "oidcProviders" | "keystone"> {
+  const { KERBSIDE_OIDC_PROVIDERS: oidc, KERBSIDE_KEYSTONE: keystone } = env;
+  const found = {
+    oidcProviders: oidc ? fromJson("KERBSIDE_OIDC_PROVIDERS", oidc, oidcProvidersSchema) : [],
+    keystone: keystone ? fromJson("KERBSIDE_KEYSTONE", keystone, keystoneSchema) : null,
+  };
+  const name = found.keystone?.name;
+  if (found.oidcProviders.some((provider) => provider.name === name)) {
+    throw new Error(`KERBSIDE_OIDC_PROVIDERS and KERBSIDE_KEYSTONE both name "${name}".`);
+  }
+  return found;
+}
+
+/** @throws {Error} that names the field and never what it holds, which may be a secret. */
+function fromJson<Value>(name: string, text: string, schema: z.ZodType<Value>): Value {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Error(`The setting ${name} must be JSON (docs/operate/login-providers.md).`);
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = issue?.path.join(".") ?? "";
+    throw new Error(
+      `The setting ${name} is wrong${field === "" ? "" : ` at ${field}`}: ${issue?.message} ` +
+        "(docs/operate/login-providers.md).",
+    );
+  }
+  return parsed.data;
+}
+
+function proxyCount(text: string | undefined): number {
+  const count = Number(text || "0");
+  if (!Number.isInteger(count) || count < 0 || count > PROXIES_MAX) {
+    throw new Error(
+      `The setting KERBSIDE_TRUSTED_PROXIES must be the number of proxies, 0 to ${PROXIES_MAX}.`,
+    );
+  }
+  return count;
+}
+
 function key(name: string, value: string): Bytes {
   const bytes = fromBase64Url(required(name, value));
   if (bytes === null || bytes.length !== KEY_BYTES) {
@@ -110,5 +162,7 @@ function signingKey(text: string | undefined): GrantSigningKey | null {
 }
 
 const KEY_BYTES = 32;
+/** More in a row than anybody has. */
+const PROXIES_MAX = 8;
 /** The control link's own bound (shared/control/contract.ts). */
 const WEB_ORIGINS_MAX = 16;

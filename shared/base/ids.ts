@@ -7,9 +7,13 @@ import { toBase64Url } from "./bytes.ts";
 
 export const ID_PREFIX = {
   user: "usr",
+  group: "grp",
   login: "lgn",
+  apiToken: "tok",
   source: "src",
   console: "con",
+  accessRule: "acr",
+  share: "shr",
   relay: "rly",
   joinToken: "jtk",
   session: "ses",

@@ -65,6 +65,13 @@ export const ERRORS = {
     "Use one of the methods that the Allow header names.",
   ),
   "request.too-large": http("client", 413, "Send a smaller body."),
+  "request.url-too-long": http("client", 414, "Send a shorter address with fewer parameters."),
+  "request.rate-limited": http(
+    "client",
+    429,
+    "Too many attempts. Wait as many seconds as the Retry-After header says.",
+    true,
+  ),
   "request.cross-origin": http(
     "client",
     403,
@@ -72,6 +79,27 @@ export const ERRORS = {
   ),
   "auth.required": http("client", 401, "Log in and send the token as Authorization: Bearer."),
   "auth.invalid-credentials": http("client", 401, "Check the user name and the password."),
+  "auth.not-admitted": http(
+    "client",
+    403,
+    "Ask an administrator: the login provider knows you, but you are not let in here.",
+  ),
+  "auth.provider-refused": http("client", 401, "Log in at the provider again."),
+  "auth.attempt-invalid": http(
+    "client",
+    400,
+    "Begin the login again, in this browser, and finish it within ten minutes.",
+  ),
+  "auth.provider-unavailable": http(
+    "control",
+    503,
+    "The login provider does not answer as it should. Try again later, or log in another way.",
+  ),
+  "auth.method-off": http(
+    "client",
+    403,
+    "This way to log in is switched off. GET /api/v1/auth/methods names those that are on.",
+  ),
   "auth.forbidden": http("client", 403, "Ask an administrator for the right to do this."),
   "resource.not-found": http("client", 404, "Check the id; it may have been deleted."),
   "resource.conflict": http(
@@ -79,6 +107,14 @@ export const ERRORS = {
     409,
     "Something with that name exists already; choose another.",
   ),
+  "console.access-too-low": http(
+    "client",
+    403,
+    "Ask the console's owner or an administrator for a higher level of access to it.",
+  ),
+  "resource.limit-reached": http("client", 409, "There are as many as may be: remove one first."),
+  "resource.managed-elsewhere": http("client", 409, "A login provider says so: change it there."),
+  "user.last-admin": http("client", 409, "Nobody could undo it: make another admin first."),
   "console.no-relay": http(
     "control",
     503,
@@ -91,6 +127,11 @@ export const ERRORS = {
     spiceError: "PERMISSION_DENIED",
     hint: "Somebody is watching this console. Wait until that session ends, or end it.",
   },
+  "share.gone": http(
+    "client",
+    410,
+    "The link is unknown, expired, used up or revoked. Ask whoever sent it for another one.",
+  ),
   "vv.gone": http(
     "client",
     410,

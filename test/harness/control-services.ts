@@ -7,12 +7,17 @@ import { createClient } from "@libsql/client/web";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
+import { memoryLimits } from "./memory-limits.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
+import { STREAM_IDLE_MS_MAX } from "../../worker/dev/libsql/limits.ts";
+import { type CancelTimer, systemTimers, type Timers } from "../../worker/dev/libsql/timers.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
+import type { AccessLevel } from "../../worker/identity/access-level.ts";
 import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
 import { relays } from "../../worker/repositories/schema/relays.ts";
+import { grantAccess } from "../../worker/services/access-rules.ts";
 import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
 import { SigningKeyCache } from "../../worker/services/signing-key-cache.ts";
 import { createUser } from "../../worker/services/users.ts";
@@ -28,9 +33,15 @@ export interface ControlServices extends AsyncDisposable {
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
   makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
+  /** Grants the caller this level of one console. Gives the rule's id. */
+  grant(caller: Caller, consoleId: string, level?: AccessLevel): Promise<string>;
   /** Makes a relay that is online. Gives its id. */
   makeRelay(name: string): Promise<string>;
   moveClock(byMs: number): void;
+  /** Rolls transactions back that nobody goes on with, which the database does after seconds. */
+  rollBackAbandoned(): void;
+  /** The rows that a query finds. */
+  query(sql: string): Promise<Readonly<Record<string, unknown>>[]>;
   /** All values of all tables, as one text to search. */
   dumpDatabase(): Promise<string>;
 }
@@ -40,7 +51,8 @@ export const TEST_PASSWORD = "correct horse battery";
 export async function startControlServices(): Promise<ControlServices> {
   const folder = await makeTempFolder();
   const authToken = "test-token";
-  const server = await startLibsqlServer({ file: folder.file("control.db"), authToken });
+  const timers = new HastyTimers();
+  const server = await startLibsqlServer({ file: folder.file("control.db"), authToken, timers });
   await migrateDatabase({ url: server.url, authToken });
   const secrets = await generateSecrets(Date.now());
   const pushes: { relayId: string; command: Command }[] = [];
@@ -57,7 +69,12 @@ export async function startControlServices(): Promise<ControlServices> {
       caCertificate: secrets.CA_CERTIFICATE,
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
+      localLogin: "on",
+      oidcProviders: [],
+      keystone: null,
+      trustedProxies: 0,
     },
+    limits: memoryLimits(() => nowMs),
     hubs: {
       push: async (relayId, command) => {
         pushes.push({ relayId, command });
@@ -98,9 +115,25 @@ export async function startControlServices(): Promise<ControlServices> {
         requestId: "req_test",
       };
     },
+    grant: async (caller, consoleId, level = "open") => {
+      const subject = { kind: "user" as const, id: caller.actorId ?? "" };
+      const rule = { subject, match: { consoleId }, level };
+      const granted = await grantAccess(context, caller, rule);
+      if (!granted.ok) {
+        throw new Error(granted.error.code);
+      }
+      return granted.value.id;
+    },
     makeRelay: async (name) => await insertRelay(context, name),
     moveClock: (byMs) => {
       nowMs += byMs;
+    },
+    rollBackAbandoned: () => timers.hurry(),
+    query: async (sql) => {
+      const client = createClient({ url: server.url, authToken });
+      const { rows } = await client.execute(sql);
+      client.close();
+      return rows.map((row) => ({ ...row }));
     },
     dumpDatabase: async () => await dump({ url: server.url, authToken }),
     [Symbol.asyncDispose]: async () => {
@@ -108,6 +141,38 @@ export async function startControlServices(): Promise<ControlServices> {
       await folder[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The system's timers, of which those of idle transactions can be made to fire at once. */
+class HastyTimers implements Timers {
+  readonly #idle = new Set<() => void>();
+
+  nowMs(): number {
+    return systemTimers.nowMs();
+  }
+
+  after(delayMs: number, callback: () => void): CancelTimer {
+    if (delayMs !== STREAM_IDLE_MS_MAX) {
+      return systemTimers.after(delayMs, callback);
+    }
+    const fire = (): void => {
+      cancel();
+      callback();
+    };
+    const cancelTimer = systemTimers.after(delayMs, fire);
+    const cancel = (): void => {
+      cancelTimer();
+      this.#idle.delete(fire);
+    };
+    this.#idle.add(fire);
+    return cancel;
+  }
+
+  hurry(): void {
+    for (const fire of this.#idle) {
+      fire();
+    }
+  }
 }
 
 async function insertRelay(context: ServiceContext, name: string): Promise<string> {

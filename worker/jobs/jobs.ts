@@ -3,8 +3,10 @@
  * same time as another run of itself, so each is idempotent and bounded: what it does not finish
  * is left for its next run.
  */
+import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { KEY_JOBS } from "./key-jobs.ts";
+import { sweepSessionFeed } from "../services/session-feed.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -14,4 +16,11 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-export const JOBS: readonly Job[] = [...KEY_JOBS];
+const MINUTE_MS = 60 * 1000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export const JOBS: readonly Job[] = [
+  { name: "forget-credentials", everyMs: 10 * MINUTE_MS, run: forgetExpiredCredentials },
+  { name: "sweep-session-feed", everyMs: HOUR_MS, run: sweepSessionFeed },
+  ...KEY_JOBS,
+];

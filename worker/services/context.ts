@@ -4,8 +4,11 @@ import type { RandomBytes } from "#shared/base/ids.ts";
 import type { Result } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
-import type { Permission } from "../identity/permissions.ts";
+import type { LocalLogin } from "../identity/local-login.ts";
+import type { KeystoneProvider, OidcProvider } from "../identity/provider-settings.ts";
+import type { Permission, Role } from "../identity/permissions.ts";
 import type { SecretsKeys } from "../identity/secrets-keys.ts";
+import type { LimitAnswer, LimitRequest, LimitSource } from "../limits/limit-rules.ts";
 import type { Database } from "../repositories/database.ts";
 import type { SigningKeyCache } from "./signing-key-cache.ts";
 
@@ -15,6 +18,7 @@ export interface ServiceContext {
   readonly database: Database;
   readonly settings: ServiceSettings;
   readonly hubs: Hubs;
+  readonly limits: Limits;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;
@@ -42,6 +46,12 @@ export interface ServiceSettings {
   readonly caKey: string;
   /** Origins whose pages may open web consoles. */
   readonly webOrigins: readonly string[];
+  /** Who may log in by a password. */
+  readonly localLogin: LocalLogin;
+  readonly oidcProviders: readonly OidcProvider[];
+  readonly keystone: KeystoneProvider | null;
+  /** Reverse proxies in front that append to X-Forwarded-For; 0: the edge tells the address. */
+  readonly trustedProxies: number;
 }
 
 /** The relays' hubs, as services see them. */
@@ -59,6 +69,13 @@ export interface Hubs {
   tellKeys(relayId: string): Promise<Result<null, PushFailure>>;
 }
 
+/** The limiters that count attempts, as services see them. They answer also when they are away. */
+export interface Limits {
+  take(request: LimitRequest): Promise<LimitAnswer>;
+  /** The attempt was right, and does not count. */
+  settle(request: LimitRequest, from: LimitSource): Promise<void>;
+}
+
 export interface PushFailure {
   readonly code: ErrorCode;
   readonly detail: string;
@@ -71,4 +88,28 @@ export interface Caller {
   readonly permissions: ReadonlySet<Permission>;
   readonly address: string | null;
   readonly requestId: string | null;
+  /** What a user proved with who they are; absent where nobody did. */
+  readonly credential?: Credential;
+}
+
+/** Where a request came from. */
+export type RequestOrigin = Pick<Caller, "address" | "requestId">;
+
+/** Who sent a request, and what they may do with the credential that they sent. */
+export interface Authenticated {
+  readonly credential: Credential;
+  readonly userId: string;
+  readonly role: Role;
+  readonly permissions: ReadonlySet<Permission>;
+}
+
+/** A login or an API token, by its id. */
+export interface Credential {
+  readonly kind: "login" | "token";
+  readonly id: string;
+}
+
+/** A user who is logged in. */
+export interface ActingUser extends Caller {
+  readonly actorId: string;
 }

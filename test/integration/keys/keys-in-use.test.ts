@@ -21,7 +21,8 @@ import {
   type ServedChannel,
   startFakeServer,
 } from "../../harness/relay/fake-spice-server.ts";
-import { type IssuedTicket, TestStack } from "../../harness/stack.ts";
+import type { IssuedTicket } from "../../harness/control-client.ts";
+import { TestStack } from "../../harness/stack.ts";
 
 const PASSWORD = "hypervisor-secret";
 let stack: TestStack;
