@@ -6,8 +6,9 @@ import { X509Certificate } from "node:crypto";
 import type { RandomBytes } from "#shared/base/ids.ts";
 import { type DataPlaneLimits, withLimits } from "./limits.ts";
 import type { TlsIdentity } from "./listen/tls-settings.ts";
+import type { StartTimer } from "./sessions/deadlines.ts";
 import type { KeyRing } from "./sessions/key-ring.ts";
-import type { CommandHandler, EventSink, GrantLookup } from "./sessions/ports.ts";
+import type { CommandHandler, ControlContact, EventSink, GrantLookup } from "./sessions/ports.ts";
 import { Registry } from "./sessions/registry.ts";
 import { type Health, type HealthServer, startHealthServer } from "./telemetry/health-server.ts";
 import { type Log, LOG_LINES } from "./telemetry/log.ts";
@@ -37,6 +38,7 @@ export interface DataPlaneOptions {
   readonly webOrigins?: readonly string[];
   readonly events: EventSink;
   readonly lookup: GrantLookup;
+  readonly contact: ControlContact;
   readonly keyRing: KeyRing;
   /** Whether the control link is up, for `/healthz`. */
   readonly isLinked: () => boolean;
@@ -45,6 +47,8 @@ export interface DataPlaneOptions {
   readonly nowMs: () => number;
   /** Milliseconds of a clock that nobody sets, for what lasts; absent: `nowMs`. */
   readonly steadyMs?: () => number;
+  /** What sleeps until a session's next deadline, by that clock; absent: Node's own timer. */
+  readonly startTimer?: StartTimer;
   readonly randomBytes: RandomBytes;
   readonly limits?: Partial<DataPlaneLimits>;
 }

@@ -24,6 +24,7 @@ import { openUpkeep, readOwn, type UpkeptParts } from "./open-upkeep.ts";
 import { openOperator } from "./operator/open-operator.ts";
 import { askRelay } from "./operator/operator-client.ts";
 import { sayWhyNotListening } from "./say-why-not-listening.ts";
+import { RELAY_ENFORCES } from "./sessions/enforcement.ts";
 import { KeyRing } from "./sessions/key-ring.ts";
 import type { Log } from "./telemetry/log.ts";
 
@@ -206,6 +207,7 @@ function openDataPlane(
     webOrigins: config.webOrigins,
     events: spool,
     lookup: link,
+    contact: link,
     keyRing,
     isLinked: () => link.isLinked,
     log,
@@ -246,6 +248,7 @@ function makeLink(parts: {
       build: BUILD,
       instanceId: toBase64Url(randomBytes(INSTANCE_ID_BYTES)),
       channelsMax: DATA_PLANE_LIMITS.channelsMax,
+      enforces: [...RELAY_ENFORCES],
       // Asked for at each hello: the port may be any free one.
       get advertised() {
         return advertisedOf(identity, config, plane()?.connectAddress?.port ?? null);

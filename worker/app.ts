@@ -19,9 +19,11 @@ import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
-import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
+import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
+import { policyRoutes } from "./routes/policies.ts";
+import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import {
@@ -69,8 +71,8 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin);
 
   app.route("/", pageRoutes);
-  app.route("/", publicKeyRoutes);
   app.route("/", sharePageRoutes);
+  app.route("/", publicKeyRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -142,6 +144,8 @@ const API_ROUTES = [
   sessionRoutes,
   terminateSessionRoutes,
   auditRoutes,
+  policyRoutes,
+  policyAttachmentRoutes,
   relayRoutes,
   keyRoutes,
 ];

@@ -16,8 +16,8 @@ export function createServiceContext(env: Env): ServiceContext {
     database: openDatabase({ url: databaseUrl, authToken: databaseAuthToken }),
     settings,
     hubs: createHubs(env.HUB),
-    signingKeys: SIGNING_KEYS,
     limits: createLimits((name) => limiterNamed(env, name)),
+    signingKeys: SIGNING_KEYS,
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };

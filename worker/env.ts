@@ -12,9 +12,9 @@ import {
   type OidcProvider,
   oidcProvidersSchema,
 } from "./identity/provider-settings.ts";
-import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
 import type { RateLimiter } from "./limits/rate-limiter.ts";
 import type { SettingValues } from "./settings.ts";
+import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
 
 /** The bindings as the platform hands them over: settings of settings.ts, objects of deployment.ts. */
 export interface Env extends SettingValues {

@@ -24,16 +24,13 @@ export const SETTINGS = {
   LIBSQL_AUTH_TOKEN: { secret: true, givenBy: "host" },
   /** base64url of 32 random bytes: the root of every ticket key. */
   TICKET_ROOT: { secret: true, givenBy: "state" },
-  /** A private Ed25519 JWK with its kid: the first key that signs grants; absent: one is made. */
+  /** A private Ed25519 JWK with its kid: signs grants. */
   GRANT_SIGNING_KEY: { secret: true, givenBy: "state", mayLack: true },
-  /** base64url of 32 random bytes: seals secrets in the database, where SECRETS_KEYS does not. */
-  SECRETS_KEY: { secret: true, givenBy: "state", mayLack: true },
-  /** Keys that seal secrets, `id:key` by comma: the first one seals, any opens. */
+  /** What seals secrets in the database: `id:key` by comma, the first seals. */
   SECRETS_KEYS: { secret: true, givenBy: "operator" },
-  /**
-   * The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. Behind
-   * it, others that clients trust as well.
-   */
+  /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
+  SECRETS_KEY: { secret: true, givenBy: "state", mayLack: true },
+  /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
   CA_CERTIFICATE: { secret: false, givenBy: "state" },
   CA_KEY: { secret: true, givenBy: "state" },
   /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */

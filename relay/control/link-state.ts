@@ -47,6 +47,7 @@ export function initialLinkState(): LinkState {
     openBatches: [],
     lookups: [],
     requests: [],
+    heardAtMs: null,
     failures: 0,
     draining: { now: false, told: false },
   };
@@ -244,6 +245,7 @@ function adopted(state: LinkState, failure: string | null, context: LinkContext)
   const { stream, storedSeq, epoch } = state.phase.welcome;
   const linked: LinkState = {
     ...state,
+    heardAtMs: nowMs,
     phase: {
       name: "linked",
       version: state.phase.welcome.version,
@@ -444,7 +446,8 @@ function heard(state: LinkState, context: LinkContext): LinkState {
   if (state.phase.name !== "linked") {
     return state;
   }
-  return { ...state, phase: { ...state.phase, leaseEndsAtMs: context.nowMs + LEASE_MS } };
+  const { nowMs } = context;
+  return { ...state, heardAtMs: nowMs, phase: { ...state.phase, leaseEndsAtMs: nowMs + LEASE_MS } };
 }
 
 /** Whether there is a socket, or one in the making. */

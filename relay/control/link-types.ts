@@ -63,6 +63,8 @@ export interface LinkState {
   readonly openBatches: readonly OpenBatch[];
   readonly lookups: readonly OpenLookup[];
   readonly requests: readonly OpenRequest[];
+  /** When the hub was last heard over a link that was welcomed; null: never. */
+  readonly heardAtMs: number | null;
   /** Failed attempts since the last link that lasted. */
   readonly failures: number;
   /** Whether the relay drains, and what the present connection's hub was told of that. */

@@ -21,7 +21,7 @@ import {
   SNAPSHOT_SESSIONS_MAX,
 } from "#shared/control/limits.ts";
 import type { RelayAnswer, RelayRequest, RequestFailure } from "#shared/control/relay-requests.ts";
-import type { CommandHandler, GrantLookup } from "../sessions/ports.ts";
+import type { CommandHandler, ControlContact, GrantLookup } from "../sessions/ports.ts";
 import { CONTROL_LOG, type ControlLog } from "./control-log.ts";
 import { type LinkSocket, openLinkSocket } from "./link-socket.ts";
 import { initialLinkState, nextDeadlineMs, stepLink } from "./link-state.ts";
@@ -32,7 +32,7 @@ export interface LinkOptions {
   readonly linkUrl: string;
   readonly about: Pick<
     Hello,
-    "build" | "instanceId" | "channelsMax" | "advertised" | "certificate"
+    "build" | "instanceId" | "channelsMax" | "advertised" | "certificate" | "enforces"
   >;
   /** A fresh credential for one connection. */
   readonly signToken: () => Promise<string>;
@@ -60,7 +60,7 @@ export interface LinkPorts {
 }
 
 /** One process's link. Started once, closed once. */
-export class ControlLink implements GrantLookup {
+export class ControlLink implements GrantLookup, ControlContact {
   readonly #options: LinkOptions;
   readonly #monotonicMs: () => number;
   readonly #inputs: LinkInput[] = [];
@@ -102,6 +102,11 @@ export class ControlLink implements GrantLookup {
 
   get isLinked(): boolean {
     return this.#state.phase.name === "linked";
+  }
+
+  silentMs(): number {
+    const { heardAtMs } = this.#state;
+    return heardAtMs === null ? Number.POSITIVE_INFINITY : this.#monotonicMs() - heardAtMs;
   }
 
   /** Resolves at the next welcome whose keys are in use, or at once when linked. */

@@ -176,6 +176,8 @@ export const helloSchema = z.object({
   draining: z.boolean().default(false),
   /** What it shows to clients when that is its operator's own; absent: what we signed. */
   certificate: ownCertificateSchema.optional(),
+  /** What it can keep of a policy (shared/policy/enforcement.ts); unknown names are kept. */
+  enforces: z.array(z.string().max(32)).max(16).default([]),
 });
 
 export const relayMessageSchema = z.discriminatedUnion("type", [

@@ -127,6 +127,36 @@ export const ERRORS = {
     spiceError: "PERMISSION_DENIED",
     hint: "Somebody is watching this console. Wait until that session ends, or end it.",
   },
+  "session.limit": http(
+    "client",
+    409,
+    "You have as many sessions as your policies allow. End one, or let one end.",
+    true,
+  ),
+  "policy.outside-hours": {
+    fault: "client",
+    retryable: true,
+    httpStatus: 403,
+    spiceError: "PERMISSION_DENIED",
+    hint: "The policies that apply allow sessions at other hours only; the detail says when.",
+  },
+  "policy.no-channels": http(
+    "client",
+    403,
+    "The policies that apply together leave no channel to open. Ask an administrator.",
+  ),
+  "policy.unenforceable": http(
+    "control",
+    409,
+    "No relay that is online can keep a rule of the policies that apply. Upgrade relays, or change the rule.",
+  ),
+  "policy.attached": http("client", 409, "Detach the policy from everything, then delete it."),
+  "policy.control-lost": spice(
+    "control",
+    "ERROR",
+    "The relay has lost the control plane, and the session's policy is strict about that. Try again shortly.",
+    true,
+  ),
   "share.gone": http(
     "client",
     410,

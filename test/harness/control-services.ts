@@ -35,8 +35,8 @@ export interface ControlServices extends AsyncDisposable {
   makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
   /** Grants the caller this level of one console. Gives the rule's id. */
   grant(caller: Caller, consoleId: string, level?: AccessLevel): Promise<string>;
-  /** Makes a relay that is online. Gives its id. */
-  makeRelay(name: string): Promise<string>;
+  /** Makes a relay that is online, and enforces nothing by default. Gives its id. */
+  makeRelay(name: string, enforces?: readonly string[]): Promise<string>;
   moveClock(byMs: number): void;
   /** Rolls transactions back that nobody goes on with, which the database does after seconds. */
   rollBackAbandoned(): void;
@@ -124,7 +124,7 @@ export async function startControlServices(): Promise<ControlServices> {
       }
       return granted.value.id;
     },
-    makeRelay: async (name) => await insertRelay(context, name),
+    makeRelay: async (name, enforces = []) => await insertRelay(context, name, enforces),
     moveClock: (byMs) => {
       nowMs += byMs;
     },
@@ -175,7 +175,11 @@ class HastyTimers implements Timers {
   }
 }
 
-async function insertRelay(context: ServiceContext, name: string): Promise<string> {
+async function insertRelay(
+  context: ServiceContext,
+  name: string,
+  enforces: readonly string[],
+): Promise<string> {
   const id = newId("relay", context.randomBytes);
   await context.database.insert(relays).values({
     id,
@@ -187,6 +191,7 @@ async function insertRelay(context: ServiceContext, name: string): Promise<strin
     hostSubject: `CN=${name}`,
     ticketEpoch: 1,
     state: "online",
+    enforces: JSON.stringify(enforces),
     enrolledAtMs: context.nowMs(),
   });
   return id;

@@ -2,16 +2,18 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, eq, exists, gt, inArray, isNull, ne } from "drizzle-orm";
+import { and, count, eq, exists, gt, inArray, isNull, ne } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Way } from "#shared/ticket/way.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { ownCertificates } from "./schema/keys.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 import { takeShareUse } from "./shares.ts";
+import { isLivingOf } from "./living-sessions.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export type TicketRow = Pick<
@@ -47,8 +49,15 @@ export interface ConsoleFileParts {
   readonly own: { readonly ca: string | null; readonly hostSubject: string | null } | null;
 }
 
+/** How many sessions a user may have; null: any number. */
+export interface SessionLimit {
+  readonly userId: string;
+  readonly sessionsMax: number | null;
+}
+
 /**
- * Stores a new session with its first ticket, and takes a use of the link that it comes through.
+ * Stores a new session with its first ticket, and takes a use of the link that it comes through;
+ * false, and nothing stored, beyond the limit.
  *
  * @throws {Error} a check violation when the link has none left, has expired or is revoked (see
  * database-errors.ts); nothing is then stored.
@@ -60,28 +69,31 @@ export async function storeSessionWithTicket(
     readonly ticket: TicketRow;
     readonly audits: readonly AuditRecord[];
   },
-): Promise<void> {
+  limit: SessionLimit,
+): Promise<boolean> {
   const { session, ticket, audits } = opening;
-  const { shareId, createdAtMs: nowMs } = session;
-  await storeWithAudit(database, audits, () => [
-    ...(typeof shareId === "string" ? [takeShareUse(database, { id: shareId, nowMs })] : []),
-    database.insert(sessions).values(session),
-    database.insert(tickets).values(ticket),
+  const { id: sessionId, shareId, createdAtMs: nowMs } = session;
+  return await storeWithinLimit(database, { audits, limit, sessionId }, (on) => [
+    ...(typeof shareId === "string" ? [takeShareUse(on, { id: shareId, nowMs })] : []),
+    on.insert(sessions).values(session),
+    on.insert(tickets).values(ticket),
   ]);
 }
 
-/** Puts another ticket, for another relay, in the place of the session's withdrawn one. */
+/**
+ * Puts another ticket, for another relay, in the place of the session's withdrawn one; false, and
+ * nothing stored, beyond the limit.
+ */
 export async function replaceTicket(
   database: Database,
-  ticket: TicketRow,
-  audit: AuditRecord,
-): Promise<void> {
-  await storeWithAudit(database, [audit], () => [
-    database
-      .update(sessions)
-      .set({ relayId: ticket.relayId })
-      .where(eq(sessions.id, ticket.sessionId)),
-    database
+  replacement: { readonly ticket: TicketRow; readonly audit: AuditRecord },
+  limit: SessionLimit,
+): Promise<boolean> {
+  const { ticket, audit } = replacement;
+  const { sessionId } = ticket;
+  return await storeWithinLimit(database, { audits: [audit], limit, sessionId }, (on) => [
+    on.update(sessions).set({ relayId: ticket.relayId }).where(eq(sessions.id, ticket.sessionId)),
+    on
       .insert(tickets)
       .values(ticket)
       .onConflictDoUpdate({
@@ -89,6 +101,42 @@ export async function replaceTicket(
         set: { ...ticket, vvFetchedAtMs: null, consumedAtMs: null, withdrawnAtMs: null },
       }),
   ]);
+}
+
+/**
+ * One batch, or where there is a limit one transaction with the count: of requests that race for the
+ * last session one gets it.
+ */
+async function storeWithinLimit(
+  database: Database,
+  storing: {
+    readonly audits: readonly AuditRecord[];
+    readonly limit: SessionLimit;
+    readonly sessionId: string;
+  },
+  build: (on: Database | Transaction) => readonly Storing[],
+): Promise<boolean> {
+  const { audits, limit, sessionId } = storing;
+  const { userId, sessionsMax } = limit;
+  if (sessionsMax === null) {
+    await storeWithAudit(database, audits, () => build(database));
+    return true;
+  }
+  return await database.transaction(async (transaction) => {
+    const others = await transaction
+      .select({ count: count() })
+      .from(sessions)
+      .leftJoin(tickets, eq(tickets.sessionId, sessions.id))
+      .where(and(isLivingOf(userId), ne(sessions.id, sessionId)));
+    if ((others[0]?.count ?? 0) >= sessionsMax) {
+      return false;
+    }
+    for (const statement of build(transaction)) {
+      await statement;
+    }
+    await insertAuditRecords(transaction, audits);
+    return true;
+  });
 }
 
 /** From then on nobody can fetch the ticket or open a session with it. */
@@ -226,3 +274,6 @@ export async function takeConsoleFile(
 
 /** Bound values of one statement, and audit rows of one transaction. */
 const TICKETS_AT_ONCE = 500;
+
+/** Runs in a batch, and by itself inside a transaction. */
+type Storing = BatchItem<"sqlite"> & PromiseLike<unknown>;

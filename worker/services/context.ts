@@ -7,8 +7,8 @@ import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import type { LocalLogin } from "../identity/local-login.ts";
 import type { KeystoneProvider, OidcProvider } from "../identity/provider-settings.ts";
 import type { Permission, Role } from "../identity/permissions.ts";
-import type { SecretsKeys } from "../identity/secrets-keys.ts";
 import type { LimitAnswer, LimitRequest, LimitSource } from "../limits/limit-rules.ts";
+import type { SecretsKeys } from "../identity/secrets-keys.ts";
 import type { Database } from "../repositories/database.ts";
 import type { SigningKeyCache } from "./signing-key-cache.ts";
 

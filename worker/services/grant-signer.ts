@@ -15,10 +15,11 @@ export async function signGrant(signingKey: SigningKey, grant: Grant): Promise<s
     .sign(signingKey.key);
 }
 
-function abbreviate({ target, policy, ...claims }: Grant): object {
+function abbreviate({ target, policy, notAfterMs, ...claims }: Grant): object {
   const { proxy, ...address } = target;
   return {
     ...claims,
+    ...(notAfterMs === null ? {} : { notAfterMs }),
     target: proxy === null ? address : target,
     policy: Object.fromEntries(Object.entries(policy).filter(isTold)),
   };

@@ -3,7 +3,9 @@
  * text that only this control plane can read and that is good for some minutes.
  */
 import { z } from "zod";
+import { utf8 } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { seal, unseal } from "#shared/ticket/seal.ts";
 import { beginOidc, finishOidc, type OidcFailure } from "../identity/oidc.ts";
 import type { OidcProvider } from "../identity/provider-settings.ts";
 import { logNotice } from "../log.ts";
@@ -12,7 +14,6 @@ import type { Caller, ServiceContext } from "./context.ts";
 import { admit } from "./external-login.ts";
 import type { FieldFailure } from "./field-failure.ts";
 import type { Login } from "./login.ts";
-import { sealSecret, unsealSecret } from "./secrets.ts";
 
 /** Where to send the browser, and what it must bring back. */
 export interface OidcStart {
@@ -50,7 +51,9 @@ export async function startOidcLogin(
     returnTo: localPath(start.returnTo),
     expiresAtMs: context.nowMs() + ATTEMPT_LIFE_MS,
   };
-  const sealedAttempt = await sealSecret(context, ATTEMPT_PLACE, JSON.stringify(attempt));
+  const [{ key }] = context.settings.secretsKeys;
+  const text = JSON.stringify(attempt);
+  const sealedAttempt = await seal(key, text, context.randomBytes, SEALED_FOR);
   return ok({ url: begun.value.url, sealedAttempt });
 }
 
@@ -114,11 +117,14 @@ async function readAttempt(
   context: ServiceContext,
   sealed: string | null,
 ): Promise<Attempt | null> {
-  const text = sealed === null ? null : await unsealSecret(context, ATTEMPT_PLACE, sealed);
-  const attempt = text === null ? null : attemptSchema.safeParse(JSON.parse(text));
-  return attempt?.success === true && attempt.data.expiresAtMs > context.nowMs()
-    ? attempt.data
-    : null;
+  for (const { key } of sealed === null ? [] : context.settings.secretsKeys) {
+    const text = await unseal(key, sealed ?? "", SEALED_FOR);
+    const attempt = text === null ? null : attemptSchema.safeParse(JSON.parse(text));
+    if (attempt?.success === true && attempt.data.expiresAtMs > context.nowMs()) {
+      return attempt.data;
+    }
+  }
+  return null;
 }
 
 function tell(
@@ -136,7 +142,8 @@ function localPath(path: string): string {
   return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(path) ? path : "/";
 }
 
-const ATTEMPT_PLACE = { carriedAs: "oidc-attempt" } as const;
+/** So that no other text that was sealed with the same key passes for an attempt. */
+const SEALED_FOR = utf8("kerbside login attempt");
 
 const attemptSchema = z.strictObject({
   state: z.string(),

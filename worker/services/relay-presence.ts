@@ -21,10 +21,13 @@ export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">
 export async function welcomeRelay(
   context: ServiceContext,
   relayId: string,
-  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining" | "certificate">,
+  hello: Pick<
+    Hello,
+    "build" | "channelsMax" | "advertised" | "draining" | "certificate" | "enforces"
+  >,
 ): Promise<WelcomeFacts | null> {
   const { database, settings } = context;
-  const { build, channelsMax, advertised, draining } = hello;
+  const { build, channelsMax, advertised, draining, enforces } = hello;
   // Before it shows online: console files must name what it shows.
   const shown = { own: hello.certificate ?? null, host: advertised?.host };
   const noted = await noteShownCertificate(context, relayId, shown);
@@ -32,7 +35,7 @@ export async function welcomeRelay(
   const online = { type: "relay.online", data: { build } } as const;
   const relay = await storeRelayOnline(
     database,
-    { id: relayId, build, channelsMax, advertised, draining, atMs: context.nowMs() },
+    { id: relayId, build, channelsMax, advertised, draining, enforces, atMs: context.nowMs() },
     {
       online: auditRecord(context, caller, online, { relayId }),
       serving: auditRecord(context, caller, servingEvent(draining), { relayId }),

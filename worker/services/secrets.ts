@@ -18,15 +18,10 @@ export interface SecretPlace {
   readonly rowId: string;
 }
 
-/** A secret that is not kept here but given to a browser, which brings it back. */
-export interface CarriedPlace {
-  readonly carriedAs: "oidc-attempt";
-}
-
 /** The text to store at that place; good for nothing at any other. */
 export async function sealSecret(
   context: Pick<ServiceContext, "randomBytes"> & WithKeys,
-  place: SecretPlace | CarriedPlace,
+  place: SecretPlace,
   text: string,
 ): Promise<string> {
   const [{ key }] = context.settings.secretsKeys;
@@ -41,14 +36,11 @@ export async function sealSecret(
  */
 export async function unsealSecret(
   context: WithKeys,
-  place: SecretPlace | CarriedPlace,
+  place: SecretPlace,
   sealed: string,
 ): Promise<string | null> {
   const { secretsKeys } = context.settings;
   const keyed = KEYED_PATTERN.exec(sealed)?.groups;
-  if (keyed === undefined && "carriedAs" in place) {
-    return null;
-  }
   const text = keyed?.["text"] ?? sealed;
   const associated = keyed === undefined ? undefined : associatedWith(place);
   const named = secretsKeys.filter(({ id }) => id === keyed?.["id"]);
@@ -77,12 +69,8 @@ interface WithKeys {
 }
 
 /** Column names and row ids hold no line end, so that no two places share a text. */
-function associatedWith(place: SecretPlace | CarriedPlace): Uint8Array<ArrayBuffer> {
-  return utf8(
-    "carriedAs" in place
-      ? `kerbside carried secret\n${place.carriedAs}`
-      : `kerbside secret\n${place.column}\n${place.rowId}`,
-  );
+function associatedWith({ column, rowId }: SecretPlace): Uint8Array<ArrayBuffer> {
+  return utf8(`kerbside secret\n${column}\n${rowId}`);
 }
 
 const KEYED = "v2.";

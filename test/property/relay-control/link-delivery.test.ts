@@ -229,6 +229,7 @@ class World {
           build: "",
           instanceId: "i",
           channelsMax: 1,
+          enforces: [],
         });
         break;
       case "send":

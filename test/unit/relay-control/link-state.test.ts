@@ -114,6 +114,28 @@ describe("draining", () => {
   });
 });
 
+describe("when the hub was heard", () => {
+  const heard = (state: LinkState, input: LinkInput, nowMs: number) =>
+    run(state, [input], nowMs).state.heardAtMs;
+
+  it("is the welcome whose keys are in use, and every word of its link since", () => {
+    const greeting = run(initialLinkState(), [...START, message(WELCOME)]).state;
+    expect(greeting.heardAtMs).toBeNull();
+    expect(linked().heardAtMs).toBe(NOW);
+    expect(heard(linked(), { kind: "pong" }, NOW + 5)).toBe(NOW + 5);
+    expect(heard(linked(), terminate(1), NOW + 7)).toBe(NOW + 7);
+    expect(heard(linked(), { kind: "tick" }, NOW + 9)).toBe(NOW);
+  });
+
+  it("is not what it says to a relay that it does not welcome", () => {
+    const again: LinkInput[] = [{ kind: "closed", detail: "gone" }, { kind: "tick" }];
+    const refusal = message({ type: "refuse", code: "relay.unauthorized", detail: "" });
+    const { state } = run(linked(), [...again, { kind: "opened" }], NOW + 60_000);
+    expect(heard(state, refusal, NOW + 60_001)).toBe(NOW);
+    expect(heard(state, { kind: "pong" }, NOW + 60_001)).toBe(NOW);
+  });
+});
+
 describe("connecting", () => {
   it("says hello with what it has applied, and is linked when the keys are in use", () => {
     const step = run(initialLinkState(), LINK);

@@ -326,13 +326,12 @@ describe("the owner of a console", () => {
     const { sessionId } = await issue(services, user, consoleId);
     const page = { after: null, limit: 9 };
     for (const of of [undefined, consoleId]) {
-      const { items } = await pageSessions(context, owner, {
-        ...page,
-        filter: of === undefined ? {} : { consoleId: of },
-      });
+      const { items } = await pageSessions(context, owner, { ...page, filter: { consoleId: of } });
       expect(items).toMatchObject([{ id: sessionId, user: null, clientAddress: null }]);
     }
-    expect(await readSession(context, owner, sessionId)).toMatchObject({ value: { user: null } });
+    expect(await readSession(context, owner, sessionId)).toMatchObject({
+      value: { session: { user: null } },
+    });
     expect(await terminateSession(context, owner, sessionId)).toEqual({
       ok: true,
       value: "requested",
@@ -356,7 +355,7 @@ describe("the owner of a console", () => {
     await services.grant(other, consoleId);
     const { sessionId } = await issue(services, user, consoleId);
     for (const of of [undefined, consoleId]) {
-      const page = { consoleId: of, after: null, limit: 9 };
+      const page = { filter: { consoleId: of }, after: null, limit: 9 };
       expect((await pageSessions(context, other, page)).items).toEqual([]);
       expect((await pageSessions(context, user, page)).items).toHaveLength(1);
     }

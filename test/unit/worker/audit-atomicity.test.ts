@@ -5,6 +5,7 @@ import { changeOwnPassword } from "../../../worker/services/account.ts";
 import { createApiToken, endApiToken } from "../../../worker/services/api-tokens.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
+import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
@@ -18,6 +19,17 @@ import {
 import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
 import { endLogin, endLogins } from "../../../worker/services/logins.ts";
+import {
+  changePolicy,
+  createPolicy,
+  deletePolicy,
+  pagePolicies,
+} from "../../../worker/services/policies.ts";
+import {
+  attachPolicy,
+  detachPolicy,
+  pageAttachments,
+} from "../../../worker/services/policy-attachments.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
   endSessionsOfLostRelay,
@@ -27,6 +39,8 @@ import {
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
+import { openShare } from "../../../worker/services/open-share.ts";
+import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, createUser, deleteUser, setPassword } from "../../../worker/services/users.ts";
@@ -67,6 +81,9 @@ interface Scene {
   readonly apiTokenId: string;
   readonly groupId: string;
   readonly joinToken: string;
+  readonly ruleId: string;
+  readonly shareId: string;
+  readonly shareToken: string;
   /** Pending, with its console file not fetched. */
   readonly sessionId: string;
   readonly fileToken: string;
@@ -93,6 +110,10 @@ async function setScene(services: ControlServices): Promise<Scene> {
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
   const { joinToken } = await issueJoinToken(context, admin);
   const fileToken = vvUrl.split("/").at(-1) ?? "";
+  const ruleId = await services.grant(admin, consoleId);
+  const link = await issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 });
+  const shareId = link.ok ? link.value.share.id : "";
+  const shareToken = link.ok ? (link.value.url.split("#")[1] ?? "") : "";
   return {
     services,
     context,
@@ -103,12 +124,40 @@ async function setScene(services: ControlServices): Promise<Scene> {
     apiTokenId,
     groupId,
     joinToken,
+    ruleId,
+    shareId,
+    shareToken,
     sessionId,
     fileToken,
   };
 }
 
 const CONSOLE = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
+
+const POLICY = { name: "p", description: "", rules: { sessionsMax: 1 } };
+
+async function makePolicy({ context, admin }: Scene): Promise<void> {
+  await createPolicy(context, admin, POLICY);
+}
+
+async function makeAttachedPolicy(scene: Scene): Promise<void> {
+  await makePolicy(scene);
+  await attachToEveryone(scene);
+}
+
+async function policyId({ context }: Scene): Promise<string> {
+  const { items } = await pagePolicies(context, { afterName: null, limit: 1 });
+  return items[0]?.id ?? "";
+}
+
+async function attachToEveryone(scene: Scene): Promise<void> {
+  const wish = {
+    policyId: await policyId(scene),
+    kind: "everyone",
+    subjectId: "everyone",
+  } as const;
+  await attachPolicy(scene.context, scene.admin, wish);
+}
 
 const setState = async (scene: Scene, state: "online" | "offline", session: string) => {
   const { database } = scene.context;
@@ -209,10 +258,69 @@ const CHANGES: Record<string, Change> = {
   "a deleted console": {
     make: ({ context, admin, consoleId }) => deleteConsole(context, admin, consoleId),
   },
+  "a console's other tags": {
+    make: ({ context, admin, consoleId: id }) =>
+      changeConsole(context, admin, { id, changes: { tags: ["a", "b"] } }),
+  },
+  "a new rule of access": {
+    make: ({ context, admin }) =>
+      grantAccess(context, admin, { subject: { kind: "everyone" }, match: {}, level: "view" }),
+  },
+  "a changed rule of access": {
+    make: ({ context, admin, ruleId: id }) =>
+      changeAccess(context, admin, { id, match: { tag: "t" } }),
+  },
+  "a revoked rule of access": {
+    make: ({ context, admin, ruleId }) => revokeAccess(context, admin, ruleId),
+  },
+  "a new link": {
+    make: ({ context, admin, consoleId }) =>
+      issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 }),
+  },
+  "an opened link": {
+    make: ({ context, admin, shareToken: token }) =>
+      openShare(context, admin, { token, way: "tls" }),
+  },
+  "a revoked link": {
+    make: ({ context, admin, shareId: id }) =>
+      revokeShare(context, admin, { id, endSessions: false }),
+  },
   "a ticket": { make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId) },
   "a session without a relay": {
     before: async (scene) => await setState(scene, "offline", "pending"),
     make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
+  },
+  "a ticket within a limit": {
+    before: async (scene) => {
+      await makeAttachedPolicy(scene);
+      await setState(scene, "online", "ended");
+    },
+    make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
+  },
+  "a ticket beyond a limit": {
+    before: makeAttachedPolicy,
+    make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
+  },
+  "a new policy": { make: makePolicy },
+  "a changed policy": {
+    before: makePolicy,
+    make: async (scene) => {
+      const change = { id: await policyId(scene), changes: { rules: {} } };
+      return await changePolicy(scene.context, scene.admin, change);
+    },
+  },
+  "a deleted policy": {
+    before: makePolicy,
+    make: async (scene) => await deletePolicy(scene.context, scene.admin, await policyId(scene)),
+  },
+  "an attached policy": { before: makePolicy, make: attachToEveryone },
+  "a detached policy": {
+    before: makeAttachedPolicy,
+    make: async ({ context, admin }) => {
+      const page = { filter: {}, afterId: null, limit: 1 };
+      const [attachment] = (await pageAttachments(context, page)).items;
+      return await detachPolicy(context, admin, attachment?.id ?? "");
+    },
   },
   "a fetched console file": {
     make: ({ context, admin, fileToken }) => fetchConsoleFile(context, admin, fileToken),
@@ -234,7 +342,12 @@ const CHANGES: Record<string, Change> = {
   },
   "a relay that comes": {
     make: ({ context, relayId }) =>
-      welcomeRelay(context, relayId, { build: "test", channelsMax: 1, draining: false }),
+      welcomeRelay(context, relayId, {
+        build: "test",
+        channelsMax: 1,
+        draining: false,
+        enforces: [],
+      }),
   },
   "a relay that drains": {
     make: ({ context, relayId }) => markRelayServing(context, relayId, true),

@@ -23,7 +23,7 @@ import { makeOwnCertificate } from "./own-certificate-fixture.ts";
 import { makeCsr } from "./relay-keys-fixture.ts";
 import { anonymous, holdConsole, issue, tokenOf } from "./tickets-fixture.ts";
 
-const HELLO = { build: "test", channelsMax: 1, draining: false };
+const HELLO = { build: "test", channelsMax: 1, draining: false, enforces: [] };
 
 async function audits(services: ControlServices, relayId: string, type: string) {
   const page = { filter: { relayId, type }, after: null, limit: 50 };

@@ -9,6 +9,7 @@ import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
 import * as keys from "../../../worker/repositories/schema/keys.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
+import * as policies from "../../../worker/repositories/schema/policies.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
 import * as shares from "../../../worker/repositories/schema/shares.ts";
@@ -127,6 +128,13 @@ function byName(left: Column, right: Column): number {
 const MIGRATIONS_TABLE = "schema_migrations";
 
 const SCHEMA = {
-  ...{ ...access, ...audit, ...consoles, ...keys, ...people },
-  ...{ ...relays, ...sessions, ...shares },
+  ...access,
+  ...audit,
+  ...consoles,
+  ...keys,
+  ...people,
+  ...policies,
+  ...relays,
+  ...sessions,
+  ...shares,
 };

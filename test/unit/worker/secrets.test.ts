@@ -35,17 +35,6 @@ describe("a secret at rest", () => {
     expect(await unsealSecret(context, PLACE, unbound)).toBeNull();
   });
 
-  it("that a browser carries opens as that alone, and only when its key is named", async () => {
-    const context = contextOf({ id: "a", key: newKey() });
-    const carried = { carriedAs: "oidc-attempt" } as const;
-    const sealed = await sealSecret(context, carried, "state");
-    expect(await unsealSecret(context, carried, sealed)).toBe("state");
-    expect(await unsealSecret(context, PLACE, sealed)).toBeNull();
-    const [{ key }] = context.settings.secretsKeys;
-    const unbound = await seal(key, "state", context.randomBytes);
-    expect(await unsealSecret(context, carried, unbound)).toBeNull();
-  });
-
   it("is sealed with the first key, and opens with any that the settings hold", async () => {
     const [old, young] = [
       { id: "old", key: newKey() },

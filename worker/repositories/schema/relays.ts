@@ -38,6 +38,8 @@ export const relays = sqliteTable("relays", {
   state: text({ enum: ["offline", "online"] }).notNull(),
   /** Whether it takes no new sessions; as it said last. */
   draining: integer({ mode: "boolean" }).notNull().default(false),
+  /** What it can keep of a policy (shared/policy/enforcement.ts), as a JSON list. */
+  enforces: text().notNull().default("[]"),
   build: text(),
   channelsMax: integer("channels_max"),
   lastSeenAtMs: integer("last_seen_at_ms"),
