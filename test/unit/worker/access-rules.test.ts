@@ -18,7 +18,8 @@ import {
 } from "../../../worker/services/consoles.ts";
 import type { ActingUser } from "../../../worker/services/context.ts";
 import { addMember, createGroup, deleteGroup } from "../../../worker/services/groups.ts";
-import { pageSessions, readSession, terminateSession } from "../../../worker/services/sessions.ts";
+import { pageSessions, readSession } from "../../../worker/services/sessions.ts";
+import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, deleteUser } from "../../../worker/services/users.ts";
 import { type ControlServices } from "../../harness/control-services.ts";
@@ -325,10 +326,12 @@ describe("the owner of a console", () => {
     const { sessionId } = await issue(services, user, consoleId);
     const page = { after: null, limit: 9 };
     for (const of of [undefined, consoleId]) {
-      const { items } = await pageSessions(context, owner, { ...page, consoleId: of });
+      const { items } = await pageSessions(context, owner, { ...page, filter: { consoleId: of } });
       expect(items).toMatchObject([{ id: sessionId, user: null, clientAddress: null }]);
     }
-    expect(await readSession(context, owner, sessionId)).toMatchObject({ value: { user: null } });
+    expect(await readSession(context, owner, sessionId)).toMatchObject({
+      value: { session: { user: null } },
+    });
     expect(await terminateSession(context, owner, sessionId)).toEqual({
       ok: true,
       value: "requested",
@@ -352,7 +355,7 @@ describe("the owner of a console", () => {
     await services.grant(other, consoleId);
     const { sessionId } = await issue(services, user, consoleId);
     for (const of of [undefined, consoleId]) {
-      const page = { consoleId: of, after: null, limit: 9 };
+      const page = { filter: { consoleId: of }, after: null, limit: 9 };
       expect((await pageSessions(context, other, page)).items).toEqual([]);
       expect((await pageSessions(context, user, page)).items).toHaveLength(1);
     }
