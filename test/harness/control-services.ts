@@ -29,6 +29,8 @@ export interface ControlServices extends AsyncDisposable {
   readonly pushes: readonly { readonly relayId: string; readonly command: Command }[];
   /** The relays whose hubs were asked to tell them their keys, in order. */
   readonly toldKeys: readonly string[];
+  /** Relays whose hubs were asked whether they are online. */
+  readonly confirmed: readonly string[];
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
@@ -57,6 +59,7 @@ export async function startControlServices(): Promise<ControlServices> {
   const secrets = await generateSecrets(Date.now());
   const pushes: { relayId: string; command: Command }[] = [];
   const toldKeys: string[] = [];
+  const confirmed: string[] = [];
   const failures = new Map<string, PushFailure>();
   let nowMs = START_MS;
   const context: ServiceContext = {
@@ -87,6 +90,9 @@ export async function startControlServices(): Promise<ControlServices> {
         toldKeys.push(relayId);
         return ok(null);
       },
+      confirmOnline: async (relayId) => {
+        confirmed.push(relayId);
+      },
     },
     signingKeys: new SigningKeyCache(),
     nowMs: () => nowMs,
@@ -96,6 +102,7 @@ export async function startControlServices(): Promise<ControlServices> {
     context,
     pushes,
     toldKeys,
+    confirmed,
     answerPushes: (relayId, failure) => {
       failures.delete(relayId);
       if (failure !== null) {

@@ -3,9 +3,10 @@
  * same time as another run of itself, so each is idempotent and bounded: what it does not finish
  * is left for its next run.
  */
-import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import { makeCheckpoint } from "../services/audit-checkpoints.ts";
 import { applyRetention } from "../services/audit-retention.ts";
+import { confirmRelays } from "../services/confirm-relays.ts";
+import { expireCredentials } from "../services/expire-credentials.ts";
 import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
@@ -58,15 +59,21 @@ export const JOBS: readonly Job[] = [
   },
   ...KEY_JOBS,
   {
-    name: "forget-credentials",
-    everyMs: 10 * MINUTE_MS,
-    summary: "removes logins and API tokens that have expired",
-    run: forgetExpiredCredentials,
-  },
-  {
     name: "sweep-session-feed",
     everyMs: HOUR_MS,
     summary: "forgets changes of sessions that nobody follows any more",
     run: sweepSessionFeed,
+  },
+  {
+    name: "expire-credentials",
+    everyMs: 10 * MINUTE_MS,
+    summary: "deletes logins, tokens, tickets and deliveries whose time is over",
+    run: expireCredentials,
+  },
+  {
+    name: "confirm-relays",
+    everyMs: 15 * MINUTE_MS,
+    summary: "asks the hub of every relay that is shown online whether it is",
+    run: confirmRelays,
   },
 ];

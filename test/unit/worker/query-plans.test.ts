@@ -27,7 +27,7 @@ import {
 import type { SessionFilter } from "../../../worker/repositories/session-list.ts";
 import type { ActingUser, Caller, ServiceContext } from "../../../worker/services/context.ts";
 import { expireSessions } from "../../../worker/services/expire-sessions.ts";
-import { forgetExpiredCredentials } from "../../../worker/services/forget-credentials.ts";
+import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import {
   addMember,
   changeGroup,
@@ -283,7 +283,7 @@ async function usePeople(
   await changeUser(context, admin, { id: userId, changes: { disabled: true, role: "admin" } });
   await changeUser(context, admin, { id: admin.actorId, changes: { role: "user" } });
   await deleteUser(context, admin, userId);
-  await forgetExpiredCredentials(context);
+  await expireCredentials(context);
 }
 
 /** Rules of every kind, changed, read, explained and taken away. */
