@@ -1,6 +1,8 @@
 -- Roles that the older schema lacks become 'user'. It can neither disable nor delete, and every
 -- user of it has a password: whoever must not log in gets a hash that no password has.
 
+DROP INDEX sessions_by_user_state;
+
 DROP TABLE api_tokens;
 
 DROP INDEX logins_by_expiry;

@@ -65,3 +65,6 @@ CREATE TABLE api_tokens (
 
 CREATE INDEX api_tokens_by_user ON api_tokens (user_id, created_at_ms DESC, id DESC);
 CREATE INDEX api_tokens_by_expiry ON api_tokens (expires_at_ms);
+
+-- A user who is disabled loses their sessions: the living ones among many that have ended.
+CREATE INDEX sessions_by_user_state ON sessions (user_id, state);

@@ -11,6 +11,8 @@ import { createServiceContext } from "./context.ts";
 import { wakeClockOnce } from "./jobs/clock.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
+import { accessRoutes } from "./routes/access-rules.ts";
+import { accountRoutes } from "./routes/account.ts";
 import { auditChainRoutes } from "./routes/audit-chains.ts";
 import { auditExportRoutes } from "./routes/audit-export.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -18,14 +20,33 @@ import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
+import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
+import { oidcRoutes } from "./routes/oidc.ts";
+import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
+import { policyRoutes } from "./routes/policies.ts";
+import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
-import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
+import {
+  demandTls,
+  guardAnswers,
+  identifyRequest,
+  limitBody,
+  limitJson,
+  limitUrl,
+  requireJson,
+} from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
+import { sessionFeedRoutes } from "./routes/session-feed.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { sharePageRoutes } from "./routes/share-page.ts";
+import { shareRoutes } from "./routes/shares.ts";
+import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
+import { userCredentialRoutes } from "./routes/user-credentials.ts";
+import { userRoutes } from "./routes/users.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
@@ -52,9 +73,12 @@ export function createApp(): OpenAPIHono<RouteEnv> {
     });
     await next();
   });
-  app.use("/api/*", limitBody, requireJson, refuseCrossOrigin);
+  app.use(demandTls, limitUrl);
+  app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin);
 
   app.route("/", pageRoutes);
+  app.route("/", sharePageRoutes);
+  app.route("/", publicKeyRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -112,13 +136,26 @@ const API_PATH = "/api/v1";
 
 const API_ROUTES = [
   authRoutes,
+  oidcRoutes,
+  accountRoutes,
+  userRoutes,
+  userCredentialRoutes,
+  groupRoutes,
   consoleRoutes,
   consoleFileRoutes,
+  accessRoutes,
+  shareRoutes,
+  // Before sessionRoutes, which would take `feed` for an id.
+  sessionFeedRoutes,
   sessionRoutes,
+  terminateSessionRoutes,
   auditRoutes,
+  policyRoutes,
+  policyAttachmentRoutes,
   auditChainRoutes,
   auditExportRoutes,
   relayRoutes,
+  keyRoutes,
   jobRoutes,
   webhookRoutes,
 ];

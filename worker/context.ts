@@ -4,8 +4,10 @@
  */
 import { type Env, readConfig } from "./env.ts";
 import { createHubs } from "./hub/hubs.ts";
+import { createLimits, type Limiter } from "./limits/limits.ts";
 import { openDatabase } from "./repositories/database.ts";
 import type { ServiceContext } from "./services/context.ts";
+import { SigningKeyCache } from "./services/signing-key-cache.ts";
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function createServiceContext(env: Env): ServiceContext {
@@ -14,11 +16,27 @@ export function createServiceContext(env: Env): ServiceContext {
     database: openDatabase({ url: databaseUrl, authToken: databaseAuthToken }),
     settings,
     hubs: createHubs(env.HUB),
+    limits: createLimits((name) => limiterNamed(env, name)),
+    signingKeys: SIGNING_KEYS,
     ...egressOf(env, settings.webhookPrivateTargets),
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
 }
+
+/** The platform's types of remote calls are wider than a plain promise. */
+function limiterNamed({ LIMITS }: Env, name: string): Limiter {
+  const limiter = LIMITS.get(LIMITS.idFromName(name));
+  return {
+    take: async (request) => await limiter.take(request),
+    settle: async (request, from) => {
+      await limiter.settle(request, from);
+    },
+  };
+}
+
+/** One an isolate: it holds values alone, and nothing that belongs to a request. */
+const SIGNING_KEYS = new SigningKeyCache();
 
 /** Where private addresses are allowed, the way out that keeps to public ones is not taken. */
 function egressOf(env: Env, allowPrivate: boolean): Pick<ServiceContext, "egress"> {

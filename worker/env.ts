@@ -6,32 +6,22 @@ import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
 import type { JobClock } from "./jobs/job-clock.ts";
+import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
+import {
+  type KeystoneProvider,
+  keystoneSchema,
+  type OidcProvider,
+  oidcProvidersSchema,
+} from "./identity/provider-settings.ts";
+import type { RateLimiter } from "./limits/rate-limiter.ts";
+import type { SettingValues } from "./settings.ts";
+import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
 
-/** The bindings as the platform hands them over. */
-export interface Env {
+/** The bindings as the platform hands them over: settings of settings.ts, objects of deployment.ts. */
+export interface Env extends SettingValues {
   readonly HUB: DurableObjectNamespace<RelayHub>;
+  readonly LIMITS: DurableObjectNamespace<RateLimiter>;
   readonly CLOCK: DurableObjectNamespace<JobClock>;
-  readonly LIBSQL_URL: string;
-  readonly LIBSQL_AUTH_TOKEN: string;
-  /** How users and relays reach this control plane, without a trailing slash. */
-  readonly PUBLIC_URL: string;
-  /** base64url of 32 random bytes: the root of every ticket key. */
-  readonly TICKET_ROOT: string;
-  /** A private Ed25519 JWK with its kid: signs grants. */
-  readonly GRANT_SIGNING_KEY: string;
-  /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
-  readonly SECRETS_KEY: string;
-  /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
-  readonly CA_CERTIFICATE: string;
-  readonly CA_KEY: string;
-  /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
-  readonly KERBSIDE_WEB_ORIGINS?: string;
-  /** `off`: jobs are run by hand only. */
-  readonly KERBSIDE_JOBS?: string;
-  /** Days after which audit events are deleted; absent: they are kept. */
-  readonly KERBSIDE_AUDIT_RETENTION_DAYS?: string;
-  /** `allow`: webhooks may be addresses of private networks. */
-  readonly KERBSIDE_WEBHOOK_PRIVATE_TARGETS?: string;
   /** A service that reaches public addresses only; absent: the Worker's own way out. */
   readonly WEBHOOK_EGRESS?: Fetcher;
 }
@@ -42,11 +32,15 @@ export interface Config {
   readonly databaseAuthToken: string;
   readonly publicUrl: string;
   readonly ticketRoot: Bytes;
-  readonly grantSigningKey: GrantSigningKey;
-  readonly secretsKey: Bytes;
+  readonly grantSigningKey: GrantSigningKey | null;
+  readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
+  readonly localLogin: LocalLogin;
+  readonly oidcProviders: readonly OidcProvider[];
+  readonly keystone: KeystoneProvider | null;
+  readonly trustedProxies: number;
   readonly auditRetentionMs: number | null;
   readonly webhookPrivateTargets: boolean;
 }
@@ -59,7 +53,7 @@ const signingKeySchema = z.object({
   kid: z.string(),
 });
 
-export type GrantSigningKey = z.infer<typeof signingKeySchema>;
+type GrantSigningKey = z.infer<typeof signingKeySchema>;
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function readConfig(env: Env): Config {
@@ -69,11 +63,14 @@ export function readConfig(env: Env): Config {
     databaseAuthToken: env.LIBSQL_AUTH_TOKEN,
     publicUrl,
     ticketRoot: key("TICKET_ROOT", env.TICKET_ROOT),
-    grantSigningKey: signingKey(required("GRANT_SIGNING_KEY", env.GRANT_SIGNING_KEY)),
-    secretsKey: key("SECRETS_KEY", env.SECRETS_KEY),
+    grantSigningKey: signingKey(env.GRANT_SIGNING_KEY),
+    secretsKeys: parseSecretsKeys(env),
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
+    localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),
+    ...providers(env),
+    trustedProxies: proxyCount(env.KERBSIDE_TRUSTED_PROXIES),
     auditRetentionMs: retention(env.KERBSIDE_AUDIT_RETENTION_DAYS),
     webhookPrivateTargets: privateTargets(env.KERBSIDE_WEBHOOK_PRIVATE_TARGETS),
   };
@@ -110,6 +107,58 @@ function origins(text: string | undefined, publicUrl: string): string[] {
   return given.length === 0 ? [new URL(publicUrl).origin] : given;
 }
 
+function localLogin(text: string | undefined): LocalLogin {
+  const mode = LOCAL_LOGIN_MODES.find((candidate) => candidate === (text || "on"));
+  if (mode === undefined) {
+    throw new Error(`The setting KERBSIDE_LOCAL_LOGIN must be ${LOCAL_LOGIN_MODES.join(", ")}.`);
+  }
+  return mode;
+}
+
+/** The two say where people come from by their providers' names, so no two may be the same. */
+function providers(env: Env): Pick<Config, "oidcProviders" | "keystone"> {
+  const { KERBSIDE_OIDC_PROVIDERS: oidc, KERBSIDE_KEYSTONE: keystone } = env;
+  const found = {
+    oidcProviders: oidc ? fromJson("KERBSIDE_OIDC_PROVIDERS", oidc, oidcProvidersSchema) : [],
+    keystone: keystone ? fromJson("KERBSIDE_KEYSTONE", keystone, keystoneSchema) : null,
+  };
+  const name = found.keystone?.name;
+  if (found.oidcProviders.some((provider) => provider.name === name)) {
+    throw new Error(`KERBSIDE_OIDC_PROVIDERS and KERBSIDE_KEYSTONE both name "${name}".`);
+  }
+  return found;
+}
+
+/** @throws {Error} that names the field and never what it holds, which may be a secret. */
+function fromJson<Value>(name: string, text: string, schema: z.ZodType<Value>): Value {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Error(`The setting ${name} must be JSON (docs/operate/login-providers.md).`);
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = issue?.path.join(".") ?? "";
+    throw new Error(
+      `The setting ${name} is wrong${field === "" ? "" : ` at ${field}`}: ${issue?.message} ` +
+        "(docs/operate/login-providers.md).",
+    );
+  }
+  return parsed.data;
+}
+
+function proxyCount(text: string | undefined): number {
+  const count = Number(text || "0");
+  if (!Number.isInteger(count) || count < 0 || count > PROXIES_MAX) {
+    throw new Error(
+      `The setting KERBSIDE_TRUSTED_PROXIES must be the number of proxies, 0 to ${PROXIES_MAX}.`,
+    );
+  }
+  return count;
+}
+
 function retention(text: string | undefined): number | null {
   if (text === undefined || text === "") {
     return null;
@@ -135,7 +184,10 @@ function key(name: string, value: string): Bytes {
   return bytes;
 }
 
-function signingKey(text: string): GrantSigningKey {
+function signingKey(text: string | undefined): GrantSigningKey | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
   try {
     return signingKeySchema.parse(JSON.parse(text));
   } catch {
@@ -145,5 +197,7 @@ function signingKey(text: string): GrantSigningKey {
 
 const DAY_MS = 24 * 60 * 60_000;
 const KEY_BYTES = 32;
+/** More in a row than anybody has. */
+const PROXIES_MAX = 8;
 /** The control link's own bound (shared/control/contract.ts). */
 const WEB_ORIGINS_MAX = 16;

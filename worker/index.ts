@@ -5,6 +5,7 @@ import { wakeClock } from "./jobs/clock.ts";
 
 export { RelayHub } from "./hub/relay-hub.ts";
 export { JobClock } from "./jobs/job-clock.ts";
+export { RateLimiter } from "./limits/rate-limiter.ts";
 
 const app = createApp();
 

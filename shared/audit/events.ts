@@ -8,7 +8,10 @@ import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
 const text = z.string().max(1024);
+/** JSON of a policy; its bounds are in shared/policy. */
+const policyText = z.string().max(8 * 1024);
 const bytes = z.int().nonnegative();
+const count = z.int().nonnegative();
 
 /** Why a session ended. */
 export const SESSION_END_REASONS = [
@@ -29,6 +32,10 @@ export const SESSION_END_REASONS = [
   "duration-exceeded",
   /** Another session opened its console, as its policy allows. */
   "taken-over",
+  /** The relay heard nothing from the control plane for longer than its policy allows. */
+  "control-lost",
+  /** The hours in which its policy allows it are over. */
+  "outside-hours",
   "never-opened",
   "failed",
 ] as const;
@@ -54,6 +61,19 @@ export const TICKET_REFUSAL_REASONS = [
 
 export type TicketRefusalReason = (typeof TICKET_REFUSAL_REASONS)[number];
 
+/** Why a login was refused. Its caller hears one answer for all of them. */
+export const LOGIN_REFUSAL_REASONS = [
+  "unknown-user",
+  "wrong-password",
+  "no-password",
+  "disabled",
+  "not-admitted",
+  /** Somebody else has the user name that a provider gives. */
+  "name-taken",
+] as const;
+
+export type LoginRefusalReason = (typeof LOGIN_REFUSAL_REASONS)[number];
+
 /** What the firewall found on one channel, coalesced by direction, rule and message. */
 export const firewallFindingSchema = z.object({
   direction: z.enum(["client", "server"]),
@@ -70,21 +90,140 @@ export type FirewallFinding = z.infer<typeof firewallFindingSchema>;
 export const FIREWALL_FINDINGS_MAX = 16;
 
 const event = <Type extends string, Data extends z.ZodRawShape>(type: Type, data: Data) =>
-  z.object({ type: z.literal(type), data: z.object(data) });
+  z.object({ type: z.literal(type), data: z.object({ ...data, ...ANY_EVENT }) });
+
+/** What any event may have: the API token that its user acted with. */
+const ANY_EVENT = { viaTokenId: text.exactOptional() };
+
+/** What is counted, so that guessing ends soon (see worker/services/attempts.ts). */
+export const ATTEMPT_KINDS = [
+  "login",
+  "password",
+  "console-file",
+  "share-link",
+  "enrolment",
+  "login-callback",
+] as const;
+
+export type AttemptKind = (typeof ATTEMPT_KINDS)[number];
+
+/** Optional here is what older rows do not have, or what is not always known. */
+const PEOPLE_EVENTS = [
+  event("user.created", {
+    username: text,
+    userId: text.exactOptional(),
+    role: text.exactOptional(),
+    origin: text.exactOptional(),
+  }),
+  /** Names the fields that were changed; what they hold is told of role and of being disabled. */
+  event("user.changed", {
+    userId: text,
+    username: text,
+    fields: text,
+    roleBefore: text.exactOptional(),
+    roleAfter: text.exactOptional(),
+    disabledBefore: z.boolean().exactOptional(),
+    disabledAfter: z.boolean().exactOptional(),
+    /** Credentials that ended with it. */
+    loginsEnded: count,
+    tokensRevoked: count,
+  }),
+  event("user.deleted", {
+    userId: text,
+    username: text,
+    loginsEnded: count,
+    tokensRevoked: count,
+  }),
+  event("user.password-set", { userId: text, username: text, loginsEnded: count }),
+  /** The old password was wrong. */
+  event("user.password-refused", { userId: text }),
+  event("user.logged-in", {
+    username: text,
+    method: text.exactOptional(),
+    loginId: text.exactOptional(),
+  }),
+  event("user.login-refused", {
+    username: text,
+    method: text.exactOptional(),
+    /** Why, which the caller is not told. */
+    reason: z.enum(LOGIN_REFUSAL_REASONS).exactOptional(),
+  }),
+  event("user.logged-out", { loginId: text.exactOptional() }),
+  /** Logins that were ended from elsewhere; `loginId` where it was one by its id. */
+  event("login.ended", { userId: text, count, loginId: text.exactOptional() }),
+  event("token.created", {
+    tokenId: text,
+    userId: text,
+    name: text,
+    scopes: text,
+    expiresAt: text,
+  }),
+  event("token.revoked", { tokenId: text, userId: text, name: text }),
+  /** Told once an hour of each address. */
+  event("token.used", { tokenId: text, userId: text }),
+  event("group.created", { groupId: text, name: text }),
+  event("group.changed", { groupId: text, name: text, fields: text }),
+  event("group.deleted", { groupId: text, name: text, members: count }),
+  event("group.member-added", { groupId: text, userId: text, origin: text }),
+  event("group.member-removed", { groupId: text, userId: text, origin: text }),
+  /** Told once in fifteen minutes of each address or account that is refused. */
+  event("auth.rate-limited", {
+    kind: z.enum(ATTEMPT_KINDS),
+    by: z.enum(["address", "account"]),
+    /** The account, where there is one of that name. */
+    userId: text.exactOptional(),
+  }),
+] as const;
+
+/** A policy, and what it applies to: `kind` with its id and its name, or everyone. */
+const attachment = { policyId: text, name: text, kind: text, subjectId: text, subject: text };
+
+/** A console's project, empty when it has none, and its tags, by comma. */
+const GROUPING = { project: text.exactOptional(), tags: text.exactOptional() };
+
+/** Who may do what with which consoles: an absent part of what it is about matches every console. */
+const ACCESS_RULE = {
+  ruleId: text,
+  subject: z.enum(["user", "group", "everyone"]),
+  userId: text.exactOptional(),
+  groupId: text.exactOptional(),
+  level: text,
+  source: text.exactOptional(),
+  project: text.exactOptional(),
+  tag: text.exactOptional(),
+  name: text.exactOptional(),
+};
 
 export const auditEventSchema = z.discriminatedUnion("type", [
-  event("user.created", { username: text }),
-  event("user.logged-in", { username: text }),
-  event("user.login-refused", { username: text }),
-  event("user.logged-out", {}),
+  ...PEOPLE_EVENTS,
   event("source.created", { name: text, kind: text }),
-  event("console.created", { name: text, source: text }),
-  /** Names the fields that were changed, not what they hold. */
-  event("console.updated", { name: text, fields: text }),
+  event("console.created", { name: text, source: text, ...GROUPING }),
+  /** Names the fields that were changed, and what they hold where rules go by it. */
+  event("console.updated", { name: text, fields: text, ...GROUPING }),
   event("console.deleted", { name: text }),
+  event("access.granted", ACCESS_RULE),
+  /** As it is afterwards. */
+  event("access.changed", { ...ACCESS_RULE, levelBefore: text }),
+  event("access.revoked", ACCESS_RULE),
+  event("share.created", {
+    shareId: text,
+    userId: text,
+    label: text,
+    usesMax: z.int().positive(),
+    expiresAt: text,
+    /** The names of the rules that it makes stricter, by comma. */
+    policy: text,
+  }),
+  event("share.revoked", { shareId: text, userId: text }),
+  event("share.opened", { shareId: text, userId: text }),
+  event("share.refused", { shareId: text, userId: text, code: text }),
   event("ticket.issued", { grantId: text, expiresAt: text }),
-  /** No ticket was given: `code` says why, `heldBy` which session was in the way. */
-  event("ticket.denied", { code: text, heldBy: text }),
+  /** No ticket was given: `code` and `detail` say why, `heldBy` which session was in the way. */
+  event("ticket.denied", {
+    code: text,
+    detail: text.exactOptional(),
+    heldBy: text.exactOptional(),
+  }),
   event("ticket.withdrawn", { grantId: text, code: text }),
   event("ticket.downloaded", {}),
   event("ticket.refused", {
@@ -119,6 +258,12 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     findings: z.array(firewallFindingSchema).max(FIREWALL_FINDINGS_MAX),
   }),
   event("channel.refused", { channel: text, channelId: z.int(), code: text, detail: text }),
+  event("policy.created", { policyId: text, name: text, rules: policyText }),
+  /** What was changed, as JSON of name, description and rules, before and after. */
+  event("policy.changed", { policyId: text, name: text, before: policyText, after: policyText }),
+  event("policy.deleted", { policyId: text, name: text, rules: policyText }),
+  event("policy.attached", attachment),
+  event("policy.detached", attachment),
   event("join-token.created", { expiresAt: text }),
   event("relay.enrolled", { name: text, fingerprint: text }),
   event("relay.online", { build: text }),
@@ -127,6 +272,22 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("relay.draining", {}),
   event("relay.serving", {}),
   event("relay.refused", { code: text, detail: text }),
+  /** A key of its own that it may change to. */
+  event("relay.key-offered", { fingerprint: text }),
+  event("relay.key-rotated", { from: text, to: text }),
+  event("relay.ticket-key-rotated", { epoch: z.int() }),
+  event("relay.certificate-renewed", { serial: text, notAfter: text }),
+  /** The operator's own certificate, named in console files from now on. */
+  event("relay.certificate-reported", { serial: text, subject: text, notAfter: text }),
+  event("relay.certificate-refused", { code: text, detail: text }),
+  /** The relay shows the certificate again that the control plane signed. */
+  event("relay.certificate-reverted", {}),
+  event("relay.certificate-expiring", { notAfter: text }),
+  event("signing-key.created", { kid: text }),
+  event("signing-key.activated", { kid: text }),
+  event("signing-key.retired", { kid: text, verifiesUntil: text }),
+  /** Secrets of a column that were sealed with the current key in the place of an older one. */
+  event("secrets.reencrypted", { column: text, keyId: text, count: z.int().nonnegative() }),
   /** Somebody took events away as a file; with which filters. */
   event("audit.exported", { query: text }),
   /** Events that were stored before that time may be deleted from now on. */
@@ -151,7 +312,7 @@ export type AuditEvent = z.infer<typeof auditEventSchema>;
 export type AuditEventType = AuditEvent["type"];
 
 /** Who did it. */
-export const ACTOR_KINDS = ["user", "relay", "system", "anonymous"] as const;
+export const ACTOR_KINDS = ["user", "guest", "relay", "system", "anonymous"] as const;
 export type ActorKind = (typeof ACTOR_KINDS)[number];
 
 /** An event with its circumstances, to be stored; how it is read again is stored-event.ts's. */

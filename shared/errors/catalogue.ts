@@ -65,6 +65,13 @@ export const ERRORS = {
     "Use one of the methods that the Allow header names.",
   ),
   "request.too-large": http("client", 413, "Send a smaller body."),
+  "request.url-too-long": http("client", 414, "Send a shorter address with fewer parameters."),
+  "request.rate-limited": http(
+    "client",
+    429,
+    "Too many attempts. Wait as many seconds as the Retry-After header says.",
+    true,
+  ),
   "request.cross-origin": http(
     "client",
     403,
@@ -72,6 +79,27 @@ export const ERRORS = {
   ),
   "auth.required": http("client", 401, "Log in and send the token as Authorization: Bearer."),
   "auth.invalid-credentials": http("client", 401, "Check the user name and the password."),
+  "auth.not-admitted": http(
+    "client",
+    403,
+    "Ask an administrator: the login provider knows you, but you are not let in here.",
+  ),
+  "auth.provider-refused": http("client", 401, "Log in at the provider again."),
+  "auth.attempt-invalid": http(
+    "client",
+    400,
+    "Begin the login again, in this browser, and finish it within ten minutes.",
+  ),
+  "auth.provider-unavailable": http(
+    "control",
+    503,
+    "The login provider does not answer as it should. Try again later, or log in another way.",
+  ),
+  "auth.method-off": http(
+    "client",
+    403,
+    "This way to log in is switched off. GET /api/v1/auth/methods names those that are on.",
+  ),
   "auth.forbidden": http("client", 403, "Ask an administrator for the right to do this."),
   "resource.not-found": http("client", 404, "Check the id; it may have been deleted."),
   "resource.conflict": http(
@@ -79,6 +107,14 @@ export const ERRORS = {
     409,
     "Something with that name exists already; choose another.",
   ),
+  "console.access-too-low": http(
+    "client",
+    403,
+    "Ask the console's owner or an administrator for a higher level of access to it.",
+  ),
+  "resource.limit-reached": http("client", 409, "There are as many as may be: remove one first."),
+  "resource.managed-elsewhere": http("client", 409, "A login provider says so: change it there."),
+  "user.last-admin": http("client", 409, "Nobody could undo it: make another admin first."),
   "console.no-relay": http(
     "control",
     503,
@@ -91,6 +127,41 @@ export const ERRORS = {
     spiceError: "PERMISSION_DENIED",
     hint: "Somebody is watching this console. Wait until that session ends, or end it.",
   },
+  "session.limit": http(
+    "client",
+    409,
+    "You have as many sessions as your policies allow. End one, or let one end.",
+    true,
+  ),
+  "policy.outside-hours": {
+    fault: "client",
+    retryable: true,
+    httpStatus: 403,
+    spiceError: "PERMISSION_DENIED",
+    hint: "The policies that apply allow sessions at other hours only; the detail says when.",
+  },
+  "policy.no-channels": http(
+    "client",
+    403,
+    "The policies that apply together leave no channel to open. Ask an administrator.",
+  ),
+  "policy.unenforceable": http(
+    "control",
+    409,
+    "No relay that is online can keep a rule of the policies that apply. Upgrade relays, or change the rule.",
+  ),
+  "policy.attached": http("client", 409, "Detach the policy from everything, then delete it."),
+  "policy.control-lost": spice(
+    "control",
+    "ERROR",
+    "The relay has lost the control plane, and the session's policy is strict about that. Try again shortly.",
+    true,
+  ),
+  "share.gone": http(
+    "client",
+    410,
+    "The link is unknown, expired, used up or revoked. Ask whoever sent it for another one.",
+  ),
   "vv.gone": http(
     "client",
     410,
@@ -116,7 +187,46 @@ export const ERRORS = {
     401,
     "The relay's key is unknown or its clock is off. Check the time, else enrol again.",
   ),
+  "relay.renewal-limited": spice(
+    "client",
+    null,
+    "The relay has had too many certificates signed lately. It tries again by itself.",
+    true,
+  ),
+  "relay.certificate-unusable": spice(
+    "client",
+    null,
+    "The operator's certificate cannot be named in console files; the detail says why.",
+  ),
+  "relay.key-refused": spice(
+    "client",
+    null,
+    "The offered key is not vouched for by the relay's own key and by itself.",
+  ),
   "relay.version-unsupported": http("client", 426, "Upgrade the older of relay and control plane."),
+  "signing-key.not-published": http(
+    "client",
+    409,
+    "The next signing key is too young to sign: not everybody who verifies may know it yet.",
+    true,
+  ),
+  "signing-key.changed": http(
+    "client",
+    409,
+    "Another rotation came first. Read the signing keys, and rotate again if you still want to.",
+  ),
+  "signing-key.unreadable": http(
+    "control",
+    503,
+    "No key in SECRETS_KEYS opens the signing key: restore it, or rotate with emergency set.",
+    false,
+  ),
+  "relay.ticket-key-too-young": http(
+    "client",
+    409,
+    "The relay's ticket key was changed moments ago, and tickets of the one before it are out.",
+    true,
+  ),
   "database.unavailable": http(
     "control",
     503,
@@ -317,6 +427,7 @@ export const ERRORS = {
     null,
     "The grant's signature or content is invalid for this relay.",
   ),
+  "control.keys-changed": link("The relay connects again at once, to learn its new keys."),
   "control.replaced": spice(
     "control",
     null,

@@ -7,13 +7,19 @@ import { createClient } from "@libsql/client/web";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
+import { memoryLimits } from "./memory-limits.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
+import { STREAM_IDLE_MS_MAX } from "../../worker/dev/libsql/limits.ts";
+import { type CancelTimer, systemTimers, type Timers } from "../../worker/dev/libsql/timers.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
+import type { AccessLevel } from "../../worker/identity/access-level.ts";
 import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
 import { relays } from "../../worker/repositories/schema/relays.ts";
+import { grantAccess } from "../../worker/services/access-rules.ts";
 import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
+import { SigningKeyCache } from "../../worker/services/signing-key-cache.ts";
 import { createUser } from "../../worker/services/users.ts";
 import { makeTempFolder } from "./temp-folder.ts";
 
@@ -21,15 +27,23 @@ export interface ControlServices extends AsyncDisposable {
   readonly context: ServiceContext;
   /** What was pushed, in order. */
   readonly pushes: readonly { readonly relayId: string; readonly command: Command }[];
+  /** The relays whose hubs were asked to tell them their keys, in order. */
+  readonly toldKeys: readonly string[];
   /** Relays whose hubs were asked whether they are online. */
   readonly confirmed: readonly string[];
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
   makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
-  /** Makes a relay that is online. Gives its id. */
-  makeRelay(name: string): Promise<string>;
+  /** Grants the caller this level of one console. Gives the rule's id. */
+  grant(caller: Caller, consoleId: string, level?: AccessLevel): Promise<string>;
+  /** Makes a relay that is online, and enforces nothing by default. Gives its id. */
+  makeRelay(name: string, enforces?: readonly string[]): Promise<string>;
   moveClock(byMs: number): void;
+  /** Rolls transactions back that nobody goes on with, which the database does after seconds. */
+  rollBackAbandoned(): void;
+  /** The rows that a query finds. */
+  query(sql: string): Promise<Readonly<Record<string, unknown>>[]>;
   /** All values of all tables, as one text to search. */
   dumpDatabase(): Promise<string>;
 }
@@ -39,10 +53,12 @@ export const TEST_PASSWORD = "correct horse battery";
 export async function startControlServices(): Promise<ControlServices> {
   const folder = await makeTempFolder();
   const authToken = "test-token";
-  const server = await startLibsqlServer({ file: folder.file("control.db"), authToken });
+  const timers = new HastyTimers();
+  const server = await startLibsqlServer({ file: folder.file("control.db"), authToken, timers });
   await migrateDatabase({ url: server.url, authToken });
   const secrets = await generateSecrets(Date.now());
   const pushes: { relayId: string; command: Command }[] = [];
+  const toldKeys: string[] = [];
   const confirmed: string[] = [];
   const failures = new Map<string, PushFailure>();
   let nowMs = START_MS;
@@ -52,29 +68,40 @@ export async function startControlServices(): Promise<ControlServices> {
       publicUrl: "https://kerbside.test",
       ticketRoot: fromBase64(secrets.TICKET_ROOT),
       grantSigningKey: JSON.parse(secrets.GRANT_SIGNING_KEY),
-      secretsKey: fromBase64(secrets.SECRETS_KEY),
+      secretsKeys: [{ id: "test", key: fromBase64(secrets.SECRETS_KEY) }],
       caCertificate: secrets.CA_CERTIFICATE,
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
+      localLogin: "on",
+      oidcProviders: [],
+      keystone: null,
+      trustedProxies: 0,
       auditRetentionMs: null,
       webhookPrivateTargets: false,
     },
+    limits: memoryLimits(() => nowMs),
     hubs: {
       push: async (relayId, command) => {
         pushes.push({ relayId, command });
         const failure = failures.get(relayId);
         return failure === undefined ? ok(null) : fail(failure);
       },
+      tellKeys: async (relayId) => {
+        toldKeys.push(relayId);
+        return ok(null);
+      },
       confirmOnline: async (relayId) => {
         confirmed.push(relayId);
       },
     },
+    signingKeys: new SigningKeyCache(),
     nowMs: () => nowMs,
     randomBytes: (count) => randomBytes(count),
   };
   return {
     context,
     pushes,
+    toldKeys,
     confirmed,
     answerPushes: (relayId, failure) => {
       failures.delete(relayId);
@@ -97,9 +124,25 @@ export async function startControlServices(): Promise<ControlServices> {
         requestId: "req_test",
       };
     },
-    makeRelay: async (name) => await insertRelay(context, name),
+    grant: async (caller, consoleId, level = "open") => {
+      const subject = { kind: "user" as const, id: caller.actorId ?? "" };
+      const rule = { subject, match: { consoleId }, level };
+      const granted = await grantAccess(context, caller, rule);
+      if (!granted.ok) {
+        throw new Error(granted.error.code);
+      }
+      return granted.value.id;
+    },
+    makeRelay: async (name, enforces = []) => await insertRelay(context, name, enforces),
     moveClock: (byMs) => {
       nowMs += byMs;
+    },
+    rollBackAbandoned: () => timers.hurry(),
+    query: async (sql) => {
+      const client = createClient({ url: server.url, authToken });
+      const { rows } = await client.execute(sql);
+      client.close();
+      return rows.map((row) => ({ ...row }));
     },
     dumpDatabase: async () => await dump({ url: server.url, authToken }),
     [Symbol.asyncDispose]: async () => {
@@ -109,7 +152,43 @@ export async function startControlServices(): Promise<ControlServices> {
   };
 }
 
-async function insertRelay(context: ServiceContext, name: string): Promise<string> {
+/** The system's timers, of which those of idle transactions can be made to fire at once. */
+class HastyTimers implements Timers {
+  readonly #idle = new Set<() => void>();
+
+  nowMs(): number {
+    return systemTimers.nowMs();
+  }
+
+  after(delayMs: number, callback: () => void): CancelTimer {
+    if (delayMs !== STREAM_IDLE_MS_MAX) {
+      return systemTimers.after(delayMs, callback);
+    }
+    const fire = (): void => {
+      cancel();
+      callback();
+    };
+    const cancelTimer = systemTimers.after(delayMs, fire);
+    const cancel = (): void => {
+      cancelTimer();
+      this.#idle.delete(fire);
+    };
+    this.#idle.add(fire);
+    return cancel;
+  }
+
+  hurry(): void {
+    for (const fire of this.#idle) {
+      fire();
+    }
+  }
+}
+
+async function insertRelay(
+  context: ServiceContext,
+  name: string,
+  enforces: readonly string[],
+): Promise<string> {
   const id = newId("relay", context.randomBytes);
   await context.database.insert(relays).values({
     id,
@@ -121,6 +200,7 @@ async function insertRelay(context: ServiceContext, name: string): Promise<strin
     hostSubject: `CN=${name}`,
     ticketEpoch: 1,
     state: "online",
+    enforces: JSON.stringify(enforces),
     enrolledAtMs: context.nowMs(),
   });
   return id;

@@ -11,6 +11,9 @@ export const PERMISSIONS = [
   "consoles.open",
   "consoles.open-all",
   "consoles.manage",
+  /** The rules of who may see and open which console. */
+  "access.read",
+  "access.manage",
   /** Links that open one console for somebody else. */
   "shares.manage",
   "shares.manage-all",
@@ -56,6 +59,7 @@ const PERMISSIONS_OF_ROLE: Readonly<Record<Role, ReadonlySet<Permission>>> = {
     ...USER,
     "consoles.read-all",
     "consoles.manage",
+    "access.read",
     "sessions.read-all",
     "sessions.end-all",
     "sources.read",
@@ -71,6 +75,7 @@ const PERMISSIONS_OF_ROLE: Readonly<Record<Role, ReadonlySet<Permission>>> = {
     "account.manage",
     "consoles.read",
     "consoles.read-all",
+    "access.read",
     "sessions.read",
     "sessions.read-all",
     "sources.read",
@@ -85,6 +90,17 @@ const PERMISSIONS_OF_ROLE: Readonly<Record<Role, ReadonlySet<Permission>>> = {
 
 export function permissionsOf(role: Role): ReadonlySet<Permission> {
   return PERMISSIONS_OF_ROLE[role];
+}
+
+/** Whether an API token may hold it: none makes credentials or changes passwords. */
+export function isGivenToTokens(permission: Permission): boolean {
+  return permission !== "account.manage";
+}
+
+/** What an API token may do: what it was made for, as far as its user's role holds it now. */
+export function tokenPermissions(role: Role, scopes: readonly string[]): ReadonlySet<Permission> {
+  const held = [...permissionsOf(role)];
+  return new Set(held.filter((one) => isGivenToTokens(one) && scopes.includes(one)));
 }
 
 /** Whether somebody who holds these permissions may do this. */

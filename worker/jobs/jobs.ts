@@ -10,6 +10,8 @@ import { expireCredentials } from "../services/expire-credentials.ts";
 import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
+import { sweepSessionFeed } from "../services/session-feed.ts";
+import { KEY_JOBS } from "./key-jobs.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -28,6 +30,7 @@ export interface JobOutcome {
 }
 
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
 export const JOBS: readonly Job[] = [
   {
@@ -54,10 +57,17 @@ export const JOBS: readonly Job[] = [
     summary: "deletes audit events that retention does not keep, and thins out old checkpoints",
     run: applyRetention,
   },
+  ...KEY_JOBS,
+  {
+    name: "sweep-session-feed",
+    everyMs: HOUR_MS,
+    summary: "forgets changes of sessions that nobody follows any more",
+    run: sweepSessionFeed,
+  },
   {
     name: "expire-credentials",
     everyMs: 10 * MINUTE_MS,
-    summary: "deletes logins, tokens and tickets that have expired, and ends sessions never opened",
+    summary: "deletes logins, tokens, tickets and deliveries whose time is over",
     run: expireCredentials,
   },
   {

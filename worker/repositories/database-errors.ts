@@ -13,6 +13,15 @@ export function isUniqueViolation(error: unknown): boolean {
   );
 }
 
+/** Whether a row would break a rule that its table states, such as that a link has uses left. */
+export function isCheckViolation(error: unknown): boolean {
+  return hasCause(
+    error,
+    (cause) =>
+      codeOf(cause).startsWith("SQLITE_CONSTRAINT") && /CHECK constraint/i.test(messageOf(cause)),
+  );
+}
+
 /** Whether another writer has moved the audit chain on; nothing was stored. */
 export function isChainRaced(error: unknown): boolean {
   return hasCause(error, (cause) => violates(cause, CHAIN_RACE));

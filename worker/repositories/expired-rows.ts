@@ -1,8 +1,8 @@
 /** Rows that time has made worthless, deleted a bounded number at once. */
-import { and, asc, eq, exists, gt, inArray, lte } from "drizzle-orm";
+import { and, eq, inArray, lte } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { apiTokens, logins } from "./schema/people.ts";
-import { joinTokens, relays } from "./schema/relays.ts";
+import { joinTokens } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 
 export interface Expiry {
@@ -49,32 +49,4 @@ export async function deleteExpiredTickets(database: Database, expiry: Expiry): 
     .where(and(lte(tickets.expiresAtMs, expiry.untilMs), eq(sessions.state, "ended")))
     .limit(expiry.limit);
   return (await database.delete(tickets).where(inArray(tickets.sessionId, old))).rowsAffected;
-}
-
-/**
- * Relays in the order of their ids, and of each whether a session waits to be opened whose ticket
- * expired before a time: its hub should have ended it.
- */
-export async function listRelaysWithUnopened(
-  database: Database,
-  page: { readonly afterId: string; readonly limit: number; readonly expiredAtMs: number },
-): Promise<{ readonly id: string; readonly hasUnopened: boolean }[]> {
-  const unopened = database
-    .select({ id: sessions.id })
-    .from(sessions)
-    .innerJoin(tickets, eq(tickets.sessionId, sessions.id))
-    .where(
-      and(
-        eq(sessions.relayId, relays.id),
-        eq(sessions.state, "pending"),
-        lte(tickets.expiresAtMs, page.expiredAtMs),
-      ),
-    );
-  const rows = await database
-    .select({ id: relays.id, hasUnopened: exists(unopened) })
-    .from(relays)
-    .where(gt(relays.id, page.afterId))
-    .orderBy(asc(relays.id))
-    .limit(page.limit);
-  return rows.map(({ id, hasUnopened }) => ({ id, hasUnopened: Number(hasUnopened) === 1 }));
 }

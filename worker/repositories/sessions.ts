@@ -1,12 +1,17 @@
-/** Sessions as they are asked for and listed, and what the control plane itself does to them.
- * What relays report of them is in session-lifecycle.ts. */
-import { and, desc, eq, isNull, sql } from "drizzle-orm";
+/** Sessions as they are asked for, and what the control plane itself does to them. Lists of them are
+ * in session-list.ts; what relays report of them is in session-lifecycle.ts. */
+import { and, desc, eq, inArray, isNull, ne, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
 import type { AuditRecord } from "#shared/audit/events.ts";
+import { levelOfRank } from "../identity/access-level.ts";
+import { rankOfConsole } from "./access-sql.ts";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
+import { shares } from "./schema/shares.ts";
+import { giveShareUseBack } from "./shares.ts";
 import { storeWithAudit } from "./store-with-audit.ts";
 
 export interface SessionSummary {
@@ -16,6 +21,9 @@ export interface SessionSummary {
   readonly consoleName: string;
   readonly userId: string;
   readonly username: string;
+  /** The link through which a guest opened it; its user is then who issued the link. */
+  readonly shareId: string | null;
+  readonly shareLabel: string | null;
   readonly relayId: string | null;
   readonly relayName: string | null;
   readonly createdAtMs: number;
@@ -28,42 +36,70 @@ export interface SessionSummary {
   readonly clientAddress: string | null;
   readonly clientBytes: number;
   readonly serverBytes: number;
+  /** Who asked for its end last. */
+  readonly endRequestedBy: string | null;
+  readonly endRequesterName: string | null;
+  readonly endRequestedAtMs: number | null;
 }
 
-/** Position in the list, newest first. */
-export interface SessionCursor {
-  readonly createdAtMs: number;
-  readonly id: string;
+/** A session as a user asks for it. */
+export interface FoundSession extends SessionSummary {
+  /** Whether that user owns its console. */
+  readonly ownsConsole: boolean;
 }
 
-/** A page of sessions, newest first. */
-export async function listSessions(
+/** The session, with whether the user owns its console: who may see it, the caller decides. */
+export async function findSession(
   database: Database,
-  page: {
-    /** Null: everybody's. */
-    readonly userId: string | null;
-    readonly after: SessionCursor | null;
-    readonly limit: number;
-  },
-): Promise<SessionSummary[]> {
-  const { userId, after } = page;
-  return await selectSummaries(database)
+  wanted: { readonly id: string; readonly userId: string },
+): Promise<FoundSession | null> {
+  const [row] = await database
+    .select({ ...SESSION_SUMMARY, rank: rankOfConsole(wanted.userId, sql`${sessions.consoleId}`) })
+    .from(sessions)
+    .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .leftJoin(relays, eq(relays.id, sessions.relayId))
+    .leftJoin(shares, eq(shares.id, sessions.shareId))
+    .leftJoin(requesters, eq(requesters.id, sessions.endRequestedBy))
+    .where(eq(sessions.id, wanted.id))
+    .limit(1);
+  if (row === undefined) {
+    return null;
+  }
+  const { rank, ...session } = row;
+  return { ...session, ownsConsole: levelOfRank(rank) === "own" };
+}
+
+/** The living sessions of a console or of a user, for ending them. */
+export async function listLiveSessions(
+  database: Database,
+  of: { readonly consoleId: string } | { readonly userId: string },
+  limit: number,
+): Promise<LiveSession[]> {
+  return await database
+    .select({
+      id: sessions.id,
+      consoleId: sessions.consoleId,
+      userId: sessions.userId,
+      relayId: sessions.relayId,
+    })
+    .from(sessions)
     .where(
       and(
-        userId === null ? undefined : eq(sessions.userId, userId),
-        // As a row value, which SQLite looks up in an index; a disjunction it would read and sort.
-        after === null
-          ? undefined
-          : sql`(${sessions.createdAtMs}, ${sessions.id}) < (${after.createdAtMs}, ${after.id})`,
+        // Written out, because SQLite proves from it that an index of the living has all rows.
+        sql`${sessions.state} <> 'ended'`,
+        "consoleId" in of ? eq(sessions.consoleId, of.consoleId) : eq(sessions.userId, of.userId),
       ),
     )
     .orderBy(desc(sessions.createdAtMs), desc(sessions.id))
-    .limit(page.limit);
+    .limit(limit);
 }
 
-export async function findSession(database: Database, id: string): Promise<SessionSummary | null> {
-  const [row] = await selectSummaries(database).where(eq(sessions.id, id)).limit(1);
-  return row ?? null;
+export interface LiveSession {
+  readonly id: string;
+  readonly consoleId: string;
+  readonly userId: string;
+  readonly relayId: string | null;
 }
 
 /** What is told of the session that has a console. */
@@ -71,6 +107,8 @@ export interface ActiveSession {
   readonly id: string;
   readonly userId: string;
   readonly username: string;
+  /** The link through which a guest opened it. */
+  readonly shareId: string | null;
   readonly createdAtMs: number;
   readonly openedAtMs: number | null;
 }
@@ -85,6 +123,7 @@ export async function findActiveSession(
       id: sessions.id,
       userId: sessions.userId,
       username: users.username,
+      shareId: sessions.shareId,
       createdAtMs: sessions.createdAtMs,
       openedAtMs: sessions.openedAtMs,
     })
@@ -110,13 +149,14 @@ export async function storeFailedSession(
   await storeWithAudit(database, [audit], () => [database.insert(sessions).values(session)]);
 }
 
-/** Ends a session that no relay took. */
+/** Ends a session that no relay took; the link that it came through has its use back. */
 export async function markSessionFailed(
   database: Database,
   ending: { readonly id: string; readonly atMs: number; readonly detail: string },
   audit: AuditRecord,
 ): Promise<void> {
   await storeWithAudit(database, [audit], () => [
+    giveShareUseBack(database, ending.id),
     database
       .update(sessions)
       .set({
@@ -129,43 +169,56 @@ export async function markSessionFailed(
   ]);
 }
 
-/** Records that the session shall end; its ticket opens nothing any more. */
-export async function recordTermination(
+/** Records that the sessions shall end; their tickets open nothing any more. */
+export async function recordTerminations(
   database: Database,
-  termination: { readonly id: string; readonly atMs: number },
-  audit: AuditRecord,
+  termination: {
+    readonly ids: readonly string[];
+    /** Who asked for it; null: the control plane itself. */
+    readonly by: string | null;
+    readonly atMs: number;
+  },
+  audits: readonly AuditRecord[],
 ): Promise<void> {
-  await storeWithAudit(database, [audit], () => [
+  const { ids, by, atMs } = termination;
+  const named = sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
+  await storeWithAudit(database, audits, () => [
     database
       .update(tickets)
-      .set({ withdrawnAtMs: termination.atMs })
-      .where(and(eq(tickets.sessionId, termination.id), isNull(tickets.withdrawnAtMs))),
+      .set({ withdrawnAtMs: atMs })
+      .where(and(inArray(tickets.sessionId, named), isNull(tickets.withdrawnAtMs))),
+    database
+      .update(sessions)
+      .set({ endRequestedBy: by, endRequestedAtMs: atMs })
+      .where(and(inArray(sessions.id, named), ne(sessions.state, "ended"))),
   ]);
 }
 
-function selectSummaries(database: Database) {
-  return database
-    .select({
-      id: sessions.id,
-      state: sessions.state,
-      consoleId: sessions.consoleId,
-      consoleName: consoles.name,
-      userId: sessions.userId,
-      username: users.username,
-      relayId: sessions.relayId,
-      relayName: relays.name,
-      createdAtMs: sessions.createdAtMs,
-      openedAtMs: sessions.openedAtMs,
-      endedAtMs: sessions.endedAtMs,
-      endReason: sessions.endReason,
-      endDetail: sessions.endDetail,
-      refusedCode: sessions.refusedCode,
-      clientAddress: sessions.clientAddress,
-      clientBytes: sessions.clientBytes,
-      serverBytes: sessions.serverBytes,
-    })
-    .from(sessions)
-    .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
-    .innerJoin(users, eq(users.id, sessions.userId))
-    .leftJoin(relays, eq(relays.id, sessions.relayId));
-}
+/** Who asked for a session's end. */
+export const requesters = alias(users, "requesters");
+
+/** The columns, for a query of sessions joined with all that they name. */
+export const SESSION_SUMMARY = {
+  id: sessions.id,
+  state: sessions.state,
+  consoleId: sessions.consoleId,
+  consoleName: consoles.name,
+  userId: sessions.userId,
+  username: users.username,
+  shareId: sessions.shareId,
+  shareLabel: shares.label,
+  relayId: sessions.relayId,
+  relayName: relays.name,
+  createdAtMs: sessions.createdAtMs,
+  openedAtMs: sessions.openedAtMs,
+  endedAtMs: sessions.endedAtMs,
+  endReason: sessions.endReason,
+  endDetail: sessions.endDetail,
+  refusedCode: sessions.refusedCode,
+  clientAddress: sessions.clientAddress,
+  clientBytes: sessions.clientBytes,
+  serverBytes: sessions.serverBytes,
+  endRequestedBy: sessions.endRequestedBy,
+  endRequesterName: requesters.username,
+  endRequestedAtMs: sessions.endRequestedAtMs,
+};

@@ -57,6 +57,7 @@ export function problemResponse<E extends RouteEnv>(
   return context.body(JSON.stringify(problem), status as ContentfulStatusCode, {
     "Content-Type": PROBLEM_TYPE,
     ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
+    ...(failure.retryAfterS === undefined ? {} : { "Retry-After": String(failure.retryAfterS) }),
   });
 }
 

@@ -17,7 +17,7 @@ export interface CheckpointView {
 export async function readTrailKeys(context: ServiceContext): Promise<TrailKeys> {
   return {
     issuer: context.settings.publicUrl,
-    keys: checkpointKeys(context),
+    keys: await checkpointKeys(context),
     unchained: await countUnchained(context.database, UNCHAINED_COUNTED_MAX),
   };
 }

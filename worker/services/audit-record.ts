@@ -31,8 +31,16 @@ export function auditRecord(
     sessionId: subjects.sessionId ?? null,
     relayId: subjects.relayId ?? null,
     subjectId: subjects.subjectId ?? null,
-    event,
+    event: withToken(event, caller),
   };
+}
+
+/** The user acted; with which token is part of what happened. */
+function withToken(event: AuditEvent, caller: Caller): AuditEvent {
+  const { credential } = caller;
+  return credential?.kind === "token"
+    ? ({ ...event, data: { ...event.data, viaTokenId: credential.id } } as AuditEvent)
+    : event;
 }
 
 /** The control plane itself, when nobody asked. */
@@ -43,3 +51,8 @@ export const SYSTEM_CALLER: Caller = {
   address: null,
   requestId: null,
 };
+
+/** A relay that speaks over its link. */
+export function relayCaller(relayId: string): Caller {
+  return { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId };
+}

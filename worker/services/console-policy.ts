@@ -1,20 +1,6 @@
-/**
- * A console's own policy as it is stored: the rules in which it differs from the default, as JSON.
- * What a session gets is both together.
- */
+/** Policies as they are stored: the rules that they have, as JSON. */
 import { assert } from "#shared/base/assert.ts";
-import {
-  DEFAULT_POLICY,
-  mergePolicy,
-  type PartialPolicy,
-  partialPolicySchema,
-  type Policy,
-} from "#shared/policy/policy.ts";
-
-/** The policy of a new session of the console. */
-export function effectivePolicy(console: { readonly policy: string | null }): Policy {
-  return mergePolicy(DEFAULT_POLICY, readPolicy(console.policy));
-}
+import { type PartialPolicy, partialPolicySchema } from "#shared/policy/policy.ts";
 
 /** The stored rules; null when there are none. */
 export function readPolicy(stored: string | null): PartialPolicy | null {

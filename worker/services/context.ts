@@ -4,13 +4,21 @@ import type { RandomBytes } from "#shared/base/ids.ts";
 import type { Result } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
-import type { Permission } from "../identity/permissions.ts";
+import type { LocalLogin } from "../identity/local-login.ts";
+import type { KeystoneProvider, OidcProvider } from "../identity/provider-settings.ts";
+import type { Permission, Role } from "../identity/permissions.ts";
+import type { LimitAnswer, LimitRequest, LimitSource } from "../limits/limit-rules.ts";
+import type { SecretsKeys } from "../identity/secrets-keys.ts";
 import type { Database } from "../repositories/database.ts";
+import type { SigningKeyCache } from "./signing-key-cache.ts";
 
 export interface ServiceContext {
+  /** Lives as long as the isolate. */
+  readonly signingKeys: SigningKeyCache;
   readonly database: Database;
   readonly settings: ServiceSettings;
   readonly hubs: Hubs;
+  readonly limits: Limits;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;
@@ -20,22 +28,32 @@ export interface ServiceContext {
   readonly defer?: (work: Promise<unknown>) => void;
 }
 
+/** A private Ed25519 JWK. */
+export interface PrivateSigningKey {
+  readonly kty: "OKP";
+  readonly crv: "Ed25519";
+  readonly x: string;
+  readonly d: string;
+  readonly kid: string;
+}
+
 /** The part of the configuration that services use (see Config in env.ts). */
 export interface ServiceSettings {
   readonly publicUrl: string;
   readonly ticketRoot: Uint8Array<ArrayBuffer>;
-  readonly grantSigningKey: {
-    readonly kty: "OKP";
-    readonly crv: "Ed25519";
-    readonly x: string;
-    readonly d: string;
-    readonly kid: string;
-  };
-  readonly secretsKey: Uint8Array<ArrayBuffer>;
+  /** The first key that signs grants, where the installation brought one. */
+  readonly grantSigningKey: PrivateSigningKey | null;
+  readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
   /** Origins whose pages may open web consoles. */
   readonly webOrigins: readonly string[];
+  /** Who may log in by a password. */
+  readonly localLogin: LocalLogin;
+  readonly oidcProviders: readonly OidcProvider[];
+  readonly keystone: KeystoneProvider | null;
+  /** Reverse proxies in front that append to X-Forwarded-For; 0: the edge tells the address. */
+  readonly trustedProxies: number;
   /** How long audit events are kept; null: for ever. */
   readonly auditRetentionMs: number | null;
   /** Whether webhooks may be addresses of private networks. */
@@ -50,8 +68,20 @@ export interface Hubs {
    * delivered; `withdraw` and `terminate` stay in it, also for a relay that is away.
    */
   push(relayId: string, command: Command): Promise<Result<null, PushFailure>>;
+  /**
+   * Tells a linked relay its keys as the database has them. A failure is no reason to wait: a relay
+   * that is away learns them when it comes back.
+   */
+  tellKeys(relayId: string): Promise<Result<null, PushFailure>>;
   /** Has the hub of a relay that is shown online see to it that this is so, sooner or later. */
   confirmOnline(relayId: string): Promise<void>;
+}
+
+/** The limiters that count attempts, as services see them. They answer also when they are away. */
+export interface Limits {
+  take(request: LimitRequest): Promise<LimitAnswer>;
+  /** The attempt was right, and does not count. */
+  settle(request: LimitRequest, from: LimitSource): Promise<void>;
 }
 
 export interface PushFailure {
@@ -66,4 +96,28 @@ export interface Caller {
   readonly permissions: ReadonlySet<Permission>;
   readonly address: string | null;
   readonly requestId: string | null;
+  /** What a user proved with who they are; absent where nobody did. */
+  readonly credential?: Credential;
+}
+
+/** Where a request came from. */
+export type RequestOrigin = Pick<Caller, "address" | "requestId">;
+
+/** Who sent a request, and what they may do with the credential that they sent. */
+export interface Authenticated {
+  readonly credential: Credential;
+  readonly userId: string;
+  readonly role: Role;
+  readonly permissions: ReadonlySet<Permission>;
+}
+
+/** A login or an API token, by its id. */
+export interface Credential {
+  readonly kind: "login" | "token";
+  readonly id: string;
+}
+
+/** A user who is logged in. */
+export interface ActingUser extends Caller {
+  readonly actorId: string;
 }

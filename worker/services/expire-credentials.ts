@@ -1,47 +1,24 @@
-/**
- * The job that clears away what time has made worthless: credentials that have expired, and
- * sessions that nobody opened and whose relay's hub has missed that.
- */
+/** The job that clears away what time has made worthless. */
 import {
   deleteExpiredApiTokens,
   deleteExpiredJoinTokens,
   deleteExpiredLogins,
   deleteExpiredTickets,
   type Expiry,
-  listRelaysWithUnopened,
 } from "../repositories/expired-rows.ts";
 import type { Database } from "../repositories/database.ts";
 import { deleteOldDeliveries } from "../repositories/webhook-deliveries.ts";
 import type { ServiceContext } from "./context.ts";
-import { expireSessions } from "./expire-sessions.ts";
 
 export async function expireCredentials(
   context: ServiceContext,
 ): Promise<{ readonly again: boolean }> {
-  await endUnopened(context);
   let again = false;
   for (const { keptMs, remove } of EXPIRING) {
     const expiry = { untilMs: context.nowMs() - keptMs, limit: ROWS_AT_ONCE };
     again ||= (await remove(context.database, expiry)) === ROWS_AT_ONCE;
   }
   return { again };
-}
-
-async function endUnopened(context: ServiceContext): Promise<void> {
-  const expiredAtMs = context.nowMs() - HUB_GRACE_MS;
-  let afterId = "";
-  for (;;) {
-    const page = { afterId, limit: RELAYS_AT_ONCE, expiredAtMs };
-    const found = await listRelaysWithUnopened(context.database, page);
-    for (const { id } of found.filter(({ hasUnopened }) => hasUnopened)) {
-      await expireSessions(context, id);
-    }
-    const last = found.at(-1);
-    if (last === undefined || found.length < RELAYS_AT_ONCE) {
-      return;
-    }
-    afterId = last.id;
-  }
 }
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -66,8 +43,5 @@ function deliveriesIn(state: "delivered" | "dead") {
     await deleteOldDeliveries(database, { state, beforeMs: untilMs, limit });
 }
 
-/** The hub looks within a minute of the ticket's expiry. */
-const HUB_GRACE_MS = 10 * 60_000;
 /** Rows of a kind in one run: a statement of some ten milliseconds. */
 const ROWS_AT_ONCE = 1_000;
-const RELAYS_AT_ONCE = 200;

@@ -8,9 +8,8 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
 import { type ActiveSession, findActiveSession } from "../repositories/sessions.ts";
-import { storeWithAudit } from "../repositories/store-with-audit.ts";
-import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { recordDenial } from "./ticket-terms.ts";
 
 /** A session that its relay must end, because another one has its console. */
 export interface Yielding {
@@ -32,9 +31,8 @@ export async function refuseSecondViewer(
     return ok(null);
   }
   const code = "console.in-use";
-  const event = { type: "ticket.denied", data: { code, heldBy: active.id } } as const;
-  const audit = auditRecord(context, caller, event, { consoleId });
-  await storeWithAudit(context.database, [audit]);
+  const failure = { code, detail: "" } as const;
+  await recordDenial(context, caller, { consoleId, failure, heldBy: active.id });
   return fail({ code, detail: describeViewer(active, caller) });
 }
 
@@ -63,6 +61,13 @@ function describeViewer(active: ActiveSession, caller: Caller): string {
   if (!isOwn && !may(caller, "sessions.end-all")) {
     return `Somebody else has it open since ${since}.`;
   }
-  const who = isOwn ? "You have" : `${active.username} has`;
-  return `${who} it open since ${since}. To end that: kerbside terminate ${active.id}.`;
+  return `${nameViewer(active, isOwn)} it open since ${since}. To end that: kerbside terminate ${active.id}.`;
+}
+
+/** A guest's session is the one of whoever issued the link. */
+function nameViewer({ shareId, username }: ActiveSession, isOwn: boolean): string {
+  if (shareId !== null) {
+    return `A guest of ${isOwn ? "yours" : username} has`;
+  }
+  return isOwn ? "You have" : `${username} has`;
 }

@@ -1,26 +1,50 @@
-/** Sessions as users and admins see them, and their end by command. */
+/** Sessions as their users see them, as the owners of consoles do, and as those who run things. */
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
+import { listSessionChannels, type SessionChannel } from "../repositories/session-channels.ts";
 import {
-  findSession,
   listSessions,
-  recordTermination,
   type SessionCursor,
-  type SessionSummary,
-} from "../repositories/sessions.ts";
-import { auditRecord } from "./audit-record.ts";
+  type SessionFilter,
+} from "../repositories/session-list.ts";
+import { findSession, type FoundSession, type SessionSummary } from "../repositories/sessions.ts";
 import type { ServiceContext } from "./context.ts";
 import type { TicketCaller } from "./tickets.ts";
 
-/** A page of the caller's sessions, newest first, or of everybody's to whoever may read them. */
+/** What a caller may see of a session. */
+export interface SessionView extends Omit<SessionSummary, "userId" | "username"> {
+  /** Null where it is not told: somebody else's session of a console that the caller owns. */
+  readonly user: { readonly id: string; readonly username: string } | null;
+}
+
+export interface SessionDetail {
+  readonly session: SessionView;
+  readonly channels: readonly ChannelView[];
+}
+
+/** The client's address is told where the session's is. */
+export type ChannelView = Omit<SessionChannel, "clientAddress"> & {
+  readonly clientAddress: string | null;
+};
+
+/**
+ * A page of sessions, newest first: the caller's own and those of consoles that they own, or
+ * everybody's to whoever may read them. A page may have fewer rows than asked for; only `next` says
+ * whether there are more.
+ */
 export async function pageSessions(
   context: ServiceContext,
   caller: TicketCaller,
-  page: { readonly after: SessionCursor | null; readonly limit: number },
-): Promise<{ readonly items: SessionSummary[]; readonly next: SessionCursor | null }> {
-  const rows = await listSessions(context.database, {
-    userId: may(caller, "sessions.read-all") ? null : caller.actorId,
+  page: {
+    readonly filter?: SessionFilter;
+    readonly after: SessionCursor | null;
+    readonly limit: number;
+  },
+): Promise<{ readonly items: SessionView[]; readonly next: SessionCursor | null }> {
+  const { rows, resume } = await listSessions(context.database, {
+    ...viewerOf(caller),
+    filter: page.filter ?? {},
     after: page.after,
     // One more than asked for tells whether there is another page.
     limit: page.limit + 1,
@@ -28,61 +52,63 @@ export async function pageSessions(
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
   return {
     items: rows.slice(0, page.limit).map((row) => viewSession(row, caller)),
-    next: last === undefined ? null : { createdAtMs: last.createdAtMs, id: last.id },
+    next: last === undefined ? resume : { createdAtMs: last.createdAtMs, id: last.id },
   };
 }
 
-/** Fails with `resource.not-found`, also for another user's session. */
+/** Fails with `resource.not-found`, also for a session that is not the caller's to see. */
 export async function readSession(
   context: ServiceContext,
   caller: TicketCaller,
   id: string,
-): Promise<Result<SessionSummary, Failure>> {
-  const row = await findSession(context.database, id);
+): Promise<Result<SessionDetail, Failure>> {
+  const [row, told] = await Promise.all([
+    findSession(context.database, { id, userId: caller.actorId }),
+    listSessionChannels(context.database, id),
+  ]);
   if (row === null || !isVisible(row, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  return ok(viewSession(row, caller));
+  const { ownsConsole: _judged, ...found } = row;
+  const session = viewSession(found, caller);
+  const channels = told.map((channel) => ({
+    ...channel,
+    clientAddress: session.user === null ? null : channel.clientAddress,
+    // A relay that vanished closed its channels without a word.
+    closedAtMs: channel.closedAtMs ?? row.endedAtMs,
+  }));
+  return ok({ session, channels });
+}
+
+/** Whose sessions the caller sees: one answer for lists and for the feed. */
+export function viewerOf(caller: TicketCaller): { userId: string; seesAll: boolean } {
+  return { userId: caller.actorId, seesAll: may(caller, "sessions.read-all") };
+}
+
+export function isVisible(row: FoundSession, caller: TicketCaller): boolean {
+  return may(caller, "sessions.read-all") || row.userId === caller.actorId || row.ownsConsole;
 }
 
 /**
- * Tells the session's relay to end it. The value says whether there was anything to end: a session
- * that has ended already is a success. Fails with `resource.not-found`, `auth.forbidden`, or the
- * code of the push when the relay could not be told; then the session may still live.
+ * A session that the caller may see. The exact reason of an end may name the hypervisor's address,
+ * which is for those who run things. Who somebody else is, is for them too: a console's owner sees
+ * that there is a session.
  */
-export async function terminateSession(
-  context: ServiceContext,
-  caller: TicketCaller,
-  id: string,
-): Promise<Result<"requested" | "ended", Failure>> {
-  const row = await findSession(context.database, id);
-  if (row === null || !isVisible(row, caller)) {
-    return fail({ code: "resource.not-found", detail: "" });
+export function viewSession(row: SessionSummary, caller: TicketCaller): SessionView {
+  const { userId, username, ...session } = row;
+  const user = { id: userId, username };
+  if (may(caller, "sessions.read-all")) {
+    return { ...session, user };
   }
-  if (row.userId !== caller.actorId && !may(caller, "sessions.end-all")) {
-    return fail({ code: "auth.forbidden", detail: "" });
-  }
-  if (row.state === "ended" || row.relayId === null) {
-    return ok("ended");
-  }
-  const audit = auditRecord(
-    context,
-    caller,
-    { type: "session.terminate-requested", data: {} },
-    { consoleId: row.consoleId, sessionId: id, relayId: row.relayId },
-  );
-  await recordTermination(context.database, { id, atMs: context.nowMs() }, audit);
-  const reason = row.userId === caller.actorId ? "ended by its user" : "ended by an admin";
-  const command = { kind: "terminate", sessionId: id, reason, cause: "terminated" } as const;
-  const pushed = await context.hubs.push(row.relayId, command);
-  return pushed.ok ? ok("requested") : fail({ code: pushed.error.code, detail: "" });
-}
-
-function isVisible(row: SessionSummary, caller: TicketCaller): boolean {
-  return may(caller, "sessions.read-all") || row.userId === caller.actorId;
-}
-
-/** The exact reason of an end may name the hypervisor's address, which is for those who run things. */
-function viewSession(row: SessionSummary, caller: TicketCaller): SessionSummary {
-  return may(caller, "sessions.read-all") ? row : { ...row, endDetail: null };
+  return userId === caller.actorId
+    ? { ...session, user, endDetail: null }
+    : {
+        ...session,
+        user: null,
+        clientAddress: null,
+        shareLabel: null,
+        endDetail: null,
+        endRequestedBy: null,
+        endRequesterName: null,
+      };
 }

@@ -54,7 +54,10 @@ function writeBody({ events, createdAtMs }: OutgoingMessage): string {
 async function readSecrets(context: ServiceContext, webhook: WebhookRow): Promise<string[]> {
   const { sealedSecret, sealedOldSecret, oldSecretUntilMs } = webhook;
   const isOldUsed = sealedOldSecret !== null && context.nowMs() < oldSecretUntilMs;
-  const sealed = [sealedSecret, ...(isOldUsed ? [sealedOldSecret] : [])];
-  const secrets = await Promise.all(sealed.map((text) => unsealWebhookSecret(context, text)));
+  const { id } = webhook;
+  const secrets = await Promise.all([
+    unsealWebhookSecret(context, { id, kind: "present" }, sealedSecret),
+    ...(isOldUsed ? [unsealWebhookSecret(context, { id, kind: "old" }, sealedOldSecret)] : []),
+  ]);
   return secrets.filter((secret) => secret !== null);
 }

@@ -17,7 +17,7 @@ import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 import { targetRules } from "./webhook-message.ts";
-import { sealWebhookSecret } from "./webhook-secrets.ts";
+import { sealWebhookSecret, unsealWebhookSecret } from "./webhook-secrets.ts";
 import { newWebhookSecret } from "./webhook-signature.ts";
 import { judgeTarget } from "./webhook-targets.ts";
 
@@ -66,7 +66,7 @@ export async function createWebhook(
     url: target.value,
     description,
     events: JSON.stringify(events),
-    sealedSecret: await sealWebhookSecret(context, secret),
+    sealedSecret: await sealWebhookSecret(context, { id, kind: "present" }, secret),
     enabled: true,
     createdAtMs: context.nowMs(),
   };
@@ -175,9 +175,12 @@ export async function rotateWebhookSecret(
     return NOT_FOUND;
   }
   const secret = newWebhookSecret(context.randomBytes);
+  const old = await unsealWebhookSecret(context, { id, kind: "present" }, row.sealedSecret);
   const patch = {
-    sealedSecret: await sealWebhookSecret(context, secret),
-    sealedOldSecret: row.sealedSecret,
+    sealedSecret: await sealWebhookSecret(context, { id, kind: "present" }, secret),
+    // One that cannot be read could not sign either.
+    sealedOldSecret:
+      old === null ? null : await sealWebhookSecret(context, { id, kind: "old" }, old),
     oldSecretUntilMs: context.nowMs() + OLD_SECRET_MS,
   };
   const event = { type: "webhook.secret-rotated", data: { origin: originOf(row) } } as const;

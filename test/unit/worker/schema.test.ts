@@ -4,11 +4,15 @@ import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { describe, expect, it } from "vitest";
 import { startLibsqlServer } from "../../../worker/dev/libsql/server.ts";
 import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts";
+import * as access from "../../../worker/repositories/schema/access.ts";
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
+import * as keys from "../../../worker/repositories/schema/keys.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
+import * as policies from "../../../worker/repositories/schema/policies.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
+import * as shares from "../../../worker/repositories/schema/shares.ts";
 import * as webhooks from "../../../worker/repositories/schema/webhooks.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 
@@ -124,4 +128,15 @@ function byName(left: Column, right: Column): number {
 /** The migration runner's own. */
 const MIGRATIONS_TABLE = "schema_migrations";
 
-const SCHEMA = { ...audit, ...consoles, ...people, ...relays, ...sessions, ...webhooks };
+const SCHEMA = {
+  ...access,
+  ...audit,
+  ...consoles,
+  ...keys,
+  ...people,
+  ...policies,
+  ...relays,
+  ...sessions,
+  ...shares,
+  ...webhooks,
+};

@@ -10,7 +10,8 @@ import {
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { deleteConsole } from "../../../worker/services/consoles.ts";
-import { pageSessions, readSession, terminateSession } from "../../../worker/services/sessions.ts";
+import { pageSessions, readSession } from "../../../worker/services/sessions.ts";
+import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { issueTicket, RELAYS_TRIED_MAX } from "../../../worker/services/tickets.ts";
 import { TEST_PASSWORD } from "../../harness/control-services.ts";
 import {
@@ -66,7 +67,7 @@ describe("a ticket request", () => {
     expect(decodeProtectedHeader(command?.kind === "grant" ? command.grant : "")).toEqual({
       alg: "EdDSA",
       typ: "kerbside-grant+jwt",
-      kid: held.services.context.settings.grantSigningKey.kid,
+      kid: held.services.context.settings.grantSigningKey?.kid,
     });
   });
 
@@ -116,7 +117,10 @@ describe("a ticket request", () => {
     const fields = file.ok ? parseVvFile(file.value.text) : file;
     expect(fields.ok && (await hashTicket(fields.value.password))).toBe(taken.ticketHash);
     const session = await readSession(services.context, admin, issued.sessionId);
-    expect(session).toMatchObject({ ok: true, value: { relayId: second, state: "pending" } });
+    expect(session).toMatchObject({
+      ok: true,
+      value: { session: { relayId: second, state: "pending" } },
+    });
   });
 
   it("tells a relay that was too slow to forget its grant, without waiting", async () => {
@@ -178,7 +182,8 @@ describe("a ticket request", () => {
 
   it("is refused when the console's password was sealed with another key", async () => {
     await using held = await holdConsole(["one"]);
-    const settings = { ...held.services.context.settings, secretsKey: new Uint8Array(32) };
+    const secretsKeys = [{ id: "test", key: new Uint8Array(32) }] as const;
+    const settings = { ...held.services.context.settings, secretsKeys };
     const context = { ...held.services.context, settings };
     const result = await issueTicket(context, held.admin, held.consoleId);
     expect(result).toMatchObject({ ok: false, error: { code: "target.unreadable" } });
@@ -285,6 +290,8 @@ describe("ending a session", () => {
       await services.makeCaller("owner", "user"),
       await services.makeCaller("other", "user"),
     ];
+    await services.grant(owner, held.consoleId);
+    await services.grant(other, held.consoleId);
     const issued = await issue(services, owner, held.consoleId);
     for (const attempt of [terminateSession, readSession]) {
       const result = await attempt(services.context, other, issued.sessionId);
@@ -294,7 +301,7 @@ describe("ending a session", () => {
     expect(listed.items).toEqual([]);
     const ended = await terminateSession(services.context, admin, issued.sessionId);
     expect(ended.ok).toBe(true);
-    expect(services.pushes.at(-1)?.command).toMatchObject({ reason: "ended by an admin" });
+    expect(services.pushes.at(-1)?.command).toMatchObject({ reason: "ended by an administrator" });
   });
 
   it("is a success without a command when the session has ended already", async () => {
@@ -311,6 +318,7 @@ describe("ending a session", () => {
     await using held = await holdConsole([]);
     const { services } = held;
     const owner = await services.makeCaller("owner", "user");
+    await services.grant(owner, held.consoleId);
     await issueTicket(services.context, owner, held.consoleId);
     const { items } = await pageSessions(services.context, owner, { after: null, limit: 1 });
     expect(items).toMatchObject([{ endReason: "failed", endDetail: null }]);

@@ -3,6 +3,7 @@
 import "@hono/zod-openapi";
 import { env as cloudflareEnv, exports } from "cloudflare:workers";
 import { expect } from "vitest";
+import { createApp } from "../../../worker/app.ts";
 import { createServiceContext } from "../../../worker/context.ts";
 import type { Env } from "../../../worker/env.ts";
 import type { ServiceContext } from "../../../worker/services/context.ts";
@@ -43,6 +44,21 @@ export async function fetchWorker(url: string, init: RequestInit): Promise<Respo
   return await worker.fetch(new Request(url, init));
 }
 
+/** Calls an application with other settings, in the place of the Worker. */
+export async function callWith(
+  settings: Partial<Env>,
+  path: string,
+  init: RequestInit = {},
+): Promise<Response> {
+  const waitUntil = (): void => undefined;
+  const context = { waitUntil, passThroughOnException: waitUntil, props: {} };
+  return await createApp().fetch(
+    new Request(path.startsWith("http") ? path : `${ORIGIN}/api/v1${path}`, init),
+    { ...env, HUB: env.HUB, LIMITS: env.LIMITS, ...settings },
+    context,
+  );
+}
+
 /** A database client of the test's own. */
 export function services(): ServiceContext {
   return createServiceContext(env);
@@ -71,6 +87,18 @@ export async function makeUser(role: Role): Promise<TestUser> {
   const { token } = await read(response, 200);
   const cookie = response.headers.get("Set-Cookie")?.split(";")[0] ?? "";
   return { id: created.value.id, username, token: String(token), cookie };
+}
+
+/** Grants a user this level of what the match says. Gives the rule's id. */
+export async function grant(
+  admin: TestUser,
+  user: TestUser,
+  match: object,
+  level = "open",
+): Promise<string> {
+  const json = { subject: { kind: "user", id: user.id }, match, level };
+  const { id } = await read(await call("/access-rules", { token: admin.token, json }), 201);
+  return String(id);
 }
 
 /** The JSON of a success. */

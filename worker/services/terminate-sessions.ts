@@ -1,0 +1,94 @@
+/** Ending sessions by request: one, all of a console, all of a user. Who may is decided here. */
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { Failure } from "#shared/errors/catalogue.ts";
+import { may } from "../identity/permissions.ts";
+import { findConsoleSummary } from "../repositories/consoles.ts";
+import { findSession, listLiveSessions, type LiveSession } from "../repositories/sessions.ts";
+import { judgeConsole } from "./access.ts";
+import type { ServiceContext } from "./context.ts";
+import { type EndedSessions, endSessions } from "./end-sessions.ts";
+import { isVisible } from "./sessions.ts";
+import type { TicketCaller } from "./tickets.ts";
+
+/** What became of an order to end many. */
+export interface Terminations extends EndedSessions {
+  /** There were more than one call ends: ask again. */
+  readonly more: boolean;
+}
+
+/**
+ * Tells the session's relay to end it: a user their own, an owner those of their console. The value says whether there was anything to end: a session
+ * that has ended already is a success. Fails with `resource.not-found`, `auth.forbidden`, or the
+ * code of the push when the relay could not be told; then the session may still live.
+ */
+export async function terminateSession(
+  context: ServiceContext,
+  caller: TicketCaller,
+  id: string,
+): Promise<Result<"requested" | "ended", Failure>> {
+  const row = await findSession(context.database, { id, userId: caller.actorId });
+  if (row === null || !isVisible(row, caller)) {
+    return fail({ code: "resource.not-found", detail: "" });
+  }
+  const isOwn = row.userId === caller.actorId;
+  if (!isOwn && !row.ownsConsole && !may(caller, "sessions.end-all")) {
+    return fail({ code: "auth.forbidden", detail: "" });
+  }
+  if (row.state === "ended" || row.relayId === null) {
+    return ok("ended");
+  }
+  const who = isOwn ? "its user" : row.ownsConsole ? "the console's owner" : "an administrator";
+  const { unreached } = await endSessions(context, caller, [row], () => `ended by ${who}`);
+  const [failed] = unreached;
+  return failed === undefined ? ok("requested") : fail({ code: failed.code, detail: "" });
+}
+
+/**
+ * Ends the living sessions of a console, for its owner and for who may end everybody's. Fails with
+ * `resource.not-found` or `console.access-too-low`.
+ */
+export async function terminateSessionsOfConsole(
+  context: ServiceContext,
+  caller: TicketCaller,
+  consoleId: string,
+): Promise<Result<Terminations, Failure>> {
+  if (!may(caller, "sessions.end-all")) {
+    const wanted = { id: consoleId, userId: caller.actorId };
+    const row = await findConsoleSummary(context.database, wanted);
+    const judged = judgeConsole(caller, row, "own");
+    if (!judged.ok) {
+      return judged;
+    }
+  }
+  return ok(await terminateLive(context, caller, { consoleId }));
+}
+
+/** Ends the living sessions of a user, who may also be the caller. Fails with `auth.forbidden`. */
+export async function terminateSessionsOfUser(
+  context: ServiceContext,
+  caller: TicketCaller,
+  userId: string,
+): Promise<Result<Terminations, Failure>> {
+  return userId === caller.actorId || may(caller, "sessions.end-all")
+    ? ok(await terminateLive(context, caller, { userId }))
+    : fail({ code: "auth.forbidden", detail: "" });
+}
+
+async function terminateLive(
+  context: ServiceContext,
+  caller: TicketCaller,
+  of: { readonly consoleId: string } | { readonly userId: string },
+): Promise<Terminations> {
+  const live = await listLiveSessions(context.database, of, TERMINATIONS_AT_ONCE_MAX + 1);
+  const now = live.slice(0, TERMINATIONS_AT_ONCE_MAX);
+  const ended = await endSessions(context, caller, now, reasonFor(caller));
+  return { ...ended, more: live.length > now.length };
+}
+
+function reasonFor(caller: TicketCaller): (session: LiveSession) => string {
+  return ({ userId }) =>
+    userId === caller.actorId ? "ended by its user" : "ended by an administrator";
+}
+
+/** Each is a push that is waited for; more would keep the caller waiting too long. */
+const TERMINATIONS_AT_ONCE_MAX = 100;
