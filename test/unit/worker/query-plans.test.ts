@@ -3,11 +3,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import { EVENTS_PER_MESSAGE_MAX } from "#shared/control/limits.ts";
 import { permissionsOf } from "../../../worker/identity/permissions.ts";
-import { JOBS } from "../../../worker/jobs/jobs.ts";
 import { changeOwnPassword, readAccount } from "../../../worker/services/account.ts";
 import { createApiToken, endApiToken, pageApiTokens } from "../../../worker/services/api-tokens.ts";
-import { pageCheckpoints, pageHeads } from "../../../worker/services/audit-chains.ts";
-import { pageAuditTrail, pageChainLinks } from "../../../worker/services/audit-trail.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import {
   changeConsole,
@@ -24,6 +21,7 @@ import {
   readRule,
   revokeAccess,
 } from "../../../worker/services/access-rules.ts";
+import { useAuditTrail, useWebhooks } from "./use-audit-trail.ts";
 import type { SessionFilter } from "../../../worker/repositories/session-list.ts";
 import type { ActingUser, Caller, ServiceContext } from "../../../worker/services/context.ts";
 import { expireSessions } from "../../../worker/services/expire-sessions.ts";
@@ -80,14 +78,6 @@ import {
 } from "../../../worker/services/users.ts";
 import { sayLimit } from "../../../worker/services/session-limits.ts";
 import { issueShare, pageShares, readShare, revokeShare } from "../../../worker/services/shares.ts";
-import { pageDeliveries, redrive } from "../../../worker/services/webhook-deliveries.ts";
-import { deliverWebhooks } from "../../../worker/services/webhook-delivery.ts";
-import {
-  changeWebhook,
-  createWebhook,
-  removeWebhook,
-  rotateWebhookSecret,
-} from "../../../worker/services/webhooks.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -154,53 +144,6 @@ async function useEverything(services: ControlServices): Promise<void> {
   await deleteConsole(context, admin, consoleId);
   await useAuditTrail(services);
   await useWebhooks(services, admin);
-}
-
-/** A webhook whose receiver takes nothing, and then does. */
-async function useWebhooks(services: ControlServices, admin: Caller): Promise<void> {
-  let status = 500;
-  const egress = async (): Promise<Response> => new Response("", { status });
-  const context = { ...services.context, egress };
-  const input = { url: "https://hooks.example.com/", description: "", events: ["*"] };
-  const made = await createWebhook(context, admin, input);
-  const id = made.ok ? made.value.webhook.id : "";
-  for (const after of [null, { createdAtMs: 1, id: "msg" }]) {
-    await deliverWebhooks(context);
-    await pageDeliveries(context, id, { after, limit: 2 });
-    services.moveClock(60_000);
-    status = 200;
-  }
-  await rotateWebhookSecret(context, admin, id);
-  await redrive(context, admin, { webhookId: id, id: "msg" });
-  await changeWebhook(context, admin, id, { enabled: false });
-  await changeWebhook(context, admin, id, { enabled: true });
-  await removeWebhook(context, admin, id);
-}
-
-/** Every filter by itself, with a time, and with others; and what is done to the trail by the clock. */
-async function useAuditTrail({ context }: ControlServices): Promise<void> {
-  const one = "x";
-  const naming = ["consoleId", "sessionId", "relayId", "actorId", "about", "address", "requestId"];
-  const types = [["relay.online"], ["relay.online", "user.logged-in"], ["session.*"]];
-  const single = [
-    {},
-    ...naming.map((name) => ({ [name]: one })),
-    ...types.map((list) => ({ types: list })),
-  ];
-  const range = { fromMs: 1, toMs: 2 };
-  const both = naming.map((name) => ({ [name]: one, actorId: one, types: ["relay.online"] }));
-  const filters = [...single, ...single.map((filter) => ({ ...filter, ...range })), ...both];
-  for (const filter of filters) {
-    for (const after of [null, { atMs: 1, id: "aud" }]) {
-      await pageAuditTrail(context, { filter, after, limit: 2 });
-    }
-  }
-  await pageChainLinks(context, { after: null, limit: 2 });
-  await pageCheckpoints(context, null);
-  await pageHeads(context, null);
-  for (const { run } of JOBS) {
-    await run(context);
-  }
 }
 
 /** Leaves a limit on everyone's sessions, so that tickets count them. */
