@@ -3,8 +3,9 @@
  * same time as another run of itself, so each is idempotent and bounded: what it does not finish
  * is left for its next run.
  */
-import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import type { ServiceContext } from "../services/context.ts";
+import { expireAllSessions } from "../services/expire-sessions.ts";
+import { forgetExpiredCredentials, forgetPastTickets } from "../services/forget-credentials.ts";
 import { sweepSessionFeed } from "../services/session-feed.ts";
 
 export interface Job {
@@ -19,6 +20,8 @@ const MINUTE_MS = 60 * 1000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 export const JOBS: readonly Job[] = [
+  { name: "expire-sessions", everyMs: MINUTE_MS, run: expireAllSessions },
   { name: "forget-credentials", everyMs: 10 * MINUTE_MS, run: forgetExpiredCredentials },
+  { name: "forget-tickets", everyMs: 10 * MINUTE_MS, run: forgetPastTickets },
   { name: "sweep-session-feed", everyMs: HOUR_MS, run: sweepSessionFeed },
 ];

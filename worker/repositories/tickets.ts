@@ -2,7 +2,7 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, eq, exists, gt, isNull, ne } from "drizzle-orm";
+import { and, asc, eq, exists, gt, inArray, isNull, lte, ne, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Way } from "#shared/ticket/way.ts";
@@ -12,6 +12,7 @@ import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 import { takeShareUse } from "./shares.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
+import { demandEnabledUser } from "./users.ts";
 
 export type TicketRow = Pick<
   typeof tickets.$inferSelect,
@@ -47,8 +48,8 @@ export interface ConsoleFileParts {
 /**
  * Stores a new session with its first ticket, and takes a use of the link that it comes through.
  *
- * @throws {Error} a check violation when the link has none left, has expired or is revoked (see
- * database-errors.ts); nothing is then stored.
+ * @throws {Error} a check violation when the link has none left, has expired or is revoked, or when
+ * the user was disabled or deleted (see database-errors.ts); nothing is then stored.
  */
 export async function storeSessionWithTicket(
   database: Database,
@@ -61,13 +62,18 @@ export async function storeSessionWithTicket(
   const { session, ticket, audits } = opening;
   const { shareId, createdAtMs: nowMs } = session;
   await storeWithAudit(database, audits, () => [
+    // Who disables a user ends the sessions that are stored by then, so none may come afterwards.
+    demandEnabledUser(database, session.userId),
     ...(typeof shareId === "string" ? [takeShareUse(database, { id: shareId, nowMs })] : []),
     database.insert(sessions).values(session),
     database.insert(tickets).values(ticket),
   ]);
 }
 
-/** Puts another ticket, for another relay, in the place of the session's withdrawn one. */
+/**
+ * Puts another ticket, for another relay, in the place of the session's withdrawn one. When the
+ * session's end was asked for meanwhile, the new one is void from the beginning.
+ */
 export async function replaceTicket(
   database: Database,
   ticket: TicketRow,
@@ -83,7 +89,12 @@ export async function replaceTicket(
       .values(ticket)
       .onConflictDoUpdate({
         target: tickets.sessionId,
-        set: { ...ticket, vvFetchedAtMs: null, consumedAtMs: null, withdrawnAtMs: null },
+        set: {
+          ...ticket,
+          vvFetchedAtMs: null,
+          consumedAtMs: null,
+          withdrawnAtMs: sql`(SELECT end_requested_at_ms FROM sessions WHERE id = excluded.session_id)`,
+        },
       }),
   ]);
 }
@@ -169,4 +180,19 @@ export async function takeConsoleFile(
     await insertAuditRecords(transaction, [auditOf(parts)]);
     return parts;
   });
+}
+
+/** Deletes tickets of ended sessions that expired at or before a time, up to a limit. */
+export async function deletePastTickets(
+  database: Database,
+  past: { readonly expiredAtMs: number; readonly limit: number },
+): Promise<void> {
+  const ids = database
+    .select({ id: tickets.sessionId })
+    .from(tickets)
+    .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
+    .where(and(lte(tickets.expiresAtMs, past.expiredAtMs), eq(sessions.state, "ended")))
+    .orderBy(asc(tickets.expiresAtMs))
+    .limit(past.limit);
+  await database.delete(tickets).where(inArray(tickets.sessionId, ids));
 }
