@@ -187,11 +187,15 @@ export async function deletePastTickets(
   database: Database,
   past: { readonly expiredAtMs: number; readonly limit: number },
 ): Promise<void> {
+  // Looked up by itself: joined, SQLite would begin at the sessions and sort all that have ended.
+  const state = database
+    .select({ state: sessions.state })
+    .from(sessions)
+    .where(eq(sessions.id, tickets.sessionId));
   const ids = database
     .select({ id: tickets.sessionId })
     .from(tickets)
-    .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
-    .where(and(lte(tickets.expiresAtMs, past.expiredAtMs), eq(sessions.state, "ended")))
+    .where(and(lte(tickets.expiresAtMs, past.expiredAtMs), sql`(${state}) = 'ended'`))
     .orderBy(asc(tickets.expiresAtMs))
     .limit(past.limit);
   await database.delete(tickets).where(inArray(tickets.sessionId, ids));
