@@ -20,7 +20,10 @@ import { consoleRoutes } from "./routes/consoles.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
+import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
+import { policyRoutes } from "./routes/policies.ts";
+import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import {
@@ -69,6 +72,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
 
   app.route("/", pageRoutes);
   app.route("/", sharePageRoutes);
+  app.route("/", publicKeyRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -140,7 +144,10 @@ const API_ROUTES = [
   sessionRoutes,
   terminateSessionRoutes,
   auditRoutes,
+  policyRoutes,
+  policyAttachmentRoutes,
   relayRoutes,
+  keyRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

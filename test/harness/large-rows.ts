@@ -42,6 +42,7 @@ export function largeRows(size: DatabaseSize, nowMs: number): string[] {
     ...peopleRows(size, nowMs),
     ...consoleRows(size, nowMs),
     ...accessRows(size, nowMs),
+    ...policyRows(nowMs),
     ...sessionRows(size, nowMs),
     ...auditRows(size, nowMs),
   ];
@@ -131,6 +132,18 @@ function accessRows({ groups }: DatabaseSize, nowMs: number): string[] {
      WHERE tag = '' AND project = '' AND source_id = '' AND name_glob = '*'`,
     `${numbers(10)} INSERT INTO access_rules ${columns}
      ${rule("'acr_e' || n", "'everyone'", "everyone", "'con_' || n", 1)} FROM counter`,
+  ];
+}
+
+function policyRows(nowMs: number): string[] {
+  return [
+    `${numbers(500)} INSERT INTO policies (id, name, rules, created_at_ms, changed_at_ms)
+     SELECT 'pol_' || n, 'policy' || n, '{}', ${nowMs} - n, ${nowMs} - n FROM counter`,
+    `${numbers(10_000)} INSERT INTO policy_attachments
+       (id, policy_id, kind, subject_id, created_at_ms)
+     SELECT 'att_' || n, 'pol_' || (n % 10), 'console', 'con_' || n, ${nowMs} - n FROM counter`,
+    `INSERT INTO policy_attachments (id, policy_id, kind, subject_id, created_at_ms)
+     VALUES ('att_all', 'pol_1', 'everyone', 'everyone', ${nowMs})`,
   ];
 }
 

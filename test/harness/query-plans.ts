@@ -81,8 +81,12 @@ const SCANS_LITTLE =
 const SCANS_TO_LIMIT =
   /USING (?:COVERING )?INDEX (?:consoles_by_name|users_by_username|(?:sessions|access_rules|shares)_by_created|sessions_live)$/;
 
-/** A relay has eight streams at most, and few sessions that wait to be opened; a console, few rules. */
+/**
+ * A relay has eight streams at most, and few sessions that wait to be opened; a console, few rules; a
+ * subject, sixteen policies.
+ */
 const SORTS_LITTLE = [
+  /where \(?"policy_attachments"."subject_id" = \?( and "policy_attachments"."id" > \?\))? order/,
   /from "relay_streams"/,
   /order by "tickets"\."expires_at_ms" asc limit \?$/,
   /from "access_rules" .* where \(?"access_rules"\."id" IN \(/s,

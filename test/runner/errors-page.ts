@@ -1,5 +1,5 @@
 /**
- * Writes docs/errors.md from the catalogue of errors; a test compares the two.
+ * Writes docs/api/errors.md from the catalogue of errors; a test compares the two.
  *
  *     node test/runner/errors-page.ts
  */
@@ -35,5 +35,5 @@ const INTRODUCTION = [
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-  writeFileSync(join(root, "docs", "errors.md"), renderErrorsPage());
+  writeFileSync(join(root, "docs", "api", "errors.md"), renderErrorsPage());
 }

@@ -109,7 +109,7 @@ describe("what stands in two places", () => {
 
 describe("documentation", () => {
   it("has the errors page as the catalogue makes it", () => {
-    expect(read("docs/errors.md")).toBe(renderErrorsPage());
+    expect(read("docs/api/errors.md")).toBe(renderErrorsPage());
   });
 
   it.each(pages)("%s links to files that exist", (page) => {

@@ -164,10 +164,10 @@ const revokeRoute = createRoute({
         .object({
           sessionsEnding: z
             .int()
-            .openapi({ description: "Living sessions that their relays were told to end." }),
+            .openapi({ description: "Living sessions that their relays end now." }),
           sessionsWaiting: z
             .int()
-            .openapi({ description: "Of these, sessions whose relay hears it when it is back." }),
+            .openapi({ description: "Living sessions whose relay is told when it is back." }),
         })
         .openapi("RevokedShare"),
     ),

@@ -5,15 +5,14 @@
 import { randomBytes } from "node:crypto";
 import Database from "libsql";
 import { ok } from "#shared/base/result.ts";
-import { createApp } from "../../../worker/app.ts";
 import { startLibsqlServer } from "../../../worker/dev/libsql/server.ts";
 import { generateSecrets } from "../../../worker/dev/secrets.ts";
-import type { Env } from "../../../worker/env.ts";
 import { hashSecretToken, newSecretToken } from "../../../worker/identity/secret-token.ts";
 import { type HeardStatements, listenToDatabase } from "../../harness/heard-statements.ts";
 import { makeLargeDatabase } from "../../harness/large-database.ts";
 import { LARGE_USERS } from "../../harness/large-rows.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
+import { loadWorkerApp } from "../../harness/worker-app.ts";
 
 export type LargeUser = keyof typeof LARGE_USERS;
 
@@ -39,6 +38,7 @@ export async function startLargeControl(): Promise<LargeControl> {
   const server = await startLibsqlServer({ file, authToken });
   const stub = {
     push: async () => await Promise.resolve(ok(null)),
+    tellKeys: async () => await Promise.resolve(ok(null)),
     take: async () => await Promise.resolve({ kind: "taken" }),
     settle: async () => await Promise.resolve(),
   };
@@ -50,8 +50,8 @@ export async function startLargeControl(): Promise<LargeControl> {
     LIBSQL_AUTH_TOKEN: authToken,
     HUB: namespace,
     LIMITS: namespace,
-  } as unknown as Env;
-  const app = createApp();
+  };
+  const app = await loadWorkerApp();
   const heard = listenToDatabase();
   return {
     file,
@@ -91,6 +91,6 @@ const CONTEXT = {
   waitUntil: () => undefined,
   passThroughOnException: () => undefined,
   props: {},
-} as unknown as Parameters<ReturnType<typeof createApp>["fetch"]>[2];
+};
 
 const DAY_MS = 24 * 60 * 60 * 1000;

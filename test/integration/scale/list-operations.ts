@@ -1,7 +1,7 @@
 /** The API's lists, read from its own description, and what their filters are tried with. */
 import { z } from "zod";
-import { createApp } from "../../../worker/app.ts";
 import { LARGE_USERS } from "../../harness/large-rows.ts";
+import type { WorkerApp } from "../../harness/worker-app.ts";
 
 export interface ListOperation {
   /** Below the API's path, such as `/users/{id}/groups`. */
@@ -20,12 +20,12 @@ const okSchema = z.object({
 });
 
 /** Every operation that answers with a cursor. */
-export function listOperations(): ListOperation[] {
+export function listOperations(app: WorkerApp): ListOperation[] {
   const info = { title: "Kerbside", version: "1" };
-  const described = createApp().getOpenAPI31Document({ openapi: "3.1.0", info });
+  const described = app.getOpenAPI31Document({ openapi: "3.1.0", info });
   const operations: ListOperation[] = [];
   for (const [path, item] of Object.entries(described.paths ?? {})) {
-    const { parameters, responses } = operationSchema.parse(item.get ?? { responses: {} });
+    const { parameters, responses } = operationSchema.parse(item["get"] ?? { responses: {} });
     const answer = okSchema.safeParse(responses["200"]);
     const schema = answer.success ? answer.data.content["application/json"].schema : {};
     if ("nextCursor" in propertiesOf(schema, described.components?.schemas ?? {})) {
@@ -74,6 +74,7 @@ export const FILTER_VALUES: Readonly<Record<string, readonly string[]>> = {
   subjectId: [LARGE_USERS.owner, "everyone"],
   tag: ["frequent", "tag3"],
   to: [new Date(Date.now() - 2_000_000).toISOString()],
+  policyId: ["pol_1"],
   type: ["session.opened", "user.created"],
   userId: [LARGE_USERS.owner, "usr_9"],
 };

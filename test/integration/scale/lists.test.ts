@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { LARGE_USERS } from "../../harness/large-rows.ts";
 import { findExpensiveSteps } from "../../harness/query-plans.ts";
+import { loadWorkerApp } from "../../harness/worker-app.ts";
 import { type LargeControl, type LargeUser, startLargeControl } from "./large-control.ts";
 import {
   EQUAL_FIELDS,
@@ -17,7 +18,7 @@ import {
   PATH_IDS,
 } from "./list-operations.ts";
 
-const OPERATIONS = listOperations();
+const OPERATIONS = listOperations(await loadWorkerApp());
 
 let control: LargeControl;
 

@@ -16,7 +16,8 @@ import {
 } from "../../../worker/services/relay-presence.ts";
 import { issueShare } from "../../../worker/services/shares.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
-import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser } from "../../../worker/services/users.ts";
 import { countSteps, crashAt } from "../../harness/crash.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";

@@ -31,7 +31,12 @@ async function useRelay(
   await readRelay(context, relayId);
   await pageRelays(context, { afterName: null, limit: 2 });
   await pageRelays(context, { afterName: "a", limit: 2 });
-  await welcomeRelay(context, relayId, { build: "test", channelsMax: 10, draining: false });
+  await welcomeRelay(context, relayId, {
+    build: "test",
+    channelsMax: 10,
+    draining: false,
+    enforces: [],
+  });
   await markRelayServing(context, relayId, true);
   await storeRelayEvents(context, relayId, "stream", [
     { seq: 1, atMs: 1, event: { type: "session.opened", sessionId, clientAddress: "192.0.2.1" } },
