@@ -4,6 +4,7 @@
  * where lists and filters look; what nobody filters by is the same everywhere.
  */
 import Database from "libsql";
+import { assert } from "#shared/base/assert.ts";
 import { writeMigratedDatabase } from "./database-template.ts";
 import { type DatabaseSize, DESIGN_SIZE, largeRows } from "./large-rows.ts";
 
@@ -22,6 +23,10 @@ export async function makeLargeDatabase(options: {
       database.exec(statement);
     }
     database.exec("COMMIT");
+    assert(
+      database.prepare("PRAGMA foreign_key_check").all().length === 0,
+      "every row points to rows that are there",
+    );
   } finally {
     database.close();
   }

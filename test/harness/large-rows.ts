@@ -48,7 +48,8 @@ export function largeRows(size: DatabaseSize, nowMs: number): string[] {
   ];
 }
 
-const some = (count: number, stride = 1): string => `(n * ${stride}) % ${count}`;
+/** In parentheses, because `||` binds more than `%`. */
+const some = (count: number, stride = 1): string => `((n * ${stride}) % ${count})`;
 
 function peopleRows({ users, groups }: DatabaseSize, nowMs: number): string[] {
   const { admin, owner, manyRules } = LARGE_USERS;
@@ -64,7 +65,7 @@ function peopleRows({ users, groups }: DatabaseSize, nowMs: number): string[] {
      SELECT 'grp_' || n, 'group' || n, ${nowMs} - n FROM counter`,
     `${numbers(users * 3)} INSERT OR IGNORE INTO group_members (group_id, user_id, origin)
      SELECT 'grp_' || CASE n % 3 WHEN 0 THEN n % 2 ELSE ${some(groups, 7)} END,
-       'usr_' || (10 + n / 3) % ${users}, 'local' FROM counter`,
+       'usr_' || ((2 + n / 3) % ${users}), 'local' FROM counter`,
     `${numbers(40)} INSERT INTO group_members (group_id, user_id, origin)
      SELECT 'grp_' || (100 + n), '${manyRules}', 'local' FROM counter`,
     `${numbers(users)} INSERT INTO identities (provider, subject, user_id, created_at_ms)
@@ -166,7 +167,7 @@ function sessionRows(size: DatabaseSize, nowMs: number): string[] {
        ${nowMs} - n, ${nowMs} + n FROM counter`,
     `${numbers(sessions)} INSERT INTO sessions
        (id, console_id, user_id, relay_id, state, created_at_ms, share_id)
-     SELECT 'ses_' || n, 'con_' || ${some(consoles, 7)}, 'usr_' || ${some(users, 3)},
+     SELECT 'ses_' || n, 'con_' || ((n * 2 + 1) % ${consoles}), 'usr_' || ${some(users, 3)},
        'rly_' || ${some(relays)},
        CASE WHEN n % 10 < 8 THEN 'active' WHEN n % 10 = 8 THEN 'pending' ELSE 'ended' END,
        ${nowMs} - n * 1000, CASE WHEN n % 20 = 0 THEN 'shr_' || ${some(shares)} END

@@ -43,11 +43,18 @@ describe("the API's lists", () => {
   it.each(OPERATIONS)(
     "$path gives right pages to everybody",
     async (operation) => {
+      const filled = new Set<string>();
       for (const user of Object.keys(LARGE_USERS) as LargeUser[]) {
         for (const query of queriesOf(operation)) {
-          await walk(operation, user, query);
+          const rows = await walk(operation, user, query);
+          if (user === "admin" && rows > 0) {
+            filled.add(Object.keys(query).join(" and "));
+          }
         }
       }
+      // Else the filters would be tried with values that no row has.
+      const alone = ["", ...operation.filters];
+      expect(alone.filter((name) => !filled.has(name))).toEqual([]);
     },
     300_000,
   );
@@ -57,7 +64,7 @@ describe("a ticket", () => {
   it.each(["admin", "owner", "manyRules", "seesAll"] as const)(
     "is placed among all relays (%s)",
     async (user) => {
-      // The first is each one's by a rule of its own kind.
+      // Each has a right to it by a rule of another kind, and nobody has it open.
       const { status } = await control.ask(user, "POST", "/consoles/con_0/tickets");
       expect(status).toBe(201);
     },
@@ -67,26 +74,30 @@ describe("a ticket", () => {
 
 describe("what was asked of the large database", () => {
   it("goes through indexes without statistics", async () => {
-    await expectIndexed();
+    await expectIndexed("scans and sorts");
   }, 60_000);
 
   it("goes through indexes with statistics", async () => {
     const database = new Database(control.file);
     database.exec("ANALYZE");
     database.close();
-    await expectIndexed();
+    await expectIndexed("scans");
   }, 300_000);
 });
 
-async function expectIndexed(): Promise<void> {
+async function expectIndexed(judged: "scans and sorts" | "scans"): Promise<void> {
   const { statements } = control.heard;
   expect(statements.size).toBeGreaterThan(OPERATIONS.length);
   const database = new Database(control.file);
   try {
-    const expensive = await findExpensiveSteps(statements, async (sql, args) => {
-      const rows: unknown = database.prepare(sql).all(args);
-      return await Promise.resolve(z.array(z.record(z.string(), z.unknown())).parse(rows));
-    });
+    const expensive = await findExpensiveSteps(
+      statements,
+      async (sql, args) => {
+        const rows: unknown = database.prepare(sql).all(args);
+        return await Promise.resolve(z.array(z.record(z.string(), z.unknown())).parse(rows));
+      },
+      judged,
+    );
     expect(expensive).toEqual({});
   } finally {
     database.close();
@@ -122,8 +133,8 @@ const pageSchema = z.object({
   nextCursor: z.string().nullable(),
 });
 
-/** Reads the first pages of a list, and looks at what they hold. */
-async function walk(operation: ListOperation, user: LargeUser, query: Query): Promise<void> {
+/** Reads the first pages of a list, and looks at what they hold. Gives the number of rows. */
+async function walk(operation: ListOperation, user: LargeUser, query: Query): Promise<number> {
   const isFiltered = Object.keys(query).length > 0;
   const seen = new Set<string>();
   let cursor: string | null = null;
@@ -135,7 +146,7 @@ async function walk(operation: ListOperation, user: LargeUser, query: Query): Pr
     const about = `${user} ${operation.path}?${search}`;
     const answer = await control.ask(user, "GET", `${pathOf(operation)}?${search}`);
     if (user !== "admin" && [403, 404].includes(answer.status)) {
-      return;
+      return 0;
     }
     expect({ about, status: answer.status }).toEqual({ about, status: 200 });
     const { items, nextCursor } = pageSchema.parse(answer.body);
@@ -154,9 +165,7 @@ async function walk(operation: ListOperation, user: LargeUser, query: Query): Pr
       break;
     }
   }
-  if (user === "admin" && Object.keys(query).length <= 1 && !isRare(query)) {
-    expect(seen.size, `${operation.path} ${JSON.stringify(query)}`).toBeGreaterThan(0);
-  }
+  return seen.size;
 }
 
 /** Of the row, what the filters speak of. */
@@ -166,11 +175,6 @@ function fieldsOf(item: Readonly<Record<string, unknown>>, query: Query): unknow
 
 function expectedOf(item: Readonly<Record<string, unknown>>, query: Query): unknown[] {
   return EQUAL_FIELDS.filter((name) => name in query && name in item).map((name) => query[name]);
-}
-
-/** Values that a list need not have. */
-function isRare(query: Query): boolean {
-  return ["user.created", "group1", "user1"].some((value) => Object.values(query).includes(value));
 }
 
 const PAGE_ROWS = 50;
