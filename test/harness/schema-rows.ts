@@ -140,7 +140,10 @@ const EXAMPLES: Readonly<Record<string, readonly Row[]>> = {
     { state: "active", second_viewer: "take-over" },
     { state: "ended", second_viewer: "refuse" },
   ],
-  shares: [{ uses_max: 3, uses_left: 2 }, { uses_max: 1, uses_left: 0 }],
+  shares: [
+    { uses_max: 3, uses_left: 2 },
+    { uses_max: 1, uses_left: 0 },
+  ],
   signing_keys: [
     { state: "active", verifies_until_ms: null },
     { state: "retired", sealed_private_key: null },
