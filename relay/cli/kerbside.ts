@@ -1,5 +1,8 @@
 /** The `kerbside` command: finds the command that was asked for, runs it, says what went wrong. */
 import { type CliTools, type Command, EXIT, runCommand } from "./command.ts";
+import { auditExportCommand } from "./commands/audit-export.ts";
+import { auditSearchCommand } from "./commands/audit-search.ts";
+import { auditVerifyCommand } from "./commands/audit-verify.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
@@ -74,6 +77,9 @@ const COMMANDS: readonly Command[] = [
   terminateCommand,
   consoleAddCommand,
   joinTokenCreateCommand,
+  auditSearchCommand,
+  auditExportCommand,
+  auditVerifyCommand,
   relayEnrolCommand,
   relayRunCommand,
   relayStatusCommand,

@@ -81,6 +81,8 @@ export async function startControlServices(
       oidcProviders: [],
       keystone: null,
       trustedProxies: 0,
+      auditRetentionMs: null,
+      webhookPrivateTargets: false,
     },
     limits: memoryLimits(() => nowMs),
     hubs: {

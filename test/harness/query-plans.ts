@@ -81,17 +81,21 @@ const SCANS_BOUNDED = /^SCAN (?:page|candidate|target|owned|walked|next)$/;
 
 /** The same, without a name, and lists of arguments. */
 const SCANS_LITTLE =
-  /^SCAN (?:CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL)/;
+  /^SCAN (?:CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL|wanted|ahead|webhooks)/;
 
 /** The first page of everything: an index is read from its end, as far as the limit goes. */
 const SCANS_TO_LIMIT =
-  /USING (?:COVERING )?INDEX (?:consoles_by_name|users_by_username|(?:sessions|access_rules|shares)_by_created|sessions_live)$/;
+  /USING (?:COVERING )?INDEX (?:consoles_by_name|users_by_username|(?:sessions|access_rules|shares)_by_created|sessions_live|audit_events_unchained)$/;
 
 /**
  * A relay has eight streams at most, and few sessions that wait to be opened; a console, few rules,
  * and one of each subject; a subject, sixteen policies.
  */
 const SORTS_LITTLE = [
+  /from "webhooks" order by/,
+  // Of audit events those are sorted that a bounded subquery chose.
+  /from \(select .* limit \?\) "ahead" cross join/,
+  /AS wanted cross join "audit_events" where .* IN \(select .* limit \?\)/,
   /where \(?"policy_attachments"."subject_id" = \?( and "policy_attachments"."id" > \?\))? order/,
   /from "relay_streams"/,
   /order by "tickets"\."expires_at_ms" asc limit \?$/,

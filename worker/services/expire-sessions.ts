@@ -18,9 +18,12 @@ export async function expireSessions(
   return await endExpired(context, relayId);
 }
 
-/** Ends every relay's sessions that were never opened, up to a bound. */
-export async function expireAllSessions(context: ServiceContext): Promise<void> {
-  await endExpired(context, null);
+/** Ends every relay's sessions that were never opened, up to a bound; says whether there are more. */
+export async function expireAllSessions(
+  context: ServiceContext,
+): Promise<{ readonly again: boolean }> {
+  const nextMs = await endExpired(context, null);
+  return { again: nextMs !== null && nextMs <= context.nowMs() };
 }
 
 async function endExpired(context: ServiceContext, relayId: string | null): Promise<number | null> {
