@@ -10,6 +10,7 @@ import { expireCredentials } from "../services/expire-credentials.ts";
 import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
+import { expireAllSessions } from "../services/expire-sessions.ts";
 import { sweepSessionFeed } from "../services/session-feed.ts";
 import { KEY_JOBS } from "./key-jobs.ts";
 
@@ -56,6 +57,12 @@ export const JOBS: readonly Job[] = [
     everyMs: 60 * MINUTE_MS,
     summary: "deletes audit events that retention does not keep, and thins out old checkpoints",
     run: applyRetention,
+  },
+  {
+    name: "expire-sessions",
+    everyMs: MINUTE_MS,
+    summary: "ends sessions that nobody opened in time, also where no hub looks after them",
+    run: expireAllSessions,
   },
   ...KEY_JOBS,
   {
