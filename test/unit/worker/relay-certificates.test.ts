@@ -5,7 +5,6 @@ import { eq } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import { generateSecrets } from "../../../worker/dev/secrets.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { relays } from "../../../worker/repositories/schema/relays.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { judgeOwnCertificate } from "../../../worker/services/own-certificate.ts";
@@ -19,6 +18,7 @@ import {
 import { viewRelayKeys } from "../../../worker/services/relay-keys-view.ts";
 import { welcomeRelay } from "../../../worker/services/relay-presence.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
+import { auditedEvents } from "./audited.ts";
 import { makeOwnCertificate } from "./own-certificate-fixture.ts";
 import { makeCsr } from "./relay-keys-fixture.ts";
 import { anonymous, holdConsole, issue, tokenOf } from "./tickets-fixture.ts";
@@ -26,9 +26,8 @@ import { anonymous, holdConsole, issue, tokenOf } from "./tickets-fixture.ts";
 const HELLO = { build: "test", channelsMax: 1, draining: false, enforces: [] };
 
 async function audits(services: ControlServices, relayId: string, type: string) {
-  const page = { filter: { relayId, type }, after: null, limit: 50 };
-  const records = await listAuditEvents(services.context.database, page);
-  return records.map(({ event }) => event.data);
+  const events = await auditedEvents(services, { relayId, type });
+  return events.map(({ data }) => data);
 }
 
 async function renew(services: ControlServices, relayId: string) {

@@ -3,7 +3,6 @@
  * whatever step was the last one before a death, one of the relay's two keys is good.
  */
 import { describe, expect, it } from "vitest";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { loadKeysOfRelay } from "../../../worker/services/link-keys.ts";
 import {
   KEY_OFFER_LIFE_MS,
@@ -15,6 +14,7 @@ import { viewRelayKeys } from "../../../worker/services/relay-keys-view.ts";
 import { authenticateRelay } from "../../../worker/services/relays.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
+import { auditedEvents } from "./audited.ts";
 import {
   makeKeyedRelay,
   makeOffer,
@@ -29,11 +29,8 @@ async function getsIn(services: ControlServices, relayId: string, key: RelayKey)
   return (await authenticateRelay(services.context, token)).ok;
 }
 
-async function auditsOf(services: ControlServices, relayId: string) {
-  const page = { filter: { relayId }, after: null, limit: 50 };
-  const records = await listAuditEvents(services.context.database, page);
-  return records.map(({ event }) => event).toReversed();
-}
+const auditsOf = (services: ControlServices, relayId: string) =>
+  auditedEvents(services, { relayId });
 
 async function begin() {
   const services = await startControlServices();

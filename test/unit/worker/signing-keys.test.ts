@@ -1,7 +1,6 @@
 /** The keys that sign grants: where they come from, how they change, and that no ticket suffers. */
 import { compactVerify, decodeProtectedHeader, importJWK } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
@@ -27,6 +26,7 @@ import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
+import { auditedEvents } from "./audited.ts";
 import { anonymous, holdConsole, issue, tokenOf } from "./tickets-fixture.ts";
 
 afterEach(() => {
@@ -45,9 +45,9 @@ const isolateOf = (services: ControlServices): ServiceContext => ({
 const rotate = (context: ServiceContext, isEmergency = false, activeKid?: string) =>
   rotateSigningKeys(context, SYSTEM_CALLER, { isEmergency, activeKid });
 
-async function auditTypes({ context }: ControlServices): Promise<string[]> {
-  const records = await listAuditEvents(context.database, { filter: {}, after: null, limit: 100 });
-  return records.map(({ event }) => event.type).filter((type) => type.startsWith("signing-key."));
+async function auditTypes(services: ControlServices): Promise<string[]> {
+  const events = await auditedEvents(services);
+  return events.map(({ type }) => type).filter((type) => type.startsWith("signing-key."));
 }
 
 /** Which key signed the grant that was pushed last. */
@@ -161,7 +161,7 @@ describe("a rotation", () => {
     services.moveClock(PUBLISHED_MS_MIN);
     await rotate(services.context);
     expect(services.toldKeys).toEqual([relayId]);
-    expect((await auditTypes(services)).slice(0, 3).sort()).toEqual([
+    expect((await auditTypes(services)).slice(-3).sort()).toEqual([
       "signing-key.activated",
       "signing-key.created",
       "signing-key.retired",
@@ -243,11 +243,8 @@ describe("an emergency", () => {
     expect(await lookUpGrant(services.context, relayId, "h".repeat(43))).toMatchObject({
       ok: false,
     });
-    const events = await listAuditEvents(services.context.database, {
-      filter: { sessionId: issued.sessionId, type: "ticket.withdrawn" },
-      after: null,
-      limit: 10,
-    });
+    const about = { sessionId: issued.sessionId, type: "ticket.withdrawn" };
+    const events = await auditedEvents(services, about);
     expect(events).toHaveLength(1);
     await issue(services, admin, consoleId);
     expect(lastKid(services)).toBe((await stateOf(services.context))["active"]);
@@ -269,7 +266,7 @@ describe("an emergency", () => {
 });
 
 describe("the clock", () => {
-  it("makes the keys, rotates after their life, and forgets old ones in the end", async () => {
+  it("makes the keys, and rotates after their life, once", async () => {
     await using services = await startControlServices();
     const { context } = services;
     await keepSigningKeys(context);
@@ -280,10 +277,7 @@ describe("the clock", () => {
     services.moveClock(1);
     await Promise.all([keepSigningKeys(context), keepSigningKeys(isolateOf(services))]);
     expect(await stateOf(context)).toMatchObject({ active: next, retired: active });
-    services.moveClock(4 * SIGNING_KEY_LIFE_MS);
-    await keepSigningKeys(context);
-    const kids = (await ensureSigningKeys(context)).map(({ kid }) => kid);
-    expect(kids).not.toContain(active);
+    expect(await ensureSigningKeys(context)).toHaveLength(3);
   });
 
   it("tells relays again for a while after a change, and not for ever", async () => {
