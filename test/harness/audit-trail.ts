@@ -1,8 +1,9 @@
 /** An audit trail of the test's own: events of people and of relays, and its verification. */
 import { sql } from "drizzle-orm";
 import { TrailVerifier, type TrailReport } from "#shared/audit/verify-trail.ts";
-import type { AuditEvent } from "#shared/audit/events.ts";
+import { type AuditEvent, auditEventSchema, type AuditRecord } from "#shared/audit/events.ts";
 import { listCheckpoints, listHeads } from "../../worker/repositories/audit-checkpoints.ts";
+import { type AuditFilter, listAuditEvents } from "../../worker/repositories/audit-events.ts";
 import { storeWithAudit } from "../../worker/repositories/store-with-audit.ts";
 import { auditRecord, SYSTEM_CALLER } from "../../worker/services/audit-record.ts";
 import { openCheckpoint } from "../../worker/services/audit-signer.ts";
@@ -83,3 +84,20 @@ export async function countRows(context: Context, table: string): Promise<number
 }
 
 const ALL_NUMBERS = { afterNumber: 0, limit: 1000 };
+
+/** The trail's newest events of one type, or about one thing, as they were recorded. */
+export async function recordedEvents(
+  { database }: Pick<Context, "database">,
+  wanted: Omit<AuditFilter, "types"> & { readonly type?: string } = {},
+  limit = 100,
+): Promise<AuditRecord[]> {
+  const { type, ...others } = wanted;
+  const filter = { ...others, types: type === undefined ? undefined : [type] };
+  const page = { filter, order: "newest-first", after: null, limit } as const;
+  const { items } = await listAuditEvents(database, page);
+  return items.map(({ type: name, data, actorKind, writer: _w, seq: _s, hash: _h, ...row }) => ({
+    ...row,
+    actorKind: actorKind as AuditRecord["actorKind"],
+    event: auditEventSchema.parse({ type: name, data: JSON.parse(data) }),
+  }));
+}

@@ -18,16 +18,17 @@ import {
 import { viewRelayKeys } from "../../../worker/services/relay-keys-view.ts";
 import { welcomeRelay } from "../../../worker/services/relay-presence.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
-import { auditedEvents } from "./audited.ts";
 import { makeOwnCertificate } from "./own-certificate-fixture.ts";
 import { makeCsr } from "./relay-keys-fixture.ts";
 import { anonymous, holdConsole, issue, tokenOf } from "./tickets-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 const HELLO = { build: "test", channelsMax: 1, draining: false, enforces: [] };
 
 async function audits(services: ControlServices, relayId: string, type: string) {
-  const events = await auditedEvents(services, { relayId, type });
-  return events.map(({ data }) => data);
+  const page = { relayId, type };
+  const records = await recordedEvents(services.context, page);
+  return records.map(({ event }) => event.data);
 }
 
 async function renew(services: ControlServices, relayId: string) {

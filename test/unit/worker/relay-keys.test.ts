@@ -14,7 +14,6 @@ import { viewRelayKeys } from "../../../worker/services/relay-keys-view.ts";
 import { authenticateRelay } from "../../../worker/services/relays.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
-import { auditedEvents } from "./audited.ts";
 import {
   makeKeyedRelay,
   makeOffer,
@@ -22,6 +21,7 @@ import {
   type RelayKey,
   signToken,
 } from "./relay-keys-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 /** Whether the relay gets in with that key; getting in is a use of it. */
 async function getsIn(services: ControlServices, relayId: string, key: RelayKey): Promise<boolean> {
@@ -29,8 +29,11 @@ async function getsIn(services: ControlServices, relayId: string, key: RelayKey)
   return (await authenticateRelay(services.context, token)).ok;
 }
 
-const auditsOf = (services: ControlServices, relayId: string) =>
-  auditedEvents(services, { relayId });
+async function auditsOf(services: ControlServices, relayId: string) {
+  const page = { relayId };
+  const records = await recordedEvents(services.context, page);
+  return records.map(({ event }) => event).toReversed();
+}
 
 async function begin() {
   const services = await startControlServices();

@@ -12,7 +12,7 @@ import { unsealSecret } from "../../../worker/services/secrets.ts";
 import { countSecrets, reencryptSecrets } from "../../../worker/services/secrets-upkeep.ts";
 import { ensureSigningKeys } from "../../../worker/services/signing-keys.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
-import { auditedEvents } from "./audited.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 const newKey = (id: string) => ({ id, key: Uint8Array.from(randomBytes(32)) });
 const withKeys = (context: ServiceContext, ...secretsKeys: SecretsKeys): ServiceContext => ({
@@ -88,8 +88,9 @@ describe("sealing again", () => {
       ],
     });
     expect(await reencryptAll(during, admin)).toMatchObject({ reencrypted: 0, batches: COLUMNS });
-    const events = await auditedEvents(services, { type: "secrets.reencrypted" });
-    const counts = events.map(({ data }) => Number(data["count"]));
+    const page = { type: "secrets.reencrypted" };
+    const records = await recordedEvents(services.context, page);
+    const counts = records.map(({ event }) => ("count" in event.data ? event.data.count : 0));
     expect(counts.toSorted((left, right) => left - right)).toEqual([2, 30, 100]);
   });
 

@@ -44,7 +44,12 @@ describe("events that are stored", () => {
     const relayId = await services.makeRelay("one");
     await addSource(context, "a");
     await addSource(context, "b");
-    await welcomeRelay(context, relayId, { build: "x", channelsMax: 1, draining: true });
+    await welcomeRelay(context, relayId, {
+      build: "x",
+      channelsMax: 1,
+      draining: true,
+      enforces: [],
+    });
     const { [`relay:${relayId}`]: reported, ...shared } = await chains(context);
     expect(reported).toBe(2);
     expect(Object.values(shared)).toEqual([2]);
