@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import type { Hello } from "#shared/control/contract.ts";
+import type { Hello, Welcome } from "#shared/control/contract.ts";
 import manifest from "../package.json" with { type: "json" };
 import { type RelayConfig, sayPortClash } from "./config.ts";
 import { type Identity, readIdentity } from "./control/identity-store.ts";
@@ -18,6 +18,7 @@ import { signRelayToken } from "./control/relay-token.ts";
 import { Spool } from "./control/spool.ts";
 import { openSpoolDisk } from "./control/spool-disk.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
+import { Drains } from "./drains.ts";
 import { DATA_PLANE_LIMITS, limitsPerSource } from "./limits.ts";
 import { openOperator } from "./operator/open-operator.ts";
 import { askRelay } from "./operator/operator-client.ts";
@@ -52,6 +53,54 @@ export async function runRelay(
     return read;
   }
   const port = config.listenPort ?? read.value.tlsPort;
+  const unlock = await claim(config, port);
+  if (!unlock.ok) {
+    return unlock;
+  }
+  warnOfExpiry(read.value, log);
+  const spool = new Spool({
+    disk: openSpoolDisk(join(config.stateDir, SPOOL_FILE)),
+    relayId: read.value.relayId,
+    nowMs,
+    randomBytes,
+    log,
+  });
+  const keyRing = new KeyRing();
+  const parts: { plane: DataPlane | null } = { plane: null };
+  const identity = relocated(read.value, config);
+  const plane = (): DataPlane | null => parts.plane;
+  const drains: Drains = makeDrains(plane, (serving) => link.tellServing(serving));
+  const link = makeLink({ identity, config, keyRing, spool, log, plane, drains });
+  try {
+    parts.plane = await openDataPlane(config, {
+      tls: read.value.tls,
+      port,
+      keyRing,
+      spool,
+      link,
+      log,
+    });
+  } catch (error) {
+    spool.close();
+    unlock.value();
+    return fail(sayWhyNotListening(error as NodeJS.ErrnoException, config, port));
+  }
+  return ok(
+    await letRun({
+      config,
+      identity,
+      plane: parts.plane,
+      link,
+      drains,
+      spool,
+      log,
+      unlock: unlock.value,
+    }),
+  );
+}
+
+/** Sees to it that the relay can have its ports and its folder; the value lets the folder go. */
+async function claim(config: RelayConfig, port: number): Promise<Result<() => void, string>> {
   const clash = sayPortClash({
     "listen-port": port,
     "plain-port": config.plainPort,
@@ -67,48 +116,7 @@ export async function runRelay(
     const { pid } = other.value;
     return fail(`${config.stateDir} is in use by process ${pid}: stop it, or use another folder.`);
   }
-  const unlock = lockFolder(config.stateDir);
-  if (!unlock.ok) {
-    return unlock;
-  }
-  warnOfExpiry(read.value, log);
-  const spool = new Spool({
-    disk: openSpoolDisk(join(config.stateDir, SPOOL_FILE)),
-    relayId: read.value.relayId,
-    nowMs,
-    randomBytes,
-    log,
-  });
-  const keyRing = new KeyRing();
-  const parts: { plane: DataPlane | null } = { plane: null };
-  const identity = relocated(read.value, config);
-  const link = makeLink({ identity, config, keyRing, spool, log, plane: () => parts.plane });
-  try {
-    parts.plane = await openDataPlane(config, {
-      tls: read.value.tls,
-      port,
-      keyRing,
-      spool,
-      link,
-      log,
-    });
-  } catch (error) {
-    spool.close();
-    unlock.value();
-    return fail(sayWhyNotListening(error as NodeJS.ErrnoException, config, port));
-  }
-  const { plane } = parts;
-  return ok(
-    await letRun({
-      config,
-      identity,
-      plane,
-      link,
-      spool,
-      log,
-      unlock: unlock.value,
-    }),
-  );
+  return lockFolder(config.stateDir);
 }
 
 /** A relay that serves: joins it to its operator and to the control plane. */
@@ -117,41 +125,37 @@ async function letRun(parts: {
   readonly identity: Identity;
   readonly plane: DataPlane;
   readonly link: ControlLink;
+  readonly drains: Drains;
   readonly spool: Spool;
   readonly log: Log;
   readonly unlock: () => void;
 }): Promise<RunningRelay> {
-  const { config, identity, plane, link, spool, log, unlock } = parts;
+  const { config, identity, plane, link, drains, spool, log, unlock } = parts;
   const { relayId, name } = identity;
-  let isLeaving = false;
-  let drainEndsAtMs: number | null = null;
-  const drain = async (deadlineMs: number): Promise<void> => {
-    drainEndsAtMs = nowMs() + deadlineMs;
-    const drained = plane.drain(deadlineMs);
-    link.tellServing({ draining: true });
-    await drained;
-  };
   const closeOperator = await openOperator({
     stateDir: config.stateDir,
     relayId,
     name,
     version: manifest.version,
     plane,
-    isLinked: () => link.isLinked,
-    drainState: () =>
-      drainEndsAtMs === null ? null : { endsAtMs: drainEndsAtMs, isEnding: isLeaving },
-    drain,
-    resume: () => {
-      // Why: whoever waits for the last session to end would take the resume for that, and stop.
-      if (!isLeaving) {
-        drainEndsAtMs = null;
-        plane.resume();
-        link.tellServing({ draining: plane.status !== "serving" });
-      }
-    },
+    link,
+    drains,
     log,
   });
-  link.start({ commands: plane.commands, snapshot: () => plane.snapshot() });
+  const sampler = setInterval(() => link.tellLoad(plane.load()), LOAD_SAMPLE_INTERVAL_MS);
+  sampler.unref();
+  link.start({
+    commands: {
+      apply: async (command) => {
+        if (command.kind !== "drain") {
+          return plane.commands.apply(command);
+        }
+        drains.order(command.order);
+        return null;
+      },
+    },
+    snapshot: () => plane.snapshot(),
+  });
   return {
     relayId,
     tlsPort: plane.address.port,
@@ -160,10 +164,10 @@ async function letRun(parts: {
     healthPort: plane.healthPort,
     welcomed: link.whenLinked(),
     drain: async (deadlineMs) => {
-      isLeaving = true;
-      await drain(deadlineMs);
+      await drains.begin(deadlineMs, { isEnding: true });
     },
     stop: async () => {
+      clearInterval(sampler);
       link.tellServing({ draining: true });
       await plane.stop(STOP_DEADLINE_MS);
       const isDelivered = await link.flush(FLUSH_DEADLINE_MS);
@@ -230,8 +234,9 @@ function makeLink(parts: {
   readonly log: Log;
   /** Null until it serves; the link is started behind that. */
   readonly plane: () => DataPlane | null;
+  readonly drains: Drains;
 }): ControlLink {
-  const { identity, config, keyRing, spool, log, plane } = parts;
+  const { identity, config, keyRing, spool, log, plane, drains } = parts;
   let adoptions = 0;
   return new ControlLink({
     linkUrl: identity.linkUrl,
@@ -257,6 +262,8 @@ function makeLink(parts: {
       }
       keyRing.replace(keys.value);
       plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
+      await learnDenials(welcome, plane());
+      drains.welcome(welcome.drain ?? null, welcome.nowMs - nowMs());
       return ok(null);
     },
     spool,
@@ -264,6 +271,27 @@ function makeLink(parts: {
     nowMs,
     chance: Math.random,
   });
+}
+
+function makeDrains(
+  plane: () => DataPlane | null,
+  tellServing: (serving: { readonly draining: boolean }) => void,
+): Drains {
+  return new Drains({
+    drain: async (deadlineMs) => plane()?.drain(deadlineMs),
+    resume: () => plane()?.resume(),
+    // A relay that is stopping takes no sessions, whoever drains it no more.
+    tellServing: ({ draining }) =>
+      tellServing({ draining: draining || plane()?.status === "stopping" }),
+    nowMs,
+  });
+}
+
+/** Before the first grant, which a denial may be about. */
+async function learnDenials({ denials }: Welcome, plane: DataPlane | null): Promise<void> {
+  if (denials !== undefined) {
+    await plane?.commands.apply({ kind: "deny", ...denials });
+  }
 }
 
 /** Where clients reach it. */
@@ -297,6 +325,8 @@ function randomBytes(count: number): Uint8Array {
 const BUILD = `kerbside-relay ${manifest.version}`;
 const SPOOL_FILE = "spool.ndjson";
 const INSTANCE_ID_BYTES = 16;
+/** How often the load is measured; what is told of it, and when, the link decides. */
+const LOAD_SAMPLE_INTERVAL_MS = 5_000;
 /** Clients get this long to take what is on its way to them. */
 const STOP_DEADLINE_MS = 5_000;
 /** A supervisor usually kills after 10 s or more: both waits together stay below that. */

@@ -15,13 +15,16 @@ import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
+import { joinTokenRoutes } from "./routes/join-tokens.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
+import { relayLifecycleRoutes } from "./routes/relay-lifecycle.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { siteRoutes } from "./routes/sites.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -110,7 +113,11 @@ const API_ROUTES = [
   consoleFileRoutes,
   sessionRoutes,
   auditRoutes,
+  // Before the relays, which would take `join-tokens` for an id.
+  joinTokenRoutes,
   relayRoutes,
+  relayLifecycleRoutes,
+  siteRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

@@ -10,6 +10,7 @@ export const ID_PREFIX = {
   login: "lgn",
   source: "src",
   console: "con",
+  site: "sit",
   relay: "rly",
   joinToken: "jtk",
   session: "ses",

@@ -19,6 +19,10 @@ export const CONTROL_CLOSE = {
   version: { closeCode: 4002, reason: "relay.version-unsupported" },
   /** No heartbeat within the lease, or no hello in time. */
   silent: { closeCode: 4003, reason: "control.silent" },
+  /** An administrator has disabled it. */
+  disabled: { closeCode: 4004, reason: "relay.disabled" },
+  /** An administrator has deleted it: its identity is void for ever. */
+  deleted: { closeCode: 4005, reason: "relay.deleted" },
   /** The hub could not reach the database: connect again, and send again what was not acked. */
   retry: { closeCode: 1013, reason: "database.unavailable" },
 } as const satisfies Record<string, ControlClose>;

@@ -111,6 +111,31 @@ export const ERRORS = {
     401,
     "The relay's key is unknown or its clock is off. Check the time, else enrol again.",
   ),
+  "relay.disabled": http(
+    "client",
+    403,
+    "An administrator has disabled this relay. Ask for it to be enabled; it links again by itself.",
+  ),
+  "relay.deleted": http(
+    "client",
+    410,
+    "An administrator has deleted this relay. Stop it, or enrol it again with a new join token.",
+  ),
+  "relay.in-service": http(
+    "client",
+    409,
+    "The relay is online and not disabled. Drain it, then stop or disable it.",
+  ),
+  "site.in-use": http(
+    "client",
+    409,
+    "Something belongs to the site or falls back on it; the detail says what. Move that first.",
+  ),
+  "auth.revoked": http(
+    "client",
+    403,
+    "Access was revoked while the ticket was made. Ask again, if you still may.",
+  ),
   "relay.version-unsupported": http("client", 426, "Upgrade the older of relay and control plane."),
   "database.unavailable": http(
     "control",
@@ -294,6 +319,7 @@ export const ERRORS = {
 
   // Between control plane and relay.
   "control.offline": link("The relay has no link to the control plane. Try again shortly."),
+  "control.hub-silent": link("The relay's hub did not answer. Try again shortly."),
   "control.ack-timeout": link("The relay did not acknowledge in time. Try again shortly."),
   "control.queue-full": link("Too much is waiting for this relay. Try again shortly."),
   "control.malformed": spice(
@@ -311,6 +337,11 @@ export const ERRORS = {
     "control",
     null,
     "The grant's signature or content is invalid for this relay.",
+  ),
+  "control.denied": spice(
+    "control",
+    null,
+    "What the grant is for was ended, or its user, console or share denied, since it was made.",
   ),
   "control.replaced": spice(
     "control",

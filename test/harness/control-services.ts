@@ -6,14 +6,19 @@ import { randomBytes } from "node:crypto";
 import { createClient } from "@libsql/client/web";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok } from "#shared/base/result.ts";
-import type { Command } from "#shared/control/contract.ts";
+import { type Command, CONTROL_VERSIONS } from "#shared/control/contract.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
 import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
 import { relays } from "../../worker/repositories/schema/relays.ts";
-import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
+import type {
+  Caller,
+  PushFailure,
+  RelayBar,
+  ServiceContext,
+} from "../../worker/services/context.ts";
 import { createUser } from "../../worker/services/users.ts";
 import { makeTempFolder } from "./temp-folder.ts";
 
@@ -21,12 +26,14 @@ export interface ControlServices extends AsyncDisposable {
   readonly context: ServiceContext;
   /** What was pushed, in order. */
   readonly pushes: readonly { readonly relayId: string; readonly command: Command }[];
+  /** Whose links were ended, and why, in order. */
+  readonly expelled: readonly { readonly relayId: string; readonly bar: RelayBar }[];
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
   makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
-  /** Makes a relay that is online. Gives its id. */
-  makeRelay(name: string): Promise<string>;
+  /** Makes a relay that is online, of the newest contract. Gives its id. */
+  makeRelay(name: string, columns?: Partial<typeof relays.$inferInsert>): Promise<string>;
   moveClock(byMs: number): void;
   /** All values of all tables, as one text to search. */
   dumpDatabase(): Promise<string>;
@@ -41,6 +48,7 @@ export async function startControlServices(): Promise<ControlServices> {
   await migrateDatabase({ url: server.url, authToken });
   const secrets = await generateSecrets(Date.now());
   const pushes: { relayId: string; command: Command }[] = [];
+  const expelled: { relayId: string; bar: RelayBar }[] = [];
   const failures = new Map<string, PushFailure>();
   let nowMs = START_MS;
   const context: ServiceContext = {
@@ -60,6 +68,10 @@ export async function startControlServices(): Promise<ControlServices> {
         const failure = failures.get(relayId);
         return failure === undefined ? ok(null) : fail(failure);
       },
+      expel: async (relayId, bar) => {
+        expelled.push({ relayId, bar });
+      },
+      report: async () => null,
     },
     nowMs: () => nowMs,
     randomBytes: (count) => randomBytes(count),
@@ -67,6 +79,7 @@ export async function startControlServices(): Promise<ControlServices> {
   return {
     context,
     pushes,
+    expelled,
     answerPushes: (relayId, failure) => {
       failures.delete(relayId);
       if (failure !== null) {
@@ -88,7 +101,7 @@ export async function startControlServices(): Promise<ControlServices> {
         requestId: "req_test",
       };
     },
-    makeRelay: async (name) => await insertRelay(context, name),
+    makeRelay: async (name, columns = {}) => await insertRelay(context, name, columns),
     moveClock: (byMs) => {
       nowMs += byMs;
     },
@@ -100,7 +113,11 @@ export async function startControlServices(): Promise<ControlServices> {
   };
 }
 
-async function insertRelay(context: ServiceContext, name: string): Promise<string> {
+async function insertRelay(
+  context: ServiceContext,
+  name: string,
+  columns: Partial<typeof relays.$inferInsert>,
+): Promise<string> {
   const id = newId("relay", context.randomBytes);
   await context.database.insert(relays).values({
     id,
@@ -112,7 +129,9 @@ async function insertRelay(context: ServiceContext, name: string): Promise<strin
     hostSubject: `CN=${name}`,
     ticketEpoch: 1,
     state: "online",
+    controlVersion: CONTROL_VERSIONS.max,
     enrolledAtMs: context.nowMs(),
+    ...columns,
   });
   return id;
 }

@@ -12,11 +12,13 @@ import { lookUpGrant } from "../services/relay-lookups.ts";
 import {
   auditRelayRefusal,
   endSessionsOfLostRelay,
+  markRelayLoad,
   markRelayOffline,
   markRelayServing,
   welcomeRelay,
 } from "../services/relay-presence.ts";
 import type { HubEffect, HubInput, LookupAnswer } from "./hub-state.ts";
+import { linkRefusal } from "./link-refusals.ts";
 import { withDeadline } from "./with-deadline.ts";
 
 /** The effects that need a service. */
@@ -27,6 +29,7 @@ export type ServiceEffect = Extract<
       | "greet"
       | "store-events"
       | "store-serving"
+      | "store-load"
       | "look-up"
       | "mark-offline"
       | "end-sessions"
@@ -76,13 +79,9 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
     return;
   }
   switch (effect.kind) {
-    case "greet": {
-      const welcome = await attempt(effect.kind, ports, async (context) => {
-        return await welcomeRelay(context, ports.relayId, effect.hello);
-      });
-      ports.feed({ kind: "greeted", linkId: effect.linkId, welcome: welcome ?? null });
+    case "greet":
+      await greet(effect, ports);
       break;
-    }
     case "store-events":
       await storeEvents(effect, ports);
       break;
@@ -95,6 +94,11 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
       ports.feed({ kind: "serving-stored", linkId, done: done ?? false });
       break;
     }
+    case "store-load":
+      await attempt(effect.kind, ports, async (context) => {
+        await markRelayLoad(context, ports.relayId, effect);
+      });
+      break;
     case "look-up":
       await lookUp(effect, ports);
       break;
@@ -131,6 +135,21 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
       });
       break;
   }
+}
+
+async function greet(
+  effect: Extract<ServiceEffect, { kind: "greet" }>,
+  ports: ServiceWorkPorts,
+): Promise<void> {
+  const { linkId } = effect;
+  const greeted = await attempt(effect.kind, ports, async (context) => {
+    return await welcomeRelay(context, ports.relayId, effect.hello, effect);
+  });
+  ports.feed(
+    greeted === undefined || greeted.ok
+      ? { kind: "greeted", linkId, welcome: greeted?.value ?? null }
+      : { kind: "greeted", linkId, welcome: null, refusal: linkRefusal(greeted.error) },
+  );
 }
 
 async function storeEvents(

@@ -4,6 +4,7 @@
  * is left for its next run.
  */
 import type { ServiceContext } from "../services/context.ts";
+import { tendDenials } from "../services/denials.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -13,4 +14,7 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-export const JOBS: readonly Job[] = [];
+export const JOBS: readonly Job[] = [
+  // A denial that a relay could not be told of is told again as soon as the clock lets it.
+  { name: "denials.tend", everyMs: 60_000, run: tendDenials },
+];

@@ -1,7 +1,9 @@
 /** The consoles' table. Deleted rows stay, because sessions and the audit trail point to them. */
 import { and, asc, eq, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
+import type { Denial } from "#shared/control/denials.ts";
 import type { Database } from "./database.ts";
+import { denialStatements } from "./denials.ts";
 import { consoles, sources } from "./schema/consoles.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
@@ -20,6 +22,8 @@ export interface ConsoleSummary {
   readonly proxy: string | null;
   /** JSON of its own rules. */
   readonly policy: string | null;
+  /** The site whose relays reach it; null: its source's. */
+  readonly siteId: string | null;
   readonly createdAtMs: number;
 }
 
@@ -97,11 +101,11 @@ export async function updateConsole(
   ]);
 }
 
-/** Marks the console deleted; false when there is none, and then nothing is recorded. */
+/** Marks the console deleted and denies it; false when there is none, and nothing is recorded. */
 export async function markConsoleDeleted(
   database: Database,
-  deletion: { readonly id: string; readonly atMs: number },
-  auditOf: (console: { readonly name: string }) => AuditRecord,
+  deletion: { readonly id: string; readonly atMs: number; readonly denial: Denial },
+  auditsOf: (console: { readonly name: string }) => readonly AuditRecord[],
 ): Promise<boolean> {
   return await database.transaction(async (transaction) => {
     const [row] = await transaction
@@ -112,7 +116,10 @@ export async function markConsoleDeleted(
     if (row === undefined) {
       return false;
     }
-    await insertAuditRecords(transaction, [auditOf(row)]);
+    const [replace, insert] = denialStatements(transaction, deletion.denial);
+    await replace;
+    await insert;
+    await insertAuditRecords(transaction, auditsOf(row));
     return true;
   });
 }
@@ -130,6 +137,7 @@ function selectSummaries(database: Database) {
       hostSubject: consoles.hostSubject,
       proxy: consoles.proxy,
       policy: consoles.policy,
+      siteId: consoles.siteId,
       createdAtMs: consoles.createdAtMs,
     })
     .from(consoles)

@@ -5,7 +5,6 @@ import {
   type AuditEventType,
   type AuditRecord,
   auditEventSchema,
-  firewallFindingSchema,
 } from "#shared/audit/events.ts";
 import { pageAuditTrail } from "../services/audit-trail.ts";
 import { requirePermission } from "./caller.ts";
@@ -32,8 +31,8 @@ const auditSchema = z
     sessionId: z.string().nullable(),
     relayId: z.string().nullable(),
     data: z
-      .record(z.string(), z.union([z.string(), z.number(), z.array(firewallFindingSchema)]))
-      .openapi({ description: "What belongs to the type." }),
+      .record(z.string(), z.unknown())
+      .openapi({ description: "What belongs to the type: texts, numbers, lists and objects." }),
   })
   .openapi("AuditEvent");
 

@@ -30,6 +30,8 @@ import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
 import { formatTime, timeSchema } from "./times.ts";
 
+const siteIdSchema = z.string().max(ID_CHARACTERS_MAX);
+
 const newConsoleSchema = z
   .strictObject({
     name: consoleNameSchema,
@@ -55,6 +57,9 @@ const newConsoleSchema = z
     policy: partialPolicySchema
       .optional()
       .openapi({ description: "Rules in which its sessions differ from the default policy." }),
+    siteId: siteIdSchema
+      .optional()
+      .openapi({ description: "The site whose relays reach it; absent: its source's." }),
     source: z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax).default(STATIC_SOURCE),
   })
   .openapi("NewConsole");
@@ -72,6 +77,7 @@ const consoleChangesSchema = newConsoleSchema
     policy: partialPolicySchema
       .nullish()
       .openapi({ description: "In the place of all rules that it had." }),
+    siteId: siteIdSchema.nullish(),
   })
   .openapi("ConsoleChanges");
 
@@ -88,6 +94,11 @@ const consoleSchema = z
     hostSubject: z.string().nullable().optional(),
     proxy: z.string().nullable().optional(),
     policy: partialPolicySchema.nullable().optional(),
+    siteId: z
+      .string()
+      .nullable()
+      .optional()
+      .openapi({ description: "The site whose relays reach it; null: its source's." }),
   })
   .openapi("Console");
 
@@ -233,6 +244,7 @@ const issueTicketRoute = createRoute({
       "console.in-use",
       "console.no-relay",
       "target.unreadable",
+      "auth.revoked",
     ),
   },
 });

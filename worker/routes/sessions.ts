@@ -100,6 +100,7 @@ const terminateRoute = createRoute({
       "request.invalid",
       "resource.not-found",
       "control.offline",
+      "control.hub-silent",
       "control.ack-timeout",
       "control.queue-full",
     ),

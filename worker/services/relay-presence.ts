@@ -4,47 +4,74 @@
  */
 import type { AuditEvent } from "#shared/audit/events.ts";
 import { toBase64Url } from "#shared/base/bytes.ts";
+import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Hello, Welcome } from "#shared/control/contract.ts";
+import type { Load, LoadLevel } from "#shared/control/load.ts";
 import { deriveRelayBytes, deriveTicketKey } from "#shared/ticket/ticket.ts";
-import { storeWithAudit } from "../repositories/store-with-audit.ts";
+import {
+  storeRelayLoad,
+  storeRelayOffline,
+  storeRelayOnline,
+  storeRelayRefusal,
+  storeRelayServing,
+} from "../repositories/relay-presence.ts";
 import { findNewestStream } from "../repositories/relay-streams.ts";
-import { storeRelayOffline, storeRelayOnline, storeRelayServing } from "../repositories/relays.ts";
 import { endSessionsOfOfflineRelay } from "../repositories/session-lifecycle.ts";
 import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
-import type { Caller, ServiceContext } from "./context.ts";
+import type { Caller, RelayBar, ServiceContext } from "./context.ts";
+import { currentDenials } from "./denials.ts";
 
 /** The part of a welcome that is not the link's own. */
-export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">;
+export type WelcomeFacts = Omit<Welcome, "type" | "version" | "versions" | "epoch" | "nowMs">;
 
-/** Shows the relay online and gives what it must know; null when there is no such relay. */
+/** What the hub saw of a relay as it said hello. */
+export interface SeenRelay {
+  /** The version of the contract that both will speak. */
+  readonly version: number;
+  readonly skewMs: number | null;
+  readonly level: LoadLevel | null;
+}
+
+/**
+ * Shows the relay online and gives what it must know; null when there is no such relay. Fails with
+ * why it may not be linked, when it is disabled or deleted.
+ */
 export async function welcomeRelay(
   context: ServiceContext,
   relayId: string,
-  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining">,
-): Promise<WelcomeFacts | null> {
+  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining" | "load">,
+  seen: SeenRelay = { version: 1, skewMs: null, level: null },
+): Promise<Result<WelcomeFacts | null, RelayBar>> {
   const { database, settings } = context;
-  const { build, channelsMax, advertised, draining } = hello;
+  const { build, channelsMax, advertised, draining, load } = hello;
   const caller = relayCaller(relayId);
   const online = { type: "relay.online", data: { build } } as const;
-  const relay = await storeRelayOnline(
+  const greeted = await storeRelayOnline(
     database,
-    { id: relayId, build, channelsMax, advertised, draining, atMs: context.nowMs() },
+    {
+      ...{ id: relayId, build, channelsMax, advertised, draining, atMs: context.nowMs() },
+      controlVersion: seen.version,
+      clockSkewMs: seen.skewMs,
+      load: load === undefined || seen.level === null ? null : { load, level: seen.level },
+    },
     {
       online: auditRecord(context, caller, online, { relayId }),
       serving: auditRecord(context, caller, servingEvent(draining), { relayId }),
     },
   );
-  if (relay === null) {
-    return null;
+  if (!greeted.ok) {
+    return greeted.error === "unknown" ? ok(null) : fail(greeted.error);
   }
+  const relay = greeted.value;
   const of = { root: settings.ticketRoot, relayId, epoch: relay.ticketEpoch };
-  const [newest, ticketKey, sealKey] = await Promise.all([
+  const [newest, denials, ticketKey, sealKey] = await Promise.all([
     findNewestStream(database, relayId),
+    currentDenials(context),
     deriveTicketKey(of.root, relayId, of.epoch),
     deriveRelayBytes({ ...of, purpose: "target-seal" }, SEAL_KEY_BYTES),
   ]);
   const { kty, crv, x, kid } = settings.grantSigningKey;
-  return {
+  return ok({
     ticketKeys: [
       {
         keyId: toBase64Url(ticketKey.keyId),
@@ -57,7 +84,19 @@ export async function welcomeRelay(
     stream: newest?.stream ?? null,
     storedSeq: newest?.storedSeq ?? 0,
     webOrigins: [...settings.webOrigins],
-  };
+    drain: relay.drainOrdered ? { endsAtMs: relay.drainEndsAtMs } : null,
+    denials,
+  });
+}
+
+/** Shows how loaded the relay is. */
+export async function markRelayLoad(
+  context: ServiceContext,
+  relayId: string,
+  told: { readonly load: Load; readonly level: LoadLevel },
+): Promise<void> {
+  const { load, level } = told;
+  await storeRelayLoad(context.database, { id: relayId, load, level, atMs: context.nowMs() });
 }
 
 /** Shows whether the relay takes new sessions; placement looks at nothing else. */
@@ -79,9 +118,11 @@ export async function markRelayOffline(
   relayId: string,
   code: string,
 ): Promise<void> {
+  const atMs = context.nowMs();
+  const error = QUIET_ENDS.has(code) ? null : { atMs, code, detail: "" };
   await storeRelayOffline(
     context.database,
-    { id: relayId, atMs: context.nowMs() },
+    { id: relayId, atMs, error },
     auditRecord(context, SYSTEM_CALLER, { type: "relay.offline", data: { code } }, { relayId }),
   );
 }
@@ -119,7 +160,8 @@ export async function auditRelayRefusal(
   const data = { code: refusal.code, detail: refusal.detail.slice(0, DETAIL_CHARACTERS_MAX) };
   const event = { type: "relay.refused", data } as const;
   const audit = auditRecord(context, relayCaller(relayId), event, { relayId });
-  await storeWithAudit(context.database, [audit]);
+  const error = { atMs: context.nowMs(), ...data };
+  await storeRelayRefusal(context.database, { id: relayId, error }, audit);
 }
 
 function servingEvent(draining: boolean): AuditEvent {
@@ -130,6 +172,13 @@ function relayCaller(relayId: string): Caller {
   return { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId };
 }
 
+/** How a link ends that nothing is wrong with. */
+const QUIET_ENDS: ReadonlySet<string> = new Set([
+  "closed",
+  "control-plane-restarted",
+  "relay.disabled",
+  "relay.deleted",
+]);
 /** AES-256 (shared/ticket/seal.ts). */
 const SEAL_KEY_BYTES = 32;
 /** The audit trail's bound of a text. */

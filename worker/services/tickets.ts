@@ -3,9 +3,11 @@
  * it acknowledged by the relay before anybody gets the ticket. A relay that does not acknowledge is
  * passed over, and its ticket is void. Stores neither the ticket nor the console file's address.
  */
+import type { PlacementRecord } from "#shared/audit/events.ts";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { GrantSubjects } from "#shared/control/denials.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { Policy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
@@ -20,7 +22,7 @@ import {
 import type { Way } from "#shared/ticket/way.ts";
 import { hashSecretToken, newSecretToken } from "../identity/secret-token.ts";
 import { type ConsoleRow, findConsole } from "../repositories/consoles.ts";
-import { listOnlineRelays } from "../repositories/relays.ts";
+import { listRelaysForConsole } from "../repositories/placement.ts";
 import { markSessionFailed, storeFailedSession } from "../repositories/sessions.ts";
 import {
   replaceTicket,
@@ -32,8 +34,15 @@ import { auditRecord } from "./audit-record.ts";
 import { effectivePolicy } from "./console-policy.ts";
 import { mayOpen } from "./consoles.ts";
 import type { Caller, PushFailure, ServiceContext } from "./context.ts";
+import { isDenied } from "./denials.ts";
 import { signGrant } from "./grant-signer.ts";
-import { rankRelays, relaysFor } from "./placement.ts";
+import {
+  type Placement,
+  placeConsole,
+  readPlaceable,
+  recordPlacement,
+  type TicketRelay,
+} from "./placement.ts";
 import { refuseSecondViewer } from "./second-viewers.ts";
 
 export interface IssuedTicket {
@@ -50,8 +59,8 @@ export interface TicketCaller extends Caller {
 
 /**
  * Fails with `resource.not-found`, with `console.in-use` (the detail says since when), with
- * `console.no-relay` (the detail says why for each relay that was tried), or with
- * `target.unreadable` when the console's password cannot be unsealed.
+ * `console.no-relay` (the detail says why), with `target.unreadable` when the console's password
+ * cannot be unsealed, or with `auth.revoked` when the user was denied meanwhile.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -59,9 +68,9 @@ export async function issueTicket(
   consoleId: string,
   way: Way = "tls",
 ): Promise<Result<IssuedTicket, Failure>> {
-  const [row, online] = await Promise.all([
+  const [row, placeable] = await Promise.all([
     findConsole(context.database, consoleId),
-    listOnlineRelays(context.database),
+    listRelaysForConsole(context.database, consoleId),
   ]);
   if (row === null || !mayOpen(caller, row)) {
     return fail({ code: "resource.not-found", detail: "" });
@@ -86,12 +95,11 @@ export async function issueTicket(
     password: password.value,
     sessionId: newId("session", context.randomBytes),
   };
-  const candidates = relaysFor(online, way);
-  if (!candidates.ok) {
-    return await failWithoutRelay(context, opening, candidates.error);
-  }
-  const ranked = rankRelays(candidates.value, consoleId);
-  return await offerToRelays(context, opening, ranked.slice(0, RELAYS_TRIED_MAX));
+  const { sites, relays } = readPlaceable(placeable);
+  const placement = placeConsole({ consoleId, way, needs: [] }, sites, relays);
+  return placement.ok
+    ? await offerToRelays(context, opening, placement.value)
+    : await failWithoutRelay(context, opening, placement.error);
 }
 
 /** One user's wish for one console. */
@@ -105,15 +113,9 @@ interface Opening {
   readonly sessionId: string;
 }
 
-/** What placement and tickets need of a relay. */
-interface TicketRelay {
-  readonly id: string;
-  readonly name: string;
-  readonly ticketEpoch: number;
-}
-
 interface PreparedTicket {
   readonly row: TicketRow;
+  readonly subjects: GrantSubjects;
   readonly issued: IssuedTicket;
 }
 
@@ -121,23 +123,32 @@ interface PreparedTicket {
 async function offerToRelays(
   context: ServiceContext,
   opening: Opening,
-  relays: readonly TicketRelay[],
+  placement: Placement<TicketRelay>,
 ): Promise<Result<IssuedTicket, Failure>> {
-  const reasons: string[] = [];
-  for (const relay of relays) {
+  const tried: { readonly relay: string; readonly code: string }[] = [];
+  for (const relay of placement.ranked) {
     const prepared = await prepareTicket(context, opening, relay);
-    await storeTicket(context, opening, { prepared, first: reasons.length === 0 });
-    const pushed = await context.hubs.push(relay.id, {
-      kind: "grant",
-      grant: prepared.row.grantJws,
-    });
-    if (pushed.ok) {
+    const first = tried.length === 0;
+    const record = recordPlacement(placement, relay, tried);
+    await storeTicket(context, opening, { prepared, first, record });
+    const [pushed, denied] = await Promise.all([
+      context.hubs.push(relay.id, { kind: "grant", grant: prepared.row.grantJws }),
+      // Asked for behind the storing, so that of a denial and a ticket one sees the other.
+      isDenied(context, prepared.subjects),
+    ]);
+    if (pushed.ok && !denied) {
       return ok(prepared.issued);
     }
-    reasons.push(`${relay.name}: ${pushed.error.code}`);
-    await takeBack(context, opening, { ticket: prepared.row, failure: pushed.error });
+    const failure = pushed.ok ? DENIED : pushed.error;
+    await takeBack(context, opening, { ticket: prepared.row, failure });
+    if (denied || failure.code === DENIED.code) {
+      return await failAfterRelays(context, opening, REVOKED);
+    }
+    tried.push({ relay: relay.name, code: failure.code });
   }
-  return await failAfterRelays(context, opening, reasons.join("; "));
+  const reasons = tried.map(({ relay, code }) => `${relay}: ${code}`).join("; ");
+  const failure: Failure = { code: "console.no-relay", detail: `No relay took it: ${reasons}.` };
+  return await failAfterRelays(context, opening, failure);
 }
 
 /** Makes the ticket, the console file's address and the signed grant for one relay. */
@@ -160,6 +171,7 @@ async function prepareTicket(
     sub: opening.caller.actorId,
     jti: grantId,
     iat: Math.floor(issuedAtMs / 1000),
+    issuedAtMs,
     exp: expiresAtS,
     sessionId: opening.sessionId,
     consoleId: opening.console.id,
@@ -180,6 +192,13 @@ async function prepareTicket(
       vvTokenHash: await hashSecretToken(vvToken),
       grantId,
       grantJws,
+    },
+    subjects: {
+      userId: opening.caller.actorId,
+      consoleId: opening.console.id,
+      sessionId: opening.sessionId,
+      shareId: null,
+      issuedAtMs,
     },
     issued: {
       sessionId: opening.sessionId,
@@ -216,7 +235,11 @@ async function sealTarget(
 async function storeTicket(
   context: ServiceContext,
   opening: Opening,
-  storing: { readonly prepared: PreparedTicket; readonly first: boolean },
+  storing: {
+    readonly prepared: PreparedTicket;
+    readonly first: boolean;
+    readonly record: PlacementRecord;
+  },
 ): Promise<void> {
   const { row: ticket } = storing.prepared;
   const audit = auditRecord(
@@ -224,7 +247,11 @@ async function storeTicket(
     opening.caller,
     {
       type: "ticket.issued",
-      data: { grantId: ticket.grantId, expiresAt: new Date(ticket.expiresAtMs).toISOString() },
+      data: {
+        grantId: ticket.grantId,
+        expiresAt: new Date(ticket.expiresAtMs).toISOString(),
+        placement: storing.record,
+      },
     },
     subjectsOf(opening, ticket.relayId),
   );
@@ -252,7 +279,7 @@ async function takeBack(
   await withdrawTicket(context.database, { sessionId, grantId, atMs: context.nowMs() }, audit);
   // The grant may have arrived and only its acknowledgement be late: then the relay forgets it now
   // and not at its expiry. Nobody waits for that.
-  if (offer.failure.code === "control.ack-timeout") {
+  if (MAY_HAVE_ARRIVED.has(offer.failure.code)) {
     context.defer?.(context.hubs.push(relayId, { kind: "withdraw", sessionId }));
   }
 }
@@ -277,9 +304,8 @@ async function failWithoutRelay(
 async function failAfterRelays(
   context: ServiceContext,
   opening: Opening,
-  reasons: string,
+  failure: Failure,
 ): Promise<Result<never, Failure>> {
-  const failure: Failure = { code: "console.no-relay", detail: `No relay took it: ${reasons}.` };
   const ending = { id: opening.sessionId, atMs: context.nowMs(), detail: failure.detail };
   await markSessionFailed(context.database, ending, failureRecord(context, opening, failure));
   return fail(failure);
@@ -321,8 +347,15 @@ async function unsealPassword(
 
 /** From the answer to the client's first link: enough to start a viewer by hand. */
 export const TICKET_TTL_MS = 120_000;
-/** With each unreachable relay costing an acknowledgement's deadline, more would not be waited for. */
-export const RELAYS_TRIED_MAX = 3;
+/** After these the relay may have the grant, although its acknowledgement did not come. */
+const MAY_HAVE_ARRIVED: ReadonlySet<string> = new Set([
+  "control.ack-timeout",
+  "control.hub-silent",
+  "control.denied",
+]);
+/** What a grant is taken back for whose user, console or session was denied as it was made. */
+const DENIED: PushFailure = { code: "control.denied", detail: "it was denied meanwhile" };
+const REVOKED: Failure = { code: "auth.revoked", detail: "" };
 /** The console file's address is this path and a token. */
 const CONSOLE_FILE_PATH = "/api/v1/vv/";
 const SEAL_KEY_BYTES = 32;

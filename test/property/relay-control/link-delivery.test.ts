@@ -116,6 +116,7 @@ class World {
       case undefined:
       case "lookup":
       case "serving":
+      case "load":
         break;
       case "hello":
         this.#welcome();

@@ -50,7 +50,8 @@ async function setScene(services: ControlServices): Promise<Scene> {
   const consoleId = created.ok ? created.value.id : "";
   const issued = await issueTicket(context, admin, consoleId);
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
-  const { joinToken } = await issueJoinToken(context, admin);
+  const token = await issueJoinToken(context, admin);
+  const joinToken = token.ok ? token.value.joinToken : "";
   const fileToken = vvUrl.split("/").at(-1) ?? "";
   return {
     services,

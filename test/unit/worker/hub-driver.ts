@@ -38,7 +38,15 @@ export class HubDriver {
     return this.feed({
       kind: "push",
       waiterId,
-      command: { kind: "grant", sessionId: null, sizeBytes: 100, ...command },
+      command: {
+        kind: "grant",
+        sessionId: null,
+        grant: null,
+        denials: [],
+        drains: null,
+        sizeBytes: 100,
+        ...command,
+      },
     });
   }
 

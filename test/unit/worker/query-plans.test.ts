@@ -107,8 +107,8 @@ async function useRelay(
 ): Promise<void> {
   const { context } = services;
   await readRelay(context, relayId);
-  await pageRelays(context, { afterName: null, limit: 2 });
-  await pageRelays(context, { afterName: "a", limit: 2 });
+  await pageRelays(context, { filter: {}, afterName: null, limit: 2 });
+  await pageRelays(context, { filter: {}, afterName: "a", limit: 2 });
   await welcomeRelay(context, relayId, { build: "test", channelsMax: 10, draining: false });
   await markRelayServing(context, relayId, true);
   await storeRelayEvents(context, relayId, "stream", [

@@ -6,9 +6,11 @@ import { startLibsqlServer } from "../../../worker/dev/libsql/server.ts";
 import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts";
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
+import * as denials from "../../../worker/repositories/schema/denials.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
+import * as sites from "../../../worker/repositories/schema/sites.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 
 interface Column {
@@ -123,4 +125,4 @@ function byName(left: Column, right: Column): number {
 /** The migration runner's own. */
 const MIGRATIONS_TABLE = "schema_migrations";
 
-const SCHEMA = { ...audit, ...consoles, ...people, ...relays, ...sessions };
+const SCHEMA = { ...audit, ...consoles, ...denials, ...people, ...relays, ...sessions, ...sites };
