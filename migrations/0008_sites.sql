@@ -52,7 +52,7 @@ ALTER TABLE relays ADD COLUMN last_errors TEXT NOT NULL DEFAULT '[]';
 
 DROP INDEX relays_by_state;
 CREATE INDEX relays_by_state ON relays (state, name) WHERE deleted_at_ms IS NULL;
-CREATE INDEX relays_by_site ON relays (site_id, name) WHERE deleted_at_ms IS NULL;
+CREATE INDEX relays_by_site ON relays (site_id, name);
 CREATE INDEX relays_disabled ON relays (name)
   WHERE disabled_at_ms IS NOT NULL AND deleted_at_ms IS NULL;
 

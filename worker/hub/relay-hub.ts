@@ -116,7 +116,9 @@ export class RelayHub extends DurableObject<Env> {
   }
 
   override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
-    if (reason !== "") {
+    const { link } = this.#state;
+    const isOurs = link.phase === "none" || link.linkId !== linkIdOf(socket);
+    if (reason !== "" && !isOurs) {
       // A relay that hangs up for a reason says it: that our versions do not meet, for one.
       logNotice("relay.hung-up", { relayId: this.#store.relayId(), closeCode: code, reason });
     }

@@ -1,5 +1,18 @@
 /** Denials: one row a subject, and the sessions that each concerns. */
-import { and, asc, desc, eq, gt, inArray, isNull, lte, or, type SQL, sql } from "drizzle-orm";
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  exists,
+  gt,
+  inArray,
+  isNull,
+  lte,
+  or,
+  type SQL,
+  sql,
+} from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { unreachable } from "#shared/base/assert.ts";
 import type { Denial, DenialSubject } from "#shared/control/denials.ts";
@@ -119,13 +132,27 @@ export async function deletePastDenials(
   await database.delete(denials).where(inArray(denials.revision, gone));
 }
 
-/** The relays that may hold something of the subject. */
+/**
+ * The relays that may hold something of the subject. A share's sessions are not told apart here:
+ * every relay with sessions is told, and knows.
+ */
 export async function listConcernedRelays(
   database: Database,
   scope: DenialScope,
 ): Promise<ConcernedRelay[]> {
+  const wanted = { id: relays.id, controlVersion: relays.controlVersion };
+  if (scope.subject === "share") {
+    const living = database
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(and(eq(sessions.relayId, relays.id), inArray(sessions.state, ["pending", "active"])));
+    return await database
+      .select(wanted)
+      .from(relays)
+      .where(and(eq(relays.state, "online"), isNull(relays.deletedAtMs), exists(living)));
+  }
   return await database
-    .selectDistinct({ id: relays.id, controlVersion: relays.controlVersion })
+    .selectDistinct(wanted)
     .from(sessions)
     .innerJoin(relays, eq(relays.id, sessions.relayId))
     .where(and(sessionsOf(scope), mayLive(scope.lostAfterMs)));
@@ -156,7 +183,7 @@ function mayLive(lostAfterMs: number): SQL | undefined {
   );
 }
 
-/** A share's sessions are not told apart here: every relay with sessions is told, and knows. */
+/** None for a share: relays of the first version, which are asked about here, know of none. */
 function sessionsOf({ subject, id }: DenialScope): SQL {
   switch (subject) {
     case "user":
@@ -166,7 +193,7 @@ function sessionsOf({ subject, id }: DenialScope): SQL {
     case "session":
       return eq(sessions.id, id);
     case "share":
-      return sql`${sessions.relayId} IN (SELECT id FROM relays WHERE state = 'online' AND deleted_at_ms IS NULL)`;
+      return sql`false`;
     default:
       return unreachable(subject);
   }

@@ -271,7 +271,7 @@ const WORDS: Readonly<Record<PlacementVerdict, string>> = {
   offline: "offline",
   draining: "draining",
   version: "of another version of the contract",
-  "connect-port": "without a CONNECT port",
+  "connect-port": "without a --connect-port",
   needs: "unable to enforce its policy",
   full: "full",
   busy: "busy",

@@ -164,7 +164,7 @@ describe("placeConsole", () => {
     ]);
     expect(namesOf(placed)).toBe(
       "No relay of the sites home, next and last can take it: " +
-        "6 draining (a, b, c, d and 2 more); 1 offline (g); 1 without a CONNECT port (h).",
+        "6 draining (a, b, c, d and 2 more); 1 offline (g); 1 without a --connect-port (h).",
     );
     const none = placeConsole(WISH, SITES.slice(0, 1), []);
     expect(namesOf(none)).toBe("No relay belongs to the site home.");

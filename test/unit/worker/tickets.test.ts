@@ -137,11 +137,12 @@ describe("a ticket request", () => {
     await using held = await holdConsole([]);
     const { services, admin } = held;
     const result = await issueTicket(services.context, admin, held.consoleId);
-    const error = { code: "console.no-relay", detail: "No relay is online." };
+    const detail = "No relay belongs to the site default.";
+    const error = { code: "console.no-relay", detail };
     expect(result).toEqual({ ok: false, error });
     const { items } = await pageSessions(services.context, admin, { after: null, limit: 10 });
     expect(items).toMatchObject([
-      { state: "ended", endReason: "failed", endDetail: "No relay is online.", relayId: null },
+      { state: "ended", endReason: "failed", endDetail: detail, relayId: null },
     ]);
     expect(await auditTypes(services, items[0]?.id ?? "")).toEqual(["session.failed"]);
   });
