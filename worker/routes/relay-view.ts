@@ -6,7 +6,7 @@ import type { LinkReport } from "../services/context.ts";
 import type { pageRelays } from "../services/relays.ts";
 import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
 
-const loadView = loadSchema.openapi("RelayLoad");
+const loadView = z.object(loadSchema.shape).openapi("RelayLoad");
 
 export const relaySchema = z
   .object({

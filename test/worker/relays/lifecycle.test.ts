@@ -1,8 +1,10 @@
 /** What an administrator does with a relay, seen from the API and from the relay's end of its link. */
+import { eq } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
 import { CONTROL_VERSIONS, type Hello } from "#shared/control/contract.ts";
 import { RELAY_CLOCK_SKEW_SECONDS } from "#shared/control/limits.ts";
+import { relays } from "../../../worker/repositories/schema/relays.ts";
 import {
   auditOf,
   call,
@@ -10,6 +12,7 @@ import {
   fieldsOf,
   makeUser,
   read,
+  services,
   type TestUser,
   uniqueName,
 } from "../api/api-client.ts";
@@ -182,9 +185,7 @@ describe("a disabled relay", () => {
   it("is refused at its hello when it was disabled behind the connection", async () => {
     const relay = await enrolTestRelay();
     const socket = await RelaySocket.open(relay);
-    const { database } = (await import("../api/api-client.ts")).services();
-    const { relays } = await import("../../../worker/repositories/schema/relays.ts");
-    const { eq } = await import("drizzle-orm");
+    const { database } = services();
     await database.update(relays).set({ disabledAtMs: 1 }).where(eq(relays.id, relay.relayId));
     socket.send(HELLO);
     expect(await socket.next()).toMatchObject({ type: "refuse", code: "relay.disabled" });
