@@ -6,11 +6,25 @@ import { describe, expect, it } from "vitest";
 import type { Caller } from "../../../worker/services/context.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
+import { denySubject } from "../../../worker/services/denials.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
-import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
+import {
+  issueJoinToken,
+  pageJoinTokens,
+  revokeJoinToken,
+} from "../../../worker/services/join-tokens.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
+import {
+  deleteRelay,
+  disableRelay,
+  drainRelay,
+  enableRelay,
+  patchRelay,
+  resumeRelay,
+} from "../../../worker/services/relay-lifecycle.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
+  auditRelayRefusal,
   endSessionsOfLostRelay,
   markRelayOffline,
   markRelayServing,
@@ -18,6 +32,7 @@ import {
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/sessions.ts";
+import { createSite, deleteSite, pageSites, patchSite } from "../../../worker/services/sites.ts";
 import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
 import { createUser } from "../../../worker/services/users.ts";
 import {
@@ -138,6 +153,66 @@ const CHANGES: Record<string, Change> = {
   "sessions that nobody opened": {
     before: ({ services }) => services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS),
     make: ({ context, relayId }) => expireSessions(context, relayId),
+  },
+  "a relay that is refused": {
+    make: ({ context, relayId }) =>
+      auditRelayRefusal(context, relayId, { code: "control.malformed", detail: "" }),
+  },
+  "a changed relay": {
+    make: ({ context, admin, relayId: id }) =>
+      patchRelay(context, admin, { id, patch: { name: "other" } }),
+  },
+  "an ordered drain": {
+    make: ({ context, admin, relayId: id }) => drainRelay(context, admin, { id, deadlineS: null }),
+  },
+  "a lifted drain": {
+    before: async ({ context, admin, relayId: id }) => {
+      await drainRelay(context, admin, { id, deadlineS: null });
+    },
+    make: ({ context, admin, relayId }) => resumeRelay(context, admin, relayId),
+  },
+  "a disabled relay": {
+    make: ({ context, admin, relayId: id }) =>
+      disableRelay(context, admin, { id, endsSessions: false }),
+  },
+  "an enabled relay": {
+    before: async ({ context, admin, relayId: id }) => {
+      await disableRelay(context, admin, { id, endsSessions: false });
+    },
+    make: ({ context, admin, relayId }) => enableRelay(context, admin, relayId),
+  },
+  "a deleted relay": {
+    before: async (scene) => await setState(scene, "offline", "ended"),
+    make: ({ context, admin, relayId }) => deleteRelay(context, admin, relayId),
+  },
+  "a new site": {
+    make: ({ context, admin }) =>
+      createSite(context, admin, { name: "syd", description: "", fallbackIds: ["sit_default"] }),
+  },
+  "a changed site": {
+    make: ({ context, admin }) =>
+      patchSite(context, admin, { id: "sit_default", patch: { name: "home" } }),
+  },
+  "a deleted site": {
+    before: async ({ context, admin }) => {
+      const site = { name: "syd", description: "", fallbackIds: ["sit_default"] };
+      await createSite(context, admin, site);
+    },
+    make: async ({ context, admin }) => {
+      const { items } = await pageSites(context, { afterName: null, limit: 10 });
+      const made = items.find(({ name }) => name === "syd");
+      return await deleteSite(context, admin, made?.id ?? "");
+    },
+  },
+  "a revoked join token": {
+    make: async ({ context, admin }) => {
+      const { items } = await pageJoinTokens(context, { after: null, limit: 1 });
+      return await revokeJoinToken(context, admin, items[0]?.id ?? "");
+    },
+  },
+  "a denial": {
+    make: ({ context, admin }) =>
+      denySubject(context, admin, { subject: "user", id: "usr", reason: "test" }),
   },
   "a relay's events": {
     make: ({ context, relayId, sessionId }) =>
