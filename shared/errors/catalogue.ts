@@ -99,7 +99,7 @@ export const ERRORS = {
   "join-token.invalid": http(
     "client",
     401,
-    "The join token is unknown, used or expired. Make a new one.",
+    "The join token is unknown, used, revoked or expired. Make a new one.",
   ),
   "relay.csr-invalid": http(
     "client",
@@ -135,6 +135,7 @@ export const ERRORS = {
     "client",
     403,
     "Access was revoked while the ticket was made. Ask again, if you still may.",
+    true,
   ),
   "relay.version-unsupported": http("client", 426, "Upgrade the older of relay and control plane."),
   "database.unavailable": http(
