@@ -21,6 +21,7 @@ import { refuseCrossOrigin } from "./routes/caller.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { groupRoutes } from "./routes/groups.ts";
+import { joinTokenRoutes } from "./routes/join-tokens.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
 import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
@@ -28,6 +29,7 @@ import { pageRoutes } from "./routes/pages.ts";
 import { policyRoutes } from "./routes/policies.ts";
 import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
+import { relayLifecycleRoutes } from "./routes/relay-lifecycle.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import {
   demandTls,
@@ -48,6 +50,7 @@ import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
 import { userRoutes } from "./routes/users.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { siteRoutes } from "./routes/sites.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -154,10 +157,14 @@ const API_ROUTES = [
   policyAttachmentRoutes,
   auditChainRoutes,
   auditExportRoutes,
+  // Before the relays, which would take `join-tokens` for an id.
+  joinTokenRoutes,
   relayRoutes,
   keyRoutes,
   jobRoutes,
   webhookRoutes,
+  relayLifecycleRoutes,
+  siteRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

@@ -38,6 +38,8 @@ import { formatTime, timeSchema } from "./times.ts";
 
 const sourceSchema = z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax);
 
+const siteIdSchema = z.string().max(ID_CHARACTERS_MAX);
+
 const newConsoleSchema = z
   .strictObject({
     name: consoleNameSchema,
@@ -63,6 +65,9 @@ const newConsoleSchema = z
     policy: partialPolicySchema
       .optional()
       .openapi({ description: "Rules in which its sessions differ from the default policy." }),
+    siteId: siteIdSchema
+      .optional()
+      .openapi({ description: "The site whose relays reach it; absent: its source's." }),
     source: sourceSchema.default(STATIC_SOURCE),
     project: projectSchema.optional(),
     tags: tagsSchema.optional(),
@@ -84,6 +89,7 @@ const consoleChangesSchema = newConsoleSchema
       .openapi({ description: "In the place of all rules that it had." }),
     project: projectSchema.nullish(),
     tags: tagsSchema.optional().openapi({ description: "In the place of all that it had." }),
+    siteId: siteIdSchema.nullish(),
   })
   .openapi("ConsoleChanges");
 
@@ -105,6 +111,11 @@ const consoleSchema = z
     hostSubject: z.string().nullable().optional(),
     proxy: z.string().nullable().optional(),
     policy: partialPolicySchema.nullable().optional(),
+    siteId: z
+      .string()
+      .nullable()
+      .optional()
+      .openapi({ description: "The site whose relays reach it; null: its source's." }),
   })
   .openapi("Console");
 
@@ -253,6 +264,7 @@ const issueTicketRoute = createRoute({
       "console.in-use",
       "console.no-relay",
       "target.unreadable",
+      "auth.revoked",
     ),
   },
 });

@@ -1,6 +1,11 @@
 /** The control link's decisions, one at a time. */
 import { describe, expect, it } from "vitest";
-import { CONTROL_VERSIONS, type HubMessage, type Welcome } from "#shared/control/contract.ts";
+import {
+  CONTROL_VERSIONS,
+  type HubMessage,
+  LOAD_VERSION,
+  type Welcome,
+} from "#shared/control/contract.ts";
 import {
   HEARTBEAT_INTERVAL_MS,
   HELLO_DEADLINE_MS,
@@ -9,6 +14,11 @@ import {
   LOOKUPS_OPEN_MAX,
   OUTBOX_ROWS_MAX,
 } from "#shared/control/limits.ts";
+import {
+  type Load,
+  LOAD_REFRESH_INTERVAL_MS,
+  LOAD_REPORT_INTERVAL_MS,
+} from "#shared/control/load.ts";
 import {
   BACKOFF_BASE_MS,
   BACKOFF_MS_MAX,
@@ -136,6 +146,60 @@ describe("when the hub was heard", () => {
   });
 });
 
+describe("load", () => {
+  const load = (channels: number, sessions = 0): Load => ({
+    sessions,
+    channels,
+    bytesPerS: channels * 7,
+    cpuShare: 0,
+    loopDelayMs: 0,
+  });
+  const measure = (channels: number, sessions = 0): LinkInput => ({
+    kind: "load",
+    load: load(channels, sessions),
+    channelsMax: 100,
+  });
+  const linkedWithLoad = (): LinkState =>
+    run(initialLinkState(), [
+      measure(10),
+      ...START,
+      message({ ...WELCOME, version: LOAD_VERSION }),
+      { kind: "adopted", failure: null },
+    ]).state;
+
+  it("is said by the hello, when it is known", () => {
+    const step = run(initialLinkState(), [measure(10), ...START]);
+    const hello = step.effects.find((effect) => effect.kind === "hello");
+    expect(hello).toMatchObject({ hello: { load: load(10) } });
+  });
+
+  it("is said when its level changes, but not more often than the contract lets it", () => {
+    const soon = NOW + LOAD_REPORT_INTERVAL_MS;
+    expect(sent(run(linkedWithLoad(), [measure(19)], soon))).toEqual([]);
+    expect(sent(run(linkedWithLoad(), [measure(20)], soon - 1))).toEqual([]);
+    const told = run(linkedWithLoad(), [measure(20)], soon);
+    expect(sent(told)).toEqual([{ type: "load", load: load(20) }]);
+    // Just below the border again: that is no other level.
+    const next = soon + LOAD_REPORT_INTERVAL_MS;
+    expect(sent(run(told.state, [measure(19)], next))).toEqual([]);
+    expect(sent(run(told.state, [measure(14)], next))).toEqual([{ type: "load", load: load(14) }]);
+  });
+
+  it("is said now and then when only its counts have changed, and never when nothing has", () => {
+    const later = NOW + LOAD_REFRESH_INTERVAL_MS;
+    expect(sent(run(linkedWithLoad(), [measure(11)], later - 1))).toEqual([]);
+    expect(sent(run(linkedWithLoad(), [measure(11)], later))).toEqual([
+      { type: "load", load: load(11) },
+    ]);
+    expect(sent(run(linkedWithLoad(), [measure(10)], later * 2))).toEqual([]);
+  });
+
+  it("is kept from a control plane that does not know of it", () => {
+    const old = run(initialLinkState(), [measure(10), ...LINK]).state;
+    expect(sent(run(old, [measure(90)], NOW + LOAD_REFRESH_INTERVAL_MS))).toEqual([]);
+  });
+});
+
 describe("connecting", () => {
   it("says hello with what it has applied, and is linked when the keys are in use", () => {
     const step = run(initialLinkState(), LINK);
@@ -203,9 +267,36 @@ describe("connecting", () => {
   });
 
   it("refuses a version that it does not speak", () => {
-    const step = run(initialLinkState(), [...START, message({ ...WELCOME, version: 99 })]);
-    expect(step.effects).toContainEqual({ kind: "close", reason: "relay.version-unsupported" });
-    expect(logNames(step.effects)).toContain("control.refused");
+    const { min, max } = CONTROL_VERSIONS;
+    const versions = { min: max + 1, max: max + 2 };
+    const welcome = { ...WELCOME, version: versions.min, versions };
+    const step = run(initialLinkState(), [...START, message(welcome)]);
+    const code = "relay.version-unsupported";
+    const detail = `the relay speaks ${min} to ${max}, the control plane ${versions.min} to ${versions.max}: upgrade the relay`;
+    expect(step.effects).toContainEqual({ kind: "close", reason: `${code}: ${detail}` });
+    expect(step.effects).toContainEqual({
+      kind: "log",
+      level: "error",
+      name: "control.refused",
+      fields: { code, detail },
+    });
+    expect(step.state.refusal).toEqual({ code, detail });
+    // Longer than a WebSocket's close reason may be, it would be dropped on its way.
+    expect(Buffer.byteLength(`${code}: ${detail}`)).toBeLessThanOrEqual(123);
+  });
+
+  it("remembers why it was refused until there is a link again", () => {
+    const refusal = { code: "relay.disabled", detail: "ask for it to be enabled" };
+    const refused = run(linked(), [message({ type: "refuse", ...refusal })]);
+    expect(refused.state.refusal).toEqual(refusal);
+    const lost = run(refused.state, [{ kind: "tick" }], NOW + 60_000);
+    expect(lost.state.refusal).toEqual(refusal);
+    const again = run(
+      lost.state,
+      [{ kind: "opened" }, message(WELCOME), { kind: "adopted", failure: null }],
+      NOW + 60_000,
+    );
+    expect(again.state.refusal).toBe(null);
   });
 
   it.each([

@@ -8,6 +8,7 @@ import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
 import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
+import { denySubject } from "../../../worker/services/denials.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
 import {
   addMember,
@@ -16,7 +17,11 @@ import {
   deleteGroup,
   removeMember,
 } from "../../../worker/services/groups.ts";
-import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
+import {
+  issueJoinToken,
+  pageJoinTokens,
+  revokeJoinToken,
+} from "../../../worker/services/join-tokens.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
 import { endLogin, endLogins } from "../../../worker/services/logins.ts";
 import {
@@ -30,14 +35,24 @@ import {
   detachPolicy,
   pageAttachments,
 } from "../../../worker/services/policy-attachments.ts";
+import {
+  deleteRelay,
+  disableRelay,
+  drainRelay,
+  enableRelay,
+  patchRelay,
+  resumeRelay,
+} from "../../../worker/services/relay-lifecycle.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
+  auditRelayRefusal,
   endSessionsOfLostRelay,
   markRelayOffline,
   markRelayServing,
   welcomeRelay,
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
+import { createSite, deleteSite, pageSites, patchSite } from "../../../worker/services/sites.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
@@ -108,7 +123,8 @@ async function setScene(services: ControlServices): Promise<Scene> {
   const consoleId = created.ok ? created.value.id : "";
   const issued = await issueTicket(context, admin, consoleId);
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
-  const { joinToken } = await issueJoinToken(context, admin);
+  const token = await issueJoinToken(context, admin);
+  const joinToken = token.ok ? token.value.joinToken : "";
   const fileToken = vvUrl.split("/").at(-1) ?? "";
   const ruleId = await services.grant(admin, consoleId);
   const link = await issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 });
@@ -426,6 +442,66 @@ const CHANGES: Record<string, Change> = {
       const settings = { ...context.settings, secretsKeys: [{ id: "new", key }, older] as const };
       return reencryptSecrets({ ...context, settings }, admin, null);
     },
+  },
+  "a relay that is refused": {
+    make: ({ context, relayId }) =>
+      auditRelayRefusal(context, relayId, { code: "control.malformed", detail: "" }),
+  },
+  "a changed relay": {
+    make: ({ context, admin, relayId: id }) =>
+      patchRelay(context, admin, { id, patch: { name: "other" } }),
+  },
+  "an ordered drain": {
+    make: ({ context, admin, relayId: id }) => drainRelay(context, admin, { id, deadlineS: null }),
+  },
+  "a lifted drain": {
+    before: async ({ context, admin, relayId: id }) => {
+      await drainRelay(context, admin, { id, deadlineS: null });
+    },
+    make: ({ context, admin, relayId }) => resumeRelay(context, admin, relayId),
+  },
+  "a disabled relay": {
+    make: ({ context, admin, relayId: id }) =>
+      disableRelay(context, admin, { id, endsSessions: false }),
+  },
+  "an enabled relay": {
+    before: async ({ context, admin, relayId: id }) => {
+      await disableRelay(context, admin, { id, endsSessions: false });
+    },
+    make: ({ context, admin, relayId }) => enableRelay(context, admin, relayId),
+  },
+  "a deleted relay": {
+    before: async (scene) => await setState(scene, "offline", "ended"),
+    make: ({ context, admin, relayId }) => deleteRelay(context, admin, relayId),
+  },
+  "a new site": {
+    make: ({ context, admin }) =>
+      createSite(context, admin, { name: "syd", description: "", fallbackIds: ["sit_default"] }),
+  },
+  "a changed site": {
+    make: ({ context, admin }) =>
+      patchSite(context, admin, { id: "sit_default", patch: { name: "home" } }),
+  },
+  "a deleted site": {
+    before: async ({ context, admin }) => {
+      const site = { name: "syd", description: "", fallbackIds: ["sit_default"] };
+      await createSite(context, admin, site);
+    },
+    make: async ({ context, admin }) => {
+      const { items } = await pageSites(context, { afterName: null, limit: 10 });
+      const made = items.find(({ name }) => name === "syd");
+      return await deleteSite(context, admin, made?.id ?? "");
+    },
+  },
+  "a revoked join token": {
+    make: async ({ context, admin }) => {
+      const { items } = await pageJoinTokens(context, { after: null, limit: 1 });
+      return await revokeJoinToken(context, admin, items[0]?.id ?? "");
+    },
+  },
+  "a denial": {
+    make: ({ context, admin }) =>
+      denySubject(context, admin, { subject: "user", id: "usr", reason: "test" }),
   },
   "a relay's events": {
     make: ({ context, relayId, sessionId }) =>
