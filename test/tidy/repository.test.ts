@@ -14,6 +14,7 @@ import {
 } from "../../worker/deployment.ts";
 import { OUTBOUND_CA_FILE } from "../../worker/dev/outbound-certificates.ts";
 import { SETTINGS } from "../../worker/settings.ts";
+import { renderAuditEventsPage } from "../runner/audit-events-page.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -117,6 +118,10 @@ describe("what stands in two places", () => {
 describe("documentation", () => {
   it("has the errors page as the catalogue makes it", () => {
     expect(read("docs/api/errors.md")).toBe(renderErrorsPage());
+  });
+
+  it("has the page of audit events as the union makes it", () => {
+    expect(read("docs/audit-events.md")).toBe(renderAuditEventsPage());
   });
 
   it.each(pages)("%s links to files that exist", (page) => {
