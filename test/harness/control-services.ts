@@ -31,6 +31,8 @@ export interface ControlServices extends AsyncDisposable {
   readonly pushes: readonly { readonly relayId: string; readonly command: Command }[];
   /** The relays whose hubs were asked to tell them their keys, in order. */
   readonly toldKeys: readonly string[];
+  /** Relays whose hubs were asked whether they are online. */
+  readonly confirmed: readonly string[];
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
@@ -65,6 +67,7 @@ export async function startControlServices(
   const secrets = await (testSecrets ??= generateSecrets(Date.now()));
   const pushes: { relayId: string; command: Command }[] = [];
   const toldKeys: string[] = [];
+  const confirmed: string[] = [];
   const failures = new Map<string, PushFailure>();
   let nowMs = START_MS;
   const context: ServiceContext = {
@@ -95,6 +98,9 @@ export async function startControlServices(
         toldKeys.push(relayId);
         return ok(null);
       },
+      confirmOnline: async (relayId) => {
+        confirmed.push(relayId);
+      },
     },
     signingKeys: new SigningKeyCache(),
     nowMs: () => nowMs,
@@ -104,6 +110,7 @@ export async function startControlServices(
     context,
     pushes,
     toldKeys,
+    confirmed,
     answerPushes: (relayId, failure) => {
       failures.delete(relayId);
       if (failure !== null) {

@@ -5,11 +5,12 @@
  */
 import { makeCheckpoint } from "../services/audit-checkpoints.ts";
 import { applyRetention } from "../services/audit-retention.ts";
+import { confirmRelays } from "../services/confirm-relays.ts";
+import { expireCredentials } from "../services/expire-credentials.ts";
 import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { expireAllSessions } from "../services/expire-sessions.ts";
-import { forgetExpiredCredentials, forgetPastTickets } from "../services/forget-credentials.ts";
 import { sweepSessionFeed } from "../services/session-feed.ts";
 import { KEY_JOBS } from "./key-jobs.ts";
 
@@ -65,21 +66,21 @@ export const JOBS: readonly Job[] = [
   },
   ...KEY_JOBS,
   {
-    name: "forget-credentials",
-    everyMs: 10 * MINUTE_MS,
-    summary: "removes logins and API tokens that have expired",
-    run: forgetExpiredCredentials,
-  },
-  {
-    name: "forget-tickets",
-    everyMs: 10 * MINUTE_MS,
-    summary: "removes tickets of ended sessions a day after they expired",
-    run: forgetPastTickets,
-  },
-  {
     name: "sweep-session-feed",
     everyMs: HOUR_MS,
     summary: "forgets changes of sessions that nobody follows any more",
     run: sweepSessionFeed,
+  },
+  {
+    name: "expire-credentials",
+    everyMs: 10 * MINUTE_MS,
+    summary: "deletes logins, tokens, tickets and deliveries whose time is over",
+    run: expireCredentials,
+  },
+  {
+    name: "confirm-relays",
+    everyMs: 15 * MINUTE_MS,
+    summary: "asks the hub of every relay that is shown online whether it is",
+    run: confirmRelays,
   },
 ];

@@ -281,25 +281,6 @@ export async function takeConsoleFile(
   });
 }
 
-/** Deletes tickets of ended sessions that expired at or before a time, up to a limit. */
-export async function deletePastTickets(
-  database: Database,
-  past: { readonly expiredAtMs: number; readonly limit: number },
-): Promise<void> {
-  // Looked up by itself: joined, SQLite would begin at the sessions and sort all that have ended.
-  const state = database
-    .select({ state: sessions.state })
-    .from(sessions)
-    .where(eq(sessions.id, tickets.sessionId));
-  const ids = database
-    .select({ id: tickets.sessionId })
-    .from(tickets)
-    .where(and(lte(tickets.expiresAtMs, past.expiredAtMs), sql`(${state}) = 'ended'`))
-    .orderBy(asc(tickets.expiresAtMs))
-    .limit(past.limit);
-  await database.delete(tickets).where(inArray(tickets.sessionId, ids));
-}
-
 /** Bound values of one statement, and audit rows of one transaction. */
 const TICKETS_AT_ONCE = 500;
 

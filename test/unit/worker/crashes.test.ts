@@ -6,7 +6,7 @@ import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { JOBS } from "../../../worker/jobs/jobs.ts";
 import type { ServiceContext } from "../../../worker/services/context.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
-import { forgetPastTickets } from "../../../worker/services/forget-credentials.ts";
+import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
@@ -147,7 +147,7 @@ const WORKS: Record<string, Work> = {
       scene.services.moveClock(2 * DAY_MS);
       return id;
     },
-    run: async (context) => await forgetPastTickets(context),
+    run: async (context) => await expireCredentials(context),
     endsAs: "ended",
   },
 };

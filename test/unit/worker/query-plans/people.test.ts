@@ -6,7 +6,7 @@ import {
   pageApiTokens,
 } from "../../../../worker/services/api-tokens.ts";
 import { type ActingUser, type Caller } from "../../../../worker/services/context.ts";
-import { forgetExpiredCredentials } from "../../../../worker/services/forget-credentials.ts";
+import { expireCredentials } from "../../../../worker/services/expire-credentials.ts";
 import {
   addMember,
   changeGroup,
@@ -96,5 +96,5 @@ async function usePeople(
   await changeUser(context, admin, { id: userId, changes: { disabled: true, role: "admin" } });
   await changeUser(context, admin, { id: admin.actorId, changes: { role: "user" } });
   await deleteUser(context, admin, userId);
-  await forgetExpiredCredentials(context);
+  await expireCredentials(context);
 }
