@@ -29,6 +29,8 @@ export const LARGE_USERS = {
 const OWNED = 5_000;
 const PROJECTS = 500;
 const RARE_TAGS = 1_000;
+/** Chains of the audit trail. */
+const WRITERS = 500;
 
 /** The numbers 0 to `count - 1` as `n`. */
 const numbers = (count: number): string =>
@@ -188,16 +190,31 @@ function auditRows(size: DatabaseSize, nowMs: number): string[] {
   const { users, consoles, relays, sessions, auditEvents } = size;
   return [
     `${numbers(auditEvents)} INSERT INTO audit_events
-       (id, at_ms, type, actor_kind, actor_id, address, request_id, console_id, session_id,
-        relay_id, data)
-     SELECT 'aud_' || n, ${nowMs} - n * 100,
+       (position, id, at_ms, type, actor_kind, actor_id, address, request_id, console_id,
+        session_id, relay_id, subject_id, data, writer, seq, hash)
+     SELECT ${auditEvents} - n, 'aud_' || n, ${nowMs} - n * 100,
        CASE n % 4 WHEN 0 THEN 'session.opened' WHEN 1 THEN 'user.logged-in'
          WHEN 2 THEN 'channel.opened' ELSE 'relay.serving' END,
-       CASE n % 2 WHEN 0 THEN 'user' ELSE 'relay' END, 'usr_' || ${some(users)}, '192.0.2.1',
+       CASE n % 2 WHEN 0 THEN 'user' ELSE 'relay' END, 'usr_' || ${some(users)},
+       '192.0.2.' || (n % 3),
        'req_' || n, 'con_' || ${some(consoles)}, 'ses_' || ${some(sessions)},
-       'rly_' || ${some(relays)},
+       'rly_' || ${some(relays)}, 'usr_' || ${some(users, 3)},
        CASE n % 4 WHEN 1 THEN '{"username":"user' || ${some(users)} || '"}'
-         WHEN 2 THEN '{"channel":"main","channelId":0}' ELSE '{}' END
+         WHEN 2 THEN '{"channel":"main","channelId":0}' ELSE '{}' END,
+       'relay:rly_' || ${some(WRITERS)}, (${auditEvents} - 1 - n) / ${WRITERS} + 1, 'h' || n
+     FROM counter`,
+    `INSERT INTO audit_chains (writer, seq, hash)
+     SELECT writer, max(seq), hash FROM audit_events GROUP BY writer`,
+    `${numbers(10_000)} INSERT INTO audit_checkpoints (at_ms, jws)
+     SELECT ${nowMs} - 300000 * (10000 - n), 'jws' FROM counter`,
+    `${numbers(10)} INSERT INTO webhooks
+       (id, url, description, events, sealed_secret, enabled, position, created_at_ms)
+     SELECT 'whk_' || n, 'https://hooks.example/' || n, '', '["*"]', 'sealed', 0, ${auditEvents},
+       ${nowMs} - n FROM counter`,
+    `${numbers(20_000)} INSERT INTO webhook_deliveries
+       (id, webhook_id, first_position, last_position, state, attempts, created_at_ms,
+        attempted_at_ms)
+     SELECT 'msg_' || n, 'whk_' || (n % 10), n, n, 'dead', 8, ${nowMs} - n, ${nowMs} - n
      FROM counter`,
   ];
 }

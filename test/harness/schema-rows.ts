@@ -150,6 +150,8 @@ const EXAMPLES: Readonly<Record<string, readonly Row[]>> = {
   ],
   sources: [{ kind: "static" }, { kind: "static" }],
   tickets: [{ way: "tls" }, { way: "connect" }],
+  webhook_deliveries: [{ state: "retrying" }, { state: "dead" }],
+  webhooks: [{ enabled: 1 }, { enabled: 0 }],
   users: [
     { role: "admin", disabled_at_ms: null, deleted_at_ms: null, origin: "local" },
     { role: "user" },

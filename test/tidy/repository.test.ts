@@ -14,7 +14,10 @@ import {
 } from "../../worker/deployment.ts";
 import { OUTBOUND_CA_FILE } from "../../worker/dev/outbound-certificates.ts";
 import { SETTINGS } from "../../worker/settings.ts";
+import { renderAuditEventsPage } from "../runner/audit-events-page.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
+import { LIVES, OBJECT_TABLES } from "../runner/storage-page/texts.ts";
+import { renderStoragePage } from "../runner/storage-page.ts";
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -117,6 +120,24 @@ describe("what stands in two places", () => {
 describe("documentation", () => {
   it("has the errors page as the catalogue makes it", () => {
     expect(read("docs/api/errors.md")).toBe(renderErrorsPage());
+  });
+
+  it("has the page of audit events as the union makes it", () => {
+    expect(read("docs/audit-events.md")).toBe(renderAuditEventsPage());
+  });
+
+  it("has the page of what is stored as the schema makes it", async () => {
+    expect(read("docs/storage-schema.md")).toBe(await renderStoragePage());
+  });
+
+  it("describes there the tables of each Durable Object, and no table that is gone", () => {
+    const made = sources
+      .filter((file) => /^worker\/(?!dev\/|repositories\/)/.test(file))
+      .flatMap((file) => [...read(file).matchAll(/CREATE TABLE IF NOT EXISTS (\w+)/g)])
+      .map(([, table]) => table);
+    expect(OBJECT_TABLES.map(({ table }) => table).toSorted()).toEqual(made.toSorted());
+    const page = read("docs/storage-schema.md");
+    expect(Object.keys(LIVES).filter((table) => !page.includes(`### ${table}\n`))).toEqual([]);
   });
 
   it.each(pages)("%s links to files that exist", (page) => {

@@ -72,22 +72,12 @@ export async function enrolRelay(
 ): Promise<Result<EnrolAnswer, FieldFailure>> {
   const { database, settings } = context;
   const nowMs = context.nowMs();
-  const attempt = await takeAttempt(context, caller, "enrolment");
-  if (!attempt.ok) {
-    return attempt;
-  }
-  const tokenHash = await hashSecretToken(request.joinToken);
   // Asked first, so that strangers cannot make us check requests and sign certificates.
-  const token = isSecretToken("joinToken", request.joinToken)
-    ? await findUsableJoinToken(database, tokenHash, nowMs)
-    : null;
-  if (token === null) {
-    return fail({ code: "join-token.invalid", detail: "" });
+  const found = await findToken(context, caller, request);
+  if (!found.ok) {
+    return found;
   }
-  if (token.name !== null && token.name !== request.name) {
-    return fail(invalidField("name", `the join token is for a relay named ${token.name}`));
-  }
-  await settleAttempt(context, attempt.value);
+  const { token, tokenHash } = found.value;
   const key = fromBase64Url(request.publicKey);
   if (key?.length !== ED25519_KEY_BYTES) {
     return fail(invalidField("publicKey", "the x of an Ed25519 JWK: base64url of 32 bytes"));
@@ -136,6 +126,26 @@ export async function enrolRelay(
     certificate,
     hostSubject,
   });
+}
+
+/** The join token that the request came with. Each miss counts as an attempt. */
+async function findToken(context: ServiceContext, caller: Caller, request: EnrolRequest) {
+  const attempt = await takeAttempt(context, caller, "enrolment");
+  if (!attempt.ok) {
+    return attempt;
+  }
+  const { joinToken, name } = request;
+  const tokenHash = await hashSecretToken(joinToken);
+  const token = isSecretToken("joinToken", joinToken)
+    ? await findUsableJoinToken(context.database, tokenHash, context.nowMs())
+    : null;
+  if (token === null) {
+    return fail({ code: "join-token.invalid" as const, detail: "" });
+  }
+  await settleAttempt(context, attempt.value);
+  return token.name === null || token.name === name
+    ? ok({ token, tokenHash })
+    : fail(invalidField("name", `the join token is for a relay named ${token.name}`));
 }
 
 /**

@@ -53,6 +53,7 @@ export const PATH_IDS: Readonly<Record<string, string>> = {
   users: LARGE_USERS.owner,
   groups: "grp_1",
   consoles: "con_0",
+  webhooks: "whk_1",
 };
 
 /**
@@ -60,6 +61,9 @@ export const PATH_IDS: Readonly<Record<string, string>> = {
  * where a name means different things.
  */
 export const FILTER_VALUES: Readonly<Record<string, readonly string[]>> = {
+  about: ["usr_6"],
+  actorId: ["usr_4"],
+  address: ["192.0.2.1"],
   consoleId: ["con_0", "con_7"],
   from: [new Date(Date.now() - 20_000_000).toISOString()],
   name: ["vm77-77"],
@@ -67,6 +71,7 @@ export const FILTER_VALUES: Readonly<Record<string, readonly string[]>> = {
   prefix: ["user1", "group1"],
   project: ["project2"],
   relayId: ["rly_3"],
+  requestId: ["req_77"],
   role: ["auditor", "user"],
   sessionId: ["ses_20"],
   source: ["source1"],
@@ -75,7 +80,7 @@ export const FILTER_VALUES: Readonly<Record<string, readonly string[]>> = {
   tag: ["frequent", "tag3"],
   to: [new Date(Date.now() - 2_000_000).toISOString()],
   policyId: ["pol_1"],
-  type: ["session.opened", "user.created"],
+  type: ["session.opened", "user.created", "session.*", "session.opened,relay.serving"],
   userId: [LARGE_USERS.owner, "usr_9"],
 };
 
