@@ -1,17 +1,10 @@
 /** The control link's decisions, one at a time. */
 import { describe, expect, it } from "vitest";
-import {
-  CONTROL_VERSIONS,
-  type HubMessage,
-  LOAD_VERSION,
-  type Welcome,
-} from "#shared/control/contract.ts";
+import { CONTROL_VERSIONS, LOAD_VERSION } from "#shared/control/contract.ts";
 import {
   HEARTBEAT_INTERVAL_MS,
   HELLO_DEADLINE_MS,
   LEASE_MS,
-  LOOKUP_DEADLINE_MS,
-  LOOKUPS_OPEN_MAX,
   OUTBOX_ROWS_MAX,
 } from "#shared/control/limits.ts";
 import {
@@ -28,66 +21,20 @@ import {
   nextDeadlineMs,
   stepLink,
 } from "../../../relay/control/link-state.ts";
-import type {
-  LinkEffect,
-  LinkInput,
-  LinkState,
-  LinkStep,
-} from "../../../relay/control/link-types.ts";
-
-const NOW = 1_000_000;
-const CHANCE = 0.5;
-
-const WELCOME: Welcome = {
-  type: "welcome",
-  version: 1,
-  epoch: "epoch-a",
-  ticketKeys: [{ keyId: "a", key: "b", sealKey: "c" }],
-  grantKeys: [{ kty: "OKP", crv: "Ed25519", x: "x", kid: "k" }],
-  grantIssuer: "https://kerbside.test",
-  stream: null,
-  storedSeq: 0,
-  webOrigins: [],
-  nowMs: 0,
-};
-
-function run(state: LinkState, inputs: readonly LinkInput[], nowMs = NOW): LinkStep {
-  let step: LinkStep = { state, effects: [] };
-  for (const input of inputs) {
-    const next = stepLink(step.state, input, { nowMs, chance: CHANCE });
-    step = { state: next.state, effects: [...step.effects, ...next.effects] };
-  }
-  return step;
-}
-
-function message(hubMessage: HubMessage): LinkInput {
-  return { kind: "message", message: hubMessage };
-}
-
-const terminate = (seq: number): LinkInput =>
-  message({
-    type: "push",
-    seq,
-    command: { kind: "terminate", sessionId: `ses_${seq}`, reason: "test", cause: "terminated" },
-  });
-
-const START: readonly LinkInput[] = [{ kind: "start" }, { kind: "opened" }];
-const LINK: readonly LinkInput[] = [...START, message(WELCOME), { kind: "adopted", failure: null }];
-
-const linked = (welcome: Welcome = WELCOME): LinkState =>
-  run(initialLinkState(), [...START, message(welcome), { kind: "adopted", failure: null }]).state;
-
-function kinds(step: LinkStep): string[] {
-  return step.effects.filter(({ kind }) => kind !== "log").map(({ kind }) => kind);
-}
-
-function sent(step: LinkStep): unknown[] {
-  return step.effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
-}
-
-function logNames(effects: readonly LinkEffect[]): string[] {
-  return effects.flatMap((effect) => (effect.kind === "log" ? [effect.name] : []));
-}
+import type { LinkInput, LinkState } from "../../../relay/control/link-types.ts";
+import {
+  NOW,
+  WELCOME,
+  run,
+  message,
+  terminate,
+  START,
+  LINK,
+  linked,
+  kinds,
+  sent,
+  logNames,
+} from "./link-steps.ts";
 
 describe("draining", () => {
   it("is said at once while linked, and only when it changes", () => {
@@ -537,59 +484,5 @@ describe("events", () => {
   it("are not sent while there is no link", () => {
     const lost = run(linked(), [{ kind: "closed", detail: "" }]).state;
     expect(run(lost, [{ kind: "spooled" }, batch(1)]).effects).toEqual([]);
-  });
-});
-
-describe("look-ups", () => {
-  const ask = (requestId: string): LinkInput => ({ kind: "lookup", requestId, ticketHash: "hash" });
-  const settled = (step: LinkStep): unknown[] =>
-    step.effects.flatMap((effect) => (effect.kind === "settle" ? [effect.result] : []));
-
-  it("are unverifiable at once while there is no link", () => {
-    expect(settled(run(initialLinkState(), [ask("a")]))).toEqual([
-      { ok: false, error: "unverifiable" },
-    ]);
-  });
-
-  it.each([
-    [
-      { grant: "jws", reason: null },
-      { ok: true, value: "jws" },
-    ],
-    [
-      { grant: null, reason: "used" as const },
-      { ok: false, error: "used" },
-    ],
-    [
-      { grant: null, reason: null },
-      { ok: false, error: "unknown" },
-    ],
-  ])("settle with the answer %o", (answer, result) => {
-    const asked = run(linked(), [ask("a"), ask("b")]).state;
-    const step = run(asked, [message({ type: "lookup-answer", requestId: "a", ...answer })]);
-    expect(settled(step)).toEqual([result]);
-    expect(step.state.lookups.map(({ requestId }) => requestId)).toEqual(["b"]);
-  });
-
-  it("end at their deadline, and a later answer is nobody's", () => {
-    const asked = run(linked(), [ask("a")]).state;
-    const late = run(asked, [{ kind: "tick" }], NOW + LOOKUP_DEADLINE_MS);
-    expect(settled(late)).toEqual([{ ok: false, error: "unverifiable" }]);
-    const answer = message({ type: "lookup-answer", requestId: "a", grant: "jws", reason: null });
-    expect(settled(run(late.state, [answer]))).toEqual([]);
-  });
-
-  it("end with the link", () => {
-    const asked = run(linked(), [ask("a"), ask("b")]).state;
-    expect(settled(run(asked, [{ kind: "closed", detail: "" }]))).toHaveLength(2);
-    expect(settled(run(asked, [{ kind: "stop" }]))).toHaveLength(2);
-  });
-
-  it("beyond the bound are unverifiable at once", () => {
-    let state = linked();
-    for (let count = 0; count < LOOKUPS_OPEN_MAX; count += 1) {
-      ({ state } = run(state, [ask(`r${count}`)]));
-    }
-    expect(settled(run(state, [ask("one more")]))).toEqual([{ ok: false, error: "unverifiable" }]);
   });
 });

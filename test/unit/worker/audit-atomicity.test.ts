@@ -3,7 +3,6 @@ import { sql } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { changeOwnPassword } from "../../../worker/services/account.ts";
 import { createApiToken, endApiToken } from "../../../worker/services/api-tokens.ts";
-import type { Caller } from "../../../worker/services/context.ts";
 import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
 import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
@@ -22,7 +21,7 @@ import {
   pageJoinTokens,
   revokeJoinToken,
 } from "../../../worker/services/join-tokens.ts";
-import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
+import { logIn, logOut } from "../../../worker/services/login.ts";
 import { endLogin, endLogins } from "../../../worker/services/logins.ts";
 import {
   changePolicy,
@@ -69,12 +68,7 @@ import { reencryptSecrets } from "../../../worker/services/secrets-upkeep.ts";
 import { PUBLISHED_MS_MIN } from "../../../worker/services/signing-key-rules.ts";
 import { rotateSigningKeys } from "../../../worker/services/signing-key-rotation.ts";
 import { ensureSigningKeys } from "../../../worker/services/signing-keys.ts";
-import {
-  type ControlServices,
-  startControlServices,
-  TEST_PASSWORD,
-} from "../../harness/control-services.ts";
-
+import { startControlServices, TEST_PASSWORD } from "../../harness/control-services.ts";
 import { makeOwnCertificate } from "./own-certificate-fixture.ts";
 import {
   giveKey,
@@ -84,71 +78,7 @@ import {
   type RelayKey,
   signToken,
 } from "./relay-keys-fixture.ts";
-
-/** A control plane in use: everything that a change can be about is there. */
-interface Scene {
-  readonly services: ControlServices;
-  readonly context: ControlServices["context"];
-  readonly admin: Caller & { readonly actorId: string };
-  readonly relayId: string;
-  readonly consoleId: string;
-  readonly loginId: string;
-  readonly apiTokenId: string;
-  readonly groupId: string;
-  readonly joinToken: string;
-  readonly ruleId: string;
-  readonly shareId: string;
-  readonly shareToken: string;
-  /** Pending, with its console file not fetched. */
-  readonly sessionId: string;
-  readonly fileToken: string;
-}
-
-async function setScene(services: ControlServices): Promise<Scene> {
-  const { context } = services;
-  const admin = await services.makeCaller("admin", "admin");
-  const relayId = await services.makeRelay("relay");
-  const login = await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
-  const authenticated = await authenticate(context, login.ok ? login.value.token : "");
-  const loginId = authenticated?.credential.id ?? "";
-  const group = await createGroup(context, admin, { name: "group", description: null });
-  const groupId = group.ok ? group.value.id : "";
-  const apiToken = await createApiToken(context, admin, {
-    name: "script",
-    scopes: ["consoles.read"],
-    lifeDays: 1,
-  });
-  const apiTokenId = apiToken.ok ? apiToken.value.id : "";
-  const created = await createConsole(context, admin, CONSOLE);
-  const consoleId = created.ok ? created.value.id : "";
-  const issued = await issueTicket(context, admin, consoleId);
-  const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
-  const token = await issueJoinToken(context, admin);
-  const joinToken = token.ok ? token.value.joinToken : "";
-  const fileToken = vvUrl.split("/").at(-1) ?? "";
-  const ruleId = await services.grant(admin, consoleId);
-  const link = await issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 });
-  const shareId = link.ok ? link.value.share.id : "";
-  const shareToken = link.ok ? (link.value.url.split("#")[1] ?? "") : "";
-  return {
-    services,
-    context,
-    admin,
-    relayId,
-    consoleId,
-    loginId,
-    apiTokenId,
-    groupId,
-    joinToken,
-    ruleId,
-    shareId,
-    shareToken,
-    sessionId,
-    fileToken,
-  };
-}
-
-const CONSOLE = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
+import { CONSOLE, type Scene, setScene } from "./audit-scene.ts";
 
 const POLICY = { name: "p", description: "", rules: { sessionsMax: 1 } };
 
