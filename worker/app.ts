@@ -13,15 +13,21 @@ import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
+import { answerConditionally } from "./routes/conditional-answers.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
-import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
+import { describeApi, registerSecurity } from "./routes/description/describe-api.ts";
+import { allowDocsStyle, docsRoutes } from "./routes/docs.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { measureRequests } from "./routes/measure-requests.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { answerUnknownPath, API_PATH } from "./routes/unknown-path.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -35,9 +41,10 @@ export function createApp(): OpenAPIHono<RouteEnv> {
           }),
   });
   app.onError(answerError);
-  app.notFound((context) => problemResponse(context, { code: "resource.not-found", detail: "" }));
+  app.notFound(answerUnknownPath);
 
-  app.use(identifyRequest, guardAnswers);
+  app.use(measureRequests, allowDocsStyle, identifyRequest, guardAnswers);
+  app.route("/", healthRoutes);
   app.use(async function openServices(context, next) {
     const { executionCtx } = context;
     context.set("services", {
@@ -46,29 +53,20 @@ export function createApp(): OpenAPIHono<RouteEnv> {
     });
     await next();
   });
-  app.use("/api/*", limitBody, requireJson, refuseCrossOrigin);
+  app.use("/api/*", limitBody, requireJson, refuseCrossOrigin, answerConditionally);
 
   app.route("/", pageRoutes);
+  app.route("/", metricsRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
-  describeApi(app);
+  registerSecurity(app);
+  app.route(
+    "/",
+    docsRoutes(() => describeApi(app)),
+  );
   refuseOtherMethods(app);
   return app;
-}
-
-function describeApi(app: OpenAPIHono<RouteEnv>): void {
-  for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
-    app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
-  }
-  app.doc31(`${API_PATH}/openapi.json`, {
-    openapi: "3.1.0",
-    info: {
-      title: "Kerbside",
-      version: "1",
-      description: "Who may see which console, through which relay, for how long.",
-    },
-  });
 }
 
 /** Answers 405 with Allow where a path exists but not for the request's method. */
@@ -101,8 +99,6 @@ function answerError(error: Error, context: Context<RouteEnv>): Response {
   logFailure("request.failed", error, { requestId: context.var.requestId, method, code });
   return problemResponse(context, { code, detail: "" });
 }
-
-const API_PATH = "/api/v1";
 
 const API_ROUTES = [
   authRoutes,

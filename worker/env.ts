@@ -24,6 +24,8 @@ export interface Env {
   readonly CA_KEY: string;
   /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
   readonly KERBSIDE_WEB_ORIGINS?: string;
+  /** What a scraper of /metrics sends as its bearer token; absent: only people with the right. */
+  readonly KERBSIDE_METRICS_TOKEN?: string;
 }
 
 /** What the services need of the environment, checked. */
@@ -37,6 +39,7 @@ export interface Config {
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
+  readonly metricsToken: string | null;
 }
 
 const signingKeySchema = z.object({
@@ -62,6 +65,7 @@ export function readConfig(env: Env): Config {
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
+    metricsToken: metricsToken(env.KERBSIDE_METRICS_TOKEN),
   };
 }
 
@@ -87,6 +91,18 @@ function origins(text: string | undefined, publicUrl: string): string[] {
   return given.length === 0 ? [new URL(publicUrl).origin] : given;
 }
 
+function metricsToken(text: string | undefined): string | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
+  if (!METRICS_TOKEN_PATTERN.test(text)) {
+    throw new Error(
+      "The setting KERBSIDE_METRICS_TOKEN must be 20 to 200 printable characters without blanks.",
+    );
+  }
+  return text;
+}
+
 function key(name: string, value: string): Bytes {
   const bytes = fromBase64Url(required(name, value));
   if (bytes === null || bytes.length !== KEY_BYTES) {
@@ -103,6 +119,8 @@ function signingKey(text: string): GrantSigningKey {
   }
 }
 
+/** Long enough that nobody guesses it over the network, and what a header can carry. */
+const METRICS_TOKEN_PATTERN = /^[!-~]{20,200}$/;
 const KEY_BYTES = 32;
 /** The control link's own bound (shared/control/contract.ts). */
 const WEB_ORIGINS_MAX = 16;

@@ -53,6 +53,7 @@ export async function startControlServices(): Promise<ControlServices> {
       caCertificate: secrets.CA_CERTIFICATE,
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
+      metricsToken: null,
     },
     hubs: {
       push: async (relayId, command) => {

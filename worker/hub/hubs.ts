@@ -9,11 +9,17 @@ import type { Command } from "#shared/control/contract.ts";
 import { PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import type { Env } from "../env.ts";
 import type { Hubs, PushFailure } from "../services/context.ts";
+import { pushes } from "../telemetry/measures.ts";
 import { withDeadline } from "./with-deadline.ts";
 
 export function createHubs(namespace: Env["HUB"]): Hubs {
   return {
-    push: async (relayId, command) => await pushToHub(namespace, relayId, command),
+    push: async (relayId, command) => {
+      const answer = await pushToHub(namespace, relayId, command);
+      const outcome = answer.ok ? "acknowledged" : answer.error.code;
+      pushes.add({ kind: command.kind, outcome });
+      return answer;
+    },
   };
 }
 

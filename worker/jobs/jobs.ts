@@ -4,6 +4,7 @@
  * is left for its next run.
  */
 import type { ServiceContext } from "../services/context.ts";
+import { sweepIdempotencyKeys } from "../services/idempotency.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -13,4 +14,8 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-export const JOBS: readonly Job[] = [];
+const MINUTE_MS = 60_000;
+
+export const JOBS: readonly Job[] = [
+  { name: "sweep-idempotency-keys", everyMs: 10 * MINUTE_MS, run: sweepIdempotencyKeys },
+];

@@ -1,5 +1,5 @@
 /** The audit trail's table as it is read. What is written comes through store-with-audit.ts. */
-import { and, desc, eq, sql } from "drizzle-orm";
+import { and, between, desc, eq, sql } from "drizzle-orm";
 import { auditEventSchema, type AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Database } from "./database.ts";
@@ -52,6 +52,27 @@ export async function listAuditEvents(
     .orderBy(desc(auditEvents.atMs), desc(auditEvents.id))
     .limit(page.limit);
   return rows.map(fromRow);
+}
+
+/**
+ * Whether a request changed anything: each change has its event. Reads every event of that time,
+ * which is therefore to be short.
+ */
+export async function hasAuditedRequest(
+  database: Database,
+  request: { readonly requestId: string; readonly fromMs: number; readonly untilMs: number },
+): Promise<boolean> {
+  const rows = await database
+    .select({ id: auditEvents.id })
+    .from(auditEvents)
+    .where(
+      and(
+        between(auditEvents.atMs, request.fromMs, request.untilMs),
+        eq(auditEvents.requestId, request.requestId),
+      ),
+    )
+    .limit(1);
+  return rows.length > 0;
 }
 
 function fromRow(row: typeof auditEvents.$inferSelect): AuditRecord {

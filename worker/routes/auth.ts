@@ -16,6 +16,7 @@ import { formatTime, timeSchema } from "./times.ts";
 const loginRoute = createRoute({
   method: "post",
   path: "/auth/login",
+  operationId: "logIn",
   summary: "Log in",
   description: "Answers a bearer token and sets the same as the session cookie.",
   request: {
@@ -55,6 +56,7 @@ const loginRoute = createRoute({
 const logoutRoute = createRoute({
   method: "post",
   path: "/auth/logout",
+  operationId: "logOut",
   summary: "End the login that the request was made with",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("account.manage")] as const,

@@ -10,6 +10,7 @@ import { may, NO_PERMISSIONS, type Permission, permissionsOf } from "../identity
 import type { Caller } from "../services/context.ts";
 import { authenticate } from "../services/login.ts";
 import { refuse } from "./problem.ts";
+import { runOnce } from "./repeatable-requests.ts";
 import type { RouteEnv, UserCaller, UserRouteEnv } from "./route-env.ts";
 
 /**
@@ -17,14 +18,21 @@ import type { RouteEnv, UserCaller, UserRouteEnv } from "./route-env.ts";
  * and with `auth.forbidden` whoever does not hold the permission.
  */
 export function requirePermission(permission: Permission) {
-  return createMiddleware<UserRouteEnv>(async function judgeCaller(context, next) {
+  const guard = createMiddleware<UserRouteEnv>(async function judgeCaller(context, next) {
     const user = await identify(context);
     if (!may(user, permission)) {
       refuse("auth.forbidden");
     }
     context.set("user", user);
-    await next();
+    return await runOnce(context, next);
   });
+  PERMISSIONS_OF_GUARDS.set(guard, permission);
+  return guard;
+}
+
+/** The permission that a route's middleware demands, for the API's description. */
+export function permissionOf(middleware: object): Permission | undefined {
+  return PERMISSIONS_OF_GUARDS.get(middleware);
 }
 
 /**
@@ -80,6 +88,17 @@ export function clearSessionCookie<E extends RouteEnv>(context: Context<E>): voi
   deleteCookie(context, name, { path: "/", secure });
 }
 
+/** The token of an Authorization header, or null. */
+export function bearerToken<E extends RouteEnv>(context: Context<E>): string | null {
+  const authorization = context.req.header("Authorization") ?? "";
+  return /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? null;
+}
+
+/** Whether the request shows anything by which its caller could be known. */
+export function hasCredential<E extends RouteEnv>(context: Context<E>): boolean {
+  return context.req.header("Authorization") !== undefined || sessionCookie(context) !== undefined;
+}
+
 async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
   const token = credential(context);
   if (token === null) {
@@ -101,11 +120,9 @@ async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCa
 }
 
 function credential<E extends RouteEnv>(context: Context<E>): string | null {
-  const authorization = context.req.header("Authorization");
-  if (authorization === undefined) {
-    return sessionCookie(context) ?? null;
-  }
-  return /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? null;
+  return context.req.header("Authorization") === undefined
+    ? (sessionCookie(context) ?? null)
+    : bearerToken(context);
 }
 
 function sessionCookie<E extends RouteEnv>(context: Context<E>): string | undefined {
@@ -128,6 +145,7 @@ function isSameOrigin<E extends RouteEnv>(context: Context<E>): boolean {
   return origin === new URL(context.var.services.settings.publicUrl).origin;
 }
 
+const PERMISSIONS_OF_GUARDS = new WeakMap<object, Permission>();
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 /** An IPv6 address with a zone is shorter. */
 const ADDRESS_CHARACTERS_MAX = 64;

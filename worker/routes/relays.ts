@@ -40,6 +40,7 @@ const joinTokenRoute = createRoute({
 const enrolRoute = createRoute({
   method: "post",
   path: "/relays/enrol",
+  operationId: "enrolRelay",
   summary: "Enrol a relay: called by the relay itself, authorised by its join token",
   request: {
     body: {

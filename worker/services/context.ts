@@ -34,6 +34,8 @@ export interface ServiceSettings {
   readonly caKey: string;
   /** Origins whose pages may open web consoles. */
   readonly webOrigins: readonly string[];
+  /** What a scraper of the metrics sends; null: there is none. */
+  readonly metricsToken: string | null;
 }
 
 /** The relays' hubs, as services see them. */

@@ -19,6 +19,20 @@ export async function signGrant(
     .sign(key);
 }
 
+/** Whether the key signs at all. */
+export async function isSigningKeyUsable(
+  signingKey: ServiceSettings["grantSigningKey"],
+): Promise<boolean> {
+  try {
+    const key = await importJWK(signingKey, GRANT_ALGORITHM);
+    const protectedHeader = { alg: GRANT_ALGORITHM };
+    await new CompactSign(utf8("ready")).setProtectedHeader(protectedHeader).sign(key);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function abbreviate({ target, policy, ...claims }: Grant): object {
   const { proxy, ...address } = target;
   return {

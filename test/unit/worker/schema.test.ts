@@ -6,6 +6,8 @@ import { startLibsqlServer } from "../../../worker/dev/libsql/server.ts";
 import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts";
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
+import * as idempotency from "../../../worker/repositories/schema/idempotency.ts";
+import * as jobs from "../../../worker/repositories/schema/jobs.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
@@ -123,4 +125,12 @@ function byName(left: Column, right: Column): number {
 /** The migration runner's own. */
 const MIGRATIONS_TABLE = "schema_migrations";
 
-const SCHEMA = { ...audit, ...consoles, ...people, ...relays, ...sessions };
+const SCHEMA = {
+  ...audit,
+  ...consoles,
+  ...idempotency,
+  ...jobs,
+  ...people,
+  ...relays,
+  ...sessions,
+};

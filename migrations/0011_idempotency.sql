@@ -1,0 +1,24 @@
+-- Requests that may be repeated under a key of their caller's, and when each job ran last.
+-- A row is made before its request is carried out; what it was answered is kept sealed.
+
+CREATE TABLE idempotency_keys (
+  caller TEXT NOT NULL,
+  key_hash TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  attempt TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('running', 'done')),
+  started_at_ms INTEGER NOT NULL,
+  lease_until_ms INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  sealed_answer TEXT,
+  PRIMARY KEY (caller, key_hash)
+) STRICT;
+
+CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at_ms);
+
+CREATE TABLE job_runs (
+  name TEXT PRIMARY KEY,
+  started_at_ms INTEGER NOT NULL,
+  succeeded_at_ms INTEGER
+) STRICT;
