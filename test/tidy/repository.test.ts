@@ -5,6 +5,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { COMPATIBILITY_DATE } from "../../worker/dev/local-worker.ts";
+import { NEEDED_MIGRATION } from "../../worker/repositories/health.ts";
+import { renderApiTypes } from "../runner/api-types.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -64,8 +66,17 @@ describe("settings that stand in two places", () => {
     expect(read("wrangler.toml")).toContain(`compatibility_date = "${COMPATIBILITY_DATE}"`);
   });
 
+  it("the newest migration is the one that the Worker says it needs to be ready", () => {
+    const tags = files
+      .map((file) => /^migrations\/(\d{4}_\w+)\.sql$/.exec(file)?.[1] ?? "")
+      .filter((tag) => tag !== "");
+    expect(NEEDED_MIGRATION, "set NEEDED_MIGRATION in worker/repositories/health.ts").toBe(
+      tags.sort().at(-1),
+    );
+  });
+
   it("every secret of the Worker is named in docs/operate/configure.md", () => {
-    const names = [...read("worker/env.ts").matchAll(/readonly ([A-Z_]{4,}): string/g)];
+    const names = [...read("worker/env.ts").matchAll(/readonly ([A-Z_]{4,})\??: string/g)];
     expect(names.length).toBeGreaterThan(5);
     const page = read("docs/operate/configure.md");
     expect(names.map((match) => match[1]).filter((name) => !page.includes(`\`${name}\``))).toEqual(
@@ -77,6 +88,11 @@ describe("settings that stand in two places", () => {
 describe("documentation", () => {
   it("has the errors page as the catalogue makes it", () => {
     expect(read("docs/api/errors.md")).toBe(renderErrorsPage());
+  });
+
+  it("has the API's types as its description makes them", async () => {
+    // To make them anew: npm run docs:client
+    expect(read("shared/api/operations.ts")).toBe(await renderApiTypes());
   });
 
   it.each(pages)("%s links to files that exist", (page) => {

@@ -1,5 +1,5 @@
 /** What the metrics tell of the whole control plane: counts by state. */
-import { count, eq, inArray } from "drizzle-orm";
+import { and, count, eq, inArray } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions } from "./schema/sessions.ts";
@@ -31,7 +31,8 @@ export async function countLivingSessions(database: Database): Promise<StateCoun
   return await database
     .select({ state: sessions.state, count: count() })
     .from(relays)
-    .innerJoin(sessions, eq(sessions.relayId, relays.id))
-    .where(inArray(sessions.state, ["pending", "active"]))
+    // Crossed, because SQLite keeps that order: joined, it would read every session there was.
+    .crossJoin(sessions)
+    .where(and(eq(sessions.relayId, relays.id), inArray(sessions.state, ["pending", "active"])))
     .groupBy(sessions.state);
 }

@@ -20,7 +20,7 @@ ${API_OPTIONS_HELP}`,
     }
     const { options } = parsed.value;
     return withApi(options, tools, async (client) => {
-      const consoles = await collectPages(client.pages("/api/v1/consoles", consoleSchema));
+      const consoles = await collectPages(client.pages("GET /api/v1/consoles", consoleSchema));
       if (!consoles.ok) {
         return consoles;
       }

@@ -21,7 +21,7 @@ ${API_OPTIONS_HELP}`,
     }
     const { options } = parsed.value;
     return withApi(options, tools, async (client) => {
-      const made = await client.call("POST", "/api/v1/relays/join-tokens", joinTokenSchema);
+      const made = await client.call("POST /api/v1/relays/join-tokens", joinTokenSchema);
       if (!made.ok) {
         return made;
       }

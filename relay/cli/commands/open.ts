@@ -124,8 +124,10 @@ async function fetchFile(
   if (!found.ok) {
     return found;
   }
-  const path = `/api/v1/consoles/${encodeURIComponent(found.value.id)}/tickets`;
-  const ticket = await client.call("POST", path, ticketSchema, { way });
+  const ticket = await client.call("POST /api/v1/consoles/{id}/tickets", ticketSchema, {
+    params: { id: found.value.id },
+    body: { way },
+  });
   if (!ticket.ok) {
     return ticket;
   }
@@ -140,10 +142,11 @@ async function findConsole(
   wanted: string,
 ): Promise<Result<ConsoleItem, CliFailure>> {
   if (isId("console", wanted)) {
-    return client.call("GET", `/api/v1/consoles/${wanted}`, consoleSchema);
+    const params = { id: wanted };
+    return client.call("GET /api/v1/consoles/{id}", consoleSchema, { params });
   }
-  const path = `/api/v1/consoles?name=${encodeURIComponent(wanted)}`;
-  const listed = await collectPages(client.pages(path, consoleSchema));
+  const query = { name: wanted };
+  const listed = await collectPages(client.pages("GET /api/v1/consoles", consoleSchema, { query }));
   if (!listed.ok) {
     return listed;
   }

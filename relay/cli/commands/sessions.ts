@@ -25,7 +25,7 @@ ${API_OPTIONS_HELP}`,
     }
     const { options } = parsed.value;
     return withApi(options, tools, async (client) => {
-      const all = await collectPages(client.pages("/api/v1/sessions", sessionSchema));
+      const all = await collectPages(client.pages("GET /api/v1/sessions", sessionSchema));
       if (!all.ok) {
         return all;
       }

@@ -19,13 +19,14 @@ ${API_OPTIONS_HELP}`,
       return parsed;
     }
     const { options, positionals } = parsed.value;
-    const id = encodeURIComponent(positionals[0] ?? "");
+    const [id = ""] = positionals;
     return withApi(options, tools, async (client) => {
-      const path = `/api/v1/sessions/${id}/terminate`;
-      const answer = await client.call("POST", path, terminationSchema);
+      const answer = await client.call("POST /api/v1/sessions/{id}/terminate", terminationSchema, {
+        params: { id },
+      });
       if (!answer.ok) {
         const isUnknown = UNKNOWN_CODES.has(answer.error.code ?? "");
-        const sentence = `There is no session ${printable(positionals[0] ?? "")}.`;
+        const sentence = `There is no session ${printable(id)}.`;
         return isUnknown ? fail({ ...answer.error, sentence }) : answer;
       }
       const hasEnded = answer.value.state === "ended";
