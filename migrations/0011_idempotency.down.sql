@@ -1,2 +1,1 @@
-DROP TABLE job_runs;
 DROP TABLE idempotency_keys;

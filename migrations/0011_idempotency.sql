@@ -1,4 +1,4 @@
--- Requests that may be repeated under a key of their caller's, and when each job ran last.
+-- Requests that may be repeated under a key of their caller's.
 -- A row is made before its request is carried out; what it was answered is kept sealed.
 
 CREATE TABLE idempotency_keys (
@@ -16,9 +16,3 @@ CREATE TABLE idempotency_keys (
 ) STRICT;
 
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at_ms);
-
-CREATE TABLE job_runs (
-  name TEXT PRIMARY KEY,
-  started_at_ms INTEGER NOT NULL,
-  succeeded_at_ms INTEGER
-) STRICT;

@@ -1,5 +1,4 @@
 /** The control plane's metrics: what this isolate counted, and what the database says of all. */
-import { listJobRuns } from "../repositories/job-runs.ts";
 import { countLivingSessions, countRelays, type StateCount } from "../repositories/metrics.ts";
 import { MEASURES } from "../telemetry/measures.ts";
 import { gauge, type Metric } from "../telemetry/metric.ts";
@@ -15,22 +14,13 @@ export async function readMetrics(context: ServiceContext): Promise<readonly Met
 }
 
 async function readGauges({ database }: ServiceContext): Promise<Metric[]> {
-  const [relays, sessions, runs] = await Promise.all([
+  const [relays, sessions] = await Promise.all([
     countRelays(database),
     countLivingSessions(database),
-    listJobRuns(database),
   ]);
   return [
     byState("kerbside_relays", "Relays by state.", ["online", "draining", "offline"], relays),
     byState("kerbside_sessions", "Sessions by state.", ["pending", "active"], sessions),
-    gauge(
-      "kerbside_job_last_success_timestamp_seconds",
-      "When each job was done last; 0 when never.",
-      runs.map(({ name, succeededAtMs }) => ({
-        labels: { job: name },
-        value: (succeededAtMs ?? 0) / 1000,
-      })),
-    ),
   ];
 }
 

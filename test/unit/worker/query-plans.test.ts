@@ -3,8 +3,6 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import { EVENTS_PER_MESSAGE_MAX } from "#shared/control/limits.ts";
 import { permissionsOf } from "../../../worker/identity/permissions.ts";
-import { JOBS } from "../../../worker/jobs/jobs.ts";
-import { runJobs } from "../../../worker/jobs/run-jobs.ts";
 import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import {
@@ -20,6 +18,7 @@ import {
   judgeRepetition,
   keepAnswer,
   LEASE_MS,
+  sweepIdempotencyKeys,
 } from "../../../worker/services/idempotency.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
 import { readMetrics } from "../../../worker/services/metrics.ts";
@@ -99,7 +98,7 @@ async function useEverything(services: ControlServices): Promise<void> {
     }
   }
   await useRelay(services, relayId, sessionId);
-  await useKeysAndJobs(services);
+  await useKeysAndMetrics(services);
   await terminateSession(context, admin, sessionId);
   await deleteConsole(context, admin, consoleId);
   const filters = [{}, { consoleId }, { sessionId }, { relayId }, { type: "relay.online" }];
@@ -110,7 +109,7 @@ async function useEverything(services: ControlServices): Promise<void> {
   }
 }
 
-async function useKeysAndJobs(services: ControlServices): Promise<void> {
+async function useKeysAndMetrics(services: ControlServices): Promise<void> {
   const { context } = services;
   const request = { caller: "usr", key: "key", requestId: "req", content: ["POST"] };
   for (const outcome of ["dies", "is done"]) {
@@ -122,7 +121,7 @@ async function useKeysAndJobs(services: ControlServices): Promise<void> {
     }
     services.moveClock(LEASE_MS);
   }
-  await runJobs(context, JOBS);
+  await sweepIdempotencyKeys(context);
   await readMetrics(context);
 }
 
@@ -156,9 +155,9 @@ function expensiveSteps(sql: string, details: readonly string[]): string[] {
   );
 }
 
-/** What has few rows whatever the load: relays and jobs, which metrics count, and lists in JSON. */
+/** What has few rows whatever the load: relays, which metrics count, and lists in JSON. */
 function isFewRows(detail: string): boolean {
-  return /^SCAN (json_each|relays|job_runs)\b/.test(detail);
+  return /^SCAN (json_each|relays)\b/.test(detail);
 }
 
 /** The first page of everything: an index is read from its end, as far as the limit goes. */

@@ -7,7 +7,6 @@ import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
 import * as idempotency from "../../../worker/repositories/schema/idempotency.ts";
-import * as jobs from "../../../worker/repositories/schema/jobs.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
@@ -129,7 +128,6 @@ const SCHEMA = {
   ...audit,
   ...consoles,
   ...idempotency,
-  ...jobs,
   ...people,
   ...relays,
   ...sessions,
