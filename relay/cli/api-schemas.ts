@@ -34,3 +34,24 @@ export type SessionItem = z.infer<typeof sessionSchema>;
 export const terminationSchema = z.object({ state: z.string() });
 
 export const joinTokenSchema = z.object({ token: z.string(), expiresAt: z.string() });
+
+export const relaySchema = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  state: z.string(),
+  draining: z.boolean(),
+  host: z.string(),
+  tlsPort: z.number(),
+  build: z.string().nullable(),
+  lastSeenAt: z.string().nullable(),
+});
+
+export const auditSchema = z.looseObject({
+  at: z.string(),
+  type: z.string(),
+  actor: z.looseObject({ kind: z.string(), id: z.string().nullable() }),
+  consoleId: z.string().nullable(),
+  sessionId: z.string().nullable(),
+  relayId: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()),
+});

@@ -1,5 +1,6 @@
 /** The `kerbside` command: finds the command that was asked for, runs it, says what went wrong. */
 import { type CliTools, type Command, EXIT, runCommand } from "./command.ts";
+import { auditSearchCommand } from "./commands/audit-search.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
@@ -11,6 +12,7 @@ import { relayEnrolCommand } from "./commands/relay-enrol.ts";
 import { relayResumeCommand } from "./commands/relay-resume.ts";
 import { relayRunCommand } from "./commands/relay-run.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
+import { relaysCommand } from "./commands/relays.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
 import { terminateCommand } from "./commands/terminate.ts";
 import { readEnvironment } from "./environment.ts";
@@ -28,13 +30,20 @@ export async function runKerbside(args: readonly string[], tools: CliTools): Pro
     tools.print(sayVersion());
     return EXIT.done;
   }
-  const command = COMMANDS.find(({ name }) => isPrefix(name.split(" "), args));
+  const command = findCommand(args);
   if (command === undefined) {
     tools.note(`${sayUnknown(args)} See npx kerbside --help.\n`);
     return EXIT.usage;
   }
   const rest = args.slice(command.name.split(" ").length);
   return runCommand(command, rest, tools);
+}
+
+/** The longest name that the line begins with: `relays drain` before `relays`. */
+function findCommand(args: readonly string[]): Command | undefined {
+  return COMMANDS.filter(({ name }) => isPrefix(name.split(" "), args)).sort(
+    (left, right) => right.name.length - left.name.length,
+  )[0];
 }
 
 function overview(): string {
@@ -73,6 +82,8 @@ const COMMANDS: readonly Command[] = [
   terminateCommand,
   consoleAddCommand,
   joinTokenCreateCommand,
+  relaysCommand,
+  auditSearchCommand,
   relayEnrolCommand,
   relayRunCommand,
   relayStatusCommand,

@@ -1,55 +1,23 @@
 /** `kerbside sessions`: who uses which console. */
-import { ok } from "#shared/base/result.ts";
-import { API_OPTIONS, API_OPTIONS_HELP, withApi } from "../api-client.ts";
 import { sessionSchema } from "../api-schemas.ts";
-import { collectPages } from "../collect-pages.ts";
-import { type Command, EXIT, parseCommand } from "../command.ts";
-import { formatTable } from "../printable.ts";
+import { listCommand } from "../list-command.ts";
 
-export const sessionsCommand: Command = {
+export const sessionsCommand = listCommand({
   name: "sessions",
   summary: "list sessions, newest first",
-  help: `Usage: kerbside sessions [--all] [--json]
-
-  --all                ended sessions too
-  --json               the list as one JSON array
-${API_OPTIONS_HELP}`,
-  run: async (args, tools) => {
-    const parsed = parseCommand(args, {
-      ...API_OPTIONS,
-      all: { type: "boolean" },
-      json: { type: "boolean" },
-    });
-    if (!parsed.ok) {
-      return parsed;
-    }
-    const { options } = parsed.value;
-    return withApi(options, tools, async (client) => {
-      const all = await collectPages(client.pages("GET /api/v1/sessions", sessionSchema));
-      if (!all.ok) {
-        return all;
-      }
-      const sessions = all.value.filter(
-        (session) => options["all"] === true || session.state !== "ended",
-      );
-      if (options["json"] === true) {
-        tools.print(`${JSON.stringify(sessions, null, 2)}\n`);
-        return ok(EXIT.done);
-      }
-      if (sessions.length === 0) {
-        tools.note(options["all"] === true ? "None.\n" : "None; --all shows ended ones.\n");
-        return ok(EXIT.done);
-      }
-      const rows = sessions.map((session) => [
-        session.id,
-        session.console.name,
-        session.user.username,
-        session.endReason === null ? session.state : `${session.state}: ${session.endReason}`,
-        session.relay?.name ?? "-",
-        session.createdAt,
-      ]);
-      tools.print(formatTable(["ID", "CONSOLE", "USER", "STATE", "RELAY", "CREATED"], rows));
-      return ok(EXIT.done);
-    });
+  options: { all: { type: "boolean" } },
+  help: "  --all                ended sessions too\n",
+  operation: "GET /api/v1/sessions",
+  item: sessionSchema,
+  given: () => [],
+  shows: (session, options) => options["all"] === true || session.state !== "ended",
+  columns: {
+    ID: (session) => session.id,
+    CONSOLE: (session) => session.console.name,
+    USER: (session) => session.user.username,
+    STATE: ({ state, endReason }) => (endReason === null ? state : `${state}: ${endReason}`),
+    RELAY: (session) => session.relay?.name ?? "-",
+    CREATED: (session) => session.createdAt,
   },
-};
+  none: (options) => (options["all"] === true ? "None.\n" : "None; --all shows ended ones.\n"),
+});
