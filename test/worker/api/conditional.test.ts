@@ -1,5 +1,8 @@
 /** Answers that the caller has already are not sent again. */
+import { Hono, type MiddlewareHandler } from "hono";
 import { describe, expect, it } from "vitest";
+import { answerConditionally } from "../../../worker/routes/conditional-answers.ts";
+import type { UserCaller, UserRouteEnv } from "../../../worker/routes/route-env.ts";
 import { call, expectProblem, makeUser, read, uniqueName } from "./api-client.ts";
 
 const makeConsole = async (token: string): Promise<string> => {
@@ -54,6 +57,23 @@ describe("what is read after a login", () => {
 });
 
 describe("other answers", () => {
+  it("to nobody in particular, or that their route wants kept by nobody, carry no tag", async () => {
+    const app = new Hono<UserRouteEnv>()
+      .use("/known/*", async (context, next) => {
+        context.set("user", {} as UserCaller);
+        await next();
+      })
+      .use(answerConditionally as unknown as MiddlewareHandler<UserRouteEnv>)
+      .get("/known/json", (context) => context.json({}))
+      .get("/known/secret", (context) => context.json({}, 200, { "Cache-Control": "no-store" }))
+      .get("/known/text", (context) => context.text(""))
+      .get("/json", (context) => context.json({}));
+    const tags = ["/known/json", "/known/secret", "/known/text", "/json"].map(async (path) =>
+      (await app.request(path)).headers.has("ETag"),
+    );
+    expect(await Promise.all(tags)).toEqual([true, false, false, false]);
+  });
+
   it("are kept by nobody", async () => {
     const { token } = await makeUser("admin");
     const json = { name: uniqueName("made"), host: "10.0.0.5", port: 5900 };

@@ -75,6 +75,11 @@ describe("a request with a key", () => {
     const options = { method: "POST", token: admin.token, headers: withKey(key) };
     const elsewhere = await call("/relays/join-tokens", options);
     await expectProblem(elsewhere, 422, "idempotency.key-reused");
+    const bodiless = { method: "POST", token: admin.token, headers: withKey(`${key} bodiless`) };
+    await read(await call("/relays/join-tokens", bodiless), 201);
+    for (const path of ["/relays/join-tokens?again", "/sessions/ses_x/terminate"]) {
+      await expectProblem(await call(path, bodiless), 422, "idempotency.key-reused");
+    }
     expect(await countConsoles(admin, json.name)).toBe(1);
   });
 
