@@ -10,6 +10,7 @@ import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { createServiceContext } from "./context.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
+import { accountRoutes } from "./routes/account.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
@@ -17,17 +18,28 @@ import { answerConditionally } from "./routes/conditional-answers.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { describeApi, registerSecurity } from "./routes/description/describe-api.ts";
-import { allowDocsStyle, docsRoutes } from "./routes/docs.ts";
+import { docsRoutes } from "./routes/docs.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { measureRequests } from "./routes/measure-requests.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
+import { groupRoutes } from "./routes/groups.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
-import { guardAnswers, identifyRequest, limitBody, requireJson } from "./routes/request-guards.ts";
+import {
+  demandTls,
+  guardAnswers,
+  identifyRequest,
+  limitBody,
+  limitJson,
+  limitUrl,
+  requireJson,
+} from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { answerUnknownPath, API_PATH } from "./routes/unknown-path.ts";
+import { userCredentialRoutes } from "./routes/user-credentials.ts";
+import { userRoutes } from "./routes/users.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -43,7 +55,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.onError(answerError);
   app.notFound(answerUnknownPath);
 
-  app.use(measureRequests, allowDocsStyle, identifyRequest, guardAnswers);
+  app.use(measureRequests, identifyRequest, guardAnswers);
   app.route("/", healthRoutes);
   app.use(async function openServices(context, next) {
     const { executionCtx } = context;
@@ -53,7 +65,8 @@ export function createApp(): OpenAPIHono<RouteEnv> {
     });
     await next();
   });
-  app.use("/api/*", limitBody, requireJson, refuseCrossOrigin, answerConditionally);
+  app.use(demandTls, limitUrl);
+  app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin, answerConditionally);
 
   app.route("/", pageRoutes);
   app.route("/", metricsRoutes);
@@ -102,6 +115,10 @@ function answerError(error: Error, context: Context<RouteEnv>): Response {
 
 const API_ROUTES = [
   authRoutes,
+  accountRoutes,
+  userRoutes,
+  userCredentialRoutes,
+  groupRoutes,
   consoleRoutes,
   consoleFileRoutes,
   sessionRoutes,

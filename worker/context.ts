@@ -4,6 +4,7 @@
  */
 import { type Env, readConfig } from "./env.ts";
 import { createHubs } from "./hub/hubs.ts";
+import { createLimits, type Limiter } from "./limits/limits.ts";
 import { openDatabase } from "./repositories/database.ts";
 import type { ServiceContext } from "./services/context.ts";
 
@@ -14,7 +15,19 @@ export function createServiceContext(env: Env): ServiceContext {
     database: openDatabase({ url: databaseUrl, authToken: databaseAuthToken }),
     settings,
     hubs: createHubs(env.HUB),
+    limits: createLimits((name) => limiterNamed(env, name)),
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  };
+}
+
+/** The platform's types of remote calls are wider than a plain promise. */
+function limiterNamed({ LIMITS }: Env, name: string): Limiter {
+  const limiter = LIMITS.get(LIMITS.idFromName(name));
+  return {
+    take: async (request) => await limiter.take(request),
+    settle: async (request, from) => {
+      await limiter.settle(request, from);
+    },
   };
 }

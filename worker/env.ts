@@ -5,10 +5,13 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
+import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
+import type { RateLimiter } from "./limits/rate-limiter.ts";
 
 /** The bindings as the platform hands them over. */
 export interface Env {
   readonly HUB: DurableObjectNamespace<RelayHub>;
+  readonly LIMITS: DurableObjectNamespace<RateLimiter>;
   readonly LIBSQL_URL: string;
   readonly LIBSQL_AUTH_TOKEN: string;
   /** How users and relays reach this control plane, without a trailing slash. */
@@ -26,6 +29,10 @@ export interface Env {
   readonly KERBSIDE_WEB_ORIGINS?: string;
   /** What a scraper of /metrics sends as its bearer token; absent: only people with the right. */
   readonly KERBSIDE_METRICS_TOKEN?: string;
+  /** Who may log in by a password: `on` (absent), `off` or `break-glass`. */
+  readonly KERBSIDE_LOCAL_LOGIN?: string;
+  /** How many reverse proxies in front append to X-Forwarded-For; absent: none. */
+  readonly KERBSIDE_TRUSTED_PROXIES?: string;
 }
 
 /** What the services need of the environment, checked. */
@@ -40,6 +47,8 @@ export interface Config {
   readonly caKey: string;
   readonly webOrigins: readonly string[];
   readonly metricsToken: string | null;
+  readonly localLogin: LocalLogin;
+  readonly trustedProxies: number;
 }
 
 const signingKeySchema = z.object({
@@ -66,6 +75,8 @@ export function readConfig(env: Env): Config {
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
     metricsToken: metricsToken(env.KERBSIDE_METRICS_TOKEN),
+    localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),
+    trustedProxies: proxyCount(env.KERBSIDE_TRUSTED_PROXIES),
   };
 }
 
@@ -103,6 +114,24 @@ function metricsToken(text: string | undefined): string | null {
   return text;
 }
 
+function localLogin(text: string | undefined): LocalLogin {
+  const mode = LOCAL_LOGIN_MODES.find((candidate) => candidate === (text || "on"));
+  if (mode === undefined) {
+    throw new Error(`The setting KERBSIDE_LOCAL_LOGIN must be ${LOCAL_LOGIN_MODES.join(", ")}.`);
+  }
+  return mode;
+}
+
+function proxyCount(text: string | undefined): number {
+  const count = Number(text || "0");
+  if (!Number.isInteger(count) || count < 0 || count > PROXIES_MAX) {
+    throw new Error(
+      `The setting KERBSIDE_TRUSTED_PROXIES must be the number of proxies, 0 to ${PROXIES_MAX}.`,
+    );
+  }
+  return count;
+}
+
 function key(name: string, value: string): Bytes {
   const bytes = fromBase64Url(required(name, value));
   if (bytes === null || bytes.length !== KEY_BYTES) {
@@ -122,5 +151,7 @@ function signingKey(text: string): GrantSigningKey {
 /** Long enough that nobody guesses it over the network, and what a header can carry. */
 const METRICS_TOKEN_PATTERN = /^[!-~]{20,200}$/;
 const KEY_BYTES = 32;
+/** More in a row than anybody has. */
+const PROXIES_MAX = 8;
 /** The control link's own bound (shared/control/contract.ts). */
 const WEB_ORIGINS_MAX = 16;

@@ -6,6 +6,7 @@ import { JOBS } from "./jobs/jobs.ts";
 import { runJobs } from "./jobs/run-jobs.ts";
 
 export { RelayHub } from "./hub/relay-hub.ts";
+export { RateLimiter } from "./limits/rate-limiter.ts";
 
 const app = createApp();
 

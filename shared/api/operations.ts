@@ -3,10 +3,45 @@
  * file. A field that is new in an answer is no breach of them.
  */
 
+export type Account = {
+  readonly user: User;
+  readonly role: "admin" | "operator" | "auditor" | "user";
+  /** What this credential may do: of a token, less than the role. */
+  readonly permissions: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read")[];
+  /** 200 at most. */
+  readonly groups: readonly {
+    readonly id: string;
+    readonly name: string;
+  }[];
+  readonly credential: {
+    readonly kind: "login" | "token";
+    readonly id: string;
+  };
+};
+
+export type ApiToken = {
+  readonly id: string;
+  readonly name: string;
+  /** Permissions. It may do what its user's role holds as well, at each request. */
+  readonly scopes: readonly string[];
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  /** To the minute. */
+  readonly lastUsedAt: string | null;
+  readonly lastUsedAddress: string | null;
+  readonly revokedAt: string | null;
+};
+
+export type ApiTokenPage = {
+  readonly items: readonly ApiToken[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
 export type AuditEvent = {
   readonly id: string;
   readonly at: string;
-  readonly type: "user.created" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused";
+  readonly type: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused";
   readonly actor: {
     readonly kind: "user" | "relay" | "system" | "anonymous";
     readonly id: string | null;
@@ -17,7 +52,7 @@ export type AuditEvent = {
   readonly sessionId: string | null;
   readonly relayId: string | null;
   /** What belongs to the type. */
-  readonly data: Readonly<Record<string, string | number | readonly {
+  readonly data: Readonly<Record<string, string | number | boolean | readonly {
     readonly direction: "client" | "server";
     readonly rule: "type" | "size" | "sub-list" | "rate";
     readonly messageType: number | null;
@@ -85,8 +120,62 @@ export type Credentials = {
   readonly password: string;
 };
 
+export type EndedLogins = {
+  /** How many there were. */
+  readonly ended: number;
+};
+
+export type Group = {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly createdAt: string;
+};
+
+export type GroupChanges = {
+  readonly name?: string | undefined;
+  readonly description?: string | null | undefined;
+};
+
+export type GroupMember = {
+  readonly user: {
+    readonly id: string;
+    readonly username: string;
+    readonly displayName: string | null;
+  };
+  /** `local` when an admin says so, and the login providers that do. */
+  readonly origins: readonly string[];
+};
+
+export type GroupMemberPage = {
+  readonly items: readonly GroupMember[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
+export type GroupOfUserPage = {
+  readonly items: readonly {
+    readonly id: string;
+    readonly name: string;
+    /** `local` when an admin says so, and the providers that do. */
+    readonly origins: readonly string[];
+  }[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
+export type GroupPage = {
+  readonly items: readonly Group[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
 export type Health = {
   readonly status: "ok";
+};
+
+export type IssuedApiToken = ApiToken & {
+  readonly token: string;
 };
 
 export type JoinToken = {
@@ -97,6 +186,45 @@ export type JoinToken = {
 export type Login = {
   readonly token: string;
   readonly expiresAt: string;
+};
+
+export type LoginMethods = {
+  readonly items: readonly {
+    readonly kind: "password";
+    /** Unique; told in lists of logins. */
+    readonly name: string;
+    /** For people. */
+    readonly label: string;
+    /** For administrators whose usual way fails; not to be offered first. */
+    readonly isForEmergencies: boolean;
+  }[];
+};
+
+export type LoginPage = {
+  readonly items: readonly LoginSummary[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
+export type LoginSummary = {
+  readonly id: string;
+  /** How the person proved who they are. */
+  readonly method: string;
+  /** From where they logged in. */
+  readonly address: string | null;
+  readonly userAgent: string | null;
+  readonly createdAt: string;
+  /** To the minute. */
+  readonly lastUsedAt: string | null;
+  readonly expiresAt: string;
+  /** Whether this request came with it. */
+  readonly isCurrent: boolean;
+};
+
+export type NewApiToken = {
+  readonly name: string;
+  readonly scopes: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read")[];
+  readonly lifeDays: number;
 };
 
 export type NewConsole = {
@@ -125,6 +253,28 @@ export type NewConsole = {
     readonly durationS?: number | null | undefined;
   } | undefined;
   readonly source?: string | undefined;
+};
+
+export type NewGroup = {
+  readonly name: string;
+  readonly description?: string | null | undefined;
+};
+
+export type NewPassword = {
+  readonly password: string;
+};
+
+export type NewUser = {
+  readonly username: string;
+  readonly password: string;
+  readonly role?: "admin" | "operator" | "auditor" | "user" | undefined;
+  readonly displayName?: string | null | undefined;
+  readonly email?: string | null | undefined;
+};
+
+export type PasswordChange = {
+  readonly currentPassword: string;
+  readonly newPassword: string;
 };
 
 export type Problem = {
@@ -228,6 +378,35 @@ export type TicketRequest = {
   readonly way?: "tls" | "connect" | undefined;
 };
 
+export type User = {
+  readonly id: string;
+  readonly username: string;
+  readonly displayName: string | null;
+  readonly email: string | null;
+  readonly role: "admin" | "operator" | "auditor" | "user";
+  /** `local`, or the name of the login provider that the person comes through. */
+  readonly origin: string;
+  readonly hasPassword: boolean;
+  readonly disabled: boolean;
+  readonly disabledAt: string | null;
+  readonly createdAt: string;
+  readonly lastLoginAt: string | null;
+};
+
+export type UserChanges = {
+  readonly role?: "admin" | "operator" | "auditor" | "user" | undefined;
+  readonly displayName?: string | null | undefined;
+  readonly email?: string | null | undefined;
+  /** Disabling ends the user's logins, API tokens and sessions at once. */
+  readonly disabled?: boolean | undefined;
+};
+
+export type UserPage = {
+  readonly items: readonly User[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
 export type WebAccess = {
   readonly host: string;
   readonly port: number;
@@ -254,6 +433,11 @@ export interface Operations {
     readonly answer: string;
   };
 
+  /** Which ways to log in are switched on */
+  readonly "GET /api/v1/auth/methods": {
+    readonly answer: LoginMethods;
+  };
+
   /** Log in */
   readonly "POST /api/v1/auth/login": {
     readonly body: Credentials;
@@ -264,6 +448,271 @@ export interface Operations {
   readonly "POST /api/v1/auth/logout": {
     readonly headers?: {
       readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: null;
+  };
+
+  /** Who the caller is, and what they may do */
+  readonly "GET /api/v1/account": {
+    readonly answer: Account;
+  };
+
+  /** Change the own password; the other logins end */
+  readonly "POST /api/v1/account/password": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: PasswordChange;
+    readonly answer: null;
+  };
+
+  /** List the own logins, newest first */
+  readonly "GET /api/v1/account/logins": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: LoginPage;
+  };
+
+  /** End one of the own logins */
+  readonly "DELETE /api/v1/account/logins/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
+  };
+
+  /** End the own logins except the one that this request came with */
+  readonly "POST /api/v1/account/logins/end-others": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: EndedLogins;
+  };
+
+  /** Make an API token */
+  readonly "POST /api/v1/account/tokens": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: NewApiToken;
+    readonly answer: IssuedApiToken;
+  };
+
+  /** List the own API tokens, newest first */
+  readonly "GET /api/v1/account/tokens": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: ApiTokenPage;
+  };
+
+  /** Revoke one of the own API tokens */
+  readonly "DELETE /api/v1/account/tokens/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
+  };
+
+  /** List people by user name */
+  readonly "GET /api/v1/users": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+      /** Only names that begin so, in any case. */
+      readonly prefix?: string | undefined;
+      readonly role?: "admin" | "operator" | "auditor" | "user" | undefined;
+    };
+    readonly answer: UserPage;
+  };
+
+  /** Add somebody who logs in by a password */
+  readonly "POST /api/v1/users": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: NewUser;
+    readonly answer: User;
+  };
+
+  /** Read one of the people */
+  readonly "GET /api/v1/users/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: User;
+  };
+
+  /** Change a user; null takes a value away */
+  readonly "PATCH /api/v1/users/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly body: UserChanges;
+    readonly answer: User;
+  };
+
+  /** Delete a user for good, with name, credentials and memberships; sessions end */
+  readonly "DELETE /api/v1/users/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
+  };
+
+  /** Give a user another password; their logins end */
+  readonly "PUT /api/v1/users/{id}/password": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly body: NewPassword;
+    readonly answer: null;
+  };
+
+  /** List the groups that a user is in */
+  readonly "GET /api/v1/users/{id}/groups": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: GroupOfUserPage;
+  };
+
+  /** List a user's logins, newest first */
+  readonly "GET /api/v1/users/{id}/logins": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: LoginPage;
+  };
+
+  /** End all of a user's logins */
+  readonly "DELETE /api/v1/users/{id}/logins": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: EndedLogins;
+  };
+
+  /** End one of a user's logins */
+  readonly "DELETE /api/v1/users/{id}/logins/{loginId}": {
+    readonly params: {
+      readonly id: string;
+      readonly loginId: string;
+    };
+    readonly answer: null;
+  };
+
+  /** List a user's API tokens, newest first */
+  readonly "GET /api/v1/users/{id}/tokens": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: ApiTokenPage;
+  };
+
+  /** Revoke one of a user's API tokens */
+  readonly "DELETE /api/v1/users/{id}/tokens/{tokenId}": {
+    readonly params: {
+      readonly id: string;
+      readonly tokenId: string;
+    };
+    readonly answer: null;
+  };
+
+  /** List the groups by name */
+  readonly "GET /api/v1/groups": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+      /** Only names that begin so, in any case. */
+      readonly prefix?: string | undefined;
+    };
+    readonly answer: GroupPage;
+  };
+
+  /** Make a group */
+  readonly "POST /api/v1/groups": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: NewGroup;
+    readonly answer: Group;
+  };
+
+  /** Read a group */
+  readonly "GET /api/v1/groups/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: Group;
+  };
+
+  /** Change a group; null takes the description away */
+  readonly "PATCH /api/v1/groups/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly body: GroupChanges;
+    readonly answer: Group;
+  };
+
+  /** Delete a group; its members stay */
+  readonly "DELETE /api/v1/groups/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
+  };
+
+  /** List a group's members */
+  readonly "GET /api/v1/groups/{id}/members": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: GroupMemberPage;
+  };
+
+  /** Put a user into a group */
+  readonly "PUT /api/v1/groups/{id}/members/{userId}": {
+    readonly params: {
+      readonly id: string;
+      readonly userId: string;
+    };
+    readonly answer: null;
+  };
+
+  /** Take a user out of a group */
+  readonly "DELETE /api/v1/groups/{id}/members/{userId}": {
+    readonly params: {
+      readonly id: string;
+      readonly userId: string;
     };
     readonly answer: null;
   };
@@ -372,7 +821,7 @@ export interface Operations {
       readonly consoleId?: string | undefined;
       readonly sessionId?: string | undefined;
       readonly relayId?: string | undefined;
-      readonly type?: "user.created" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | undefined;
+      readonly type?: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | undefined;
     };
     readonly answer: AuditPage;
   };

@@ -8,6 +8,7 @@ import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
 const text = z.string().max(1024);
 const bytes = z.int().nonnegative();
+const count = z.int().nonnegative();
 
 /** Why a session ended. */
 export const SESSION_END_REASONS = [
@@ -53,6 +54,17 @@ export const TICKET_REFUSAL_REASONS = [
 
 export type TicketRefusalReason = (typeof TICKET_REFUSAL_REASONS)[number];
 
+/** Why a login was refused. Its caller hears one answer for all of them. */
+export const LOGIN_REFUSAL_REASONS = [
+  "unknown-user",
+  "wrong-password",
+  "no-password",
+  "disabled",
+  "not-admitted",
+] as const;
+
+export type LoginRefusalReason = (typeof LOGIN_REFUSAL_REASONS)[number];
+
 /** What the firewall found on one channel, coalesced by direction, rule and message. */
 export const firewallFindingSchema = z.object({
   direction: z.enum(["client", "server"]),
@@ -69,13 +81,92 @@ export type FirewallFinding = z.infer<typeof firewallFindingSchema>;
 export const FIREWALL_FINDINGS_MAX = 16;
 
 const event = <Type extends string, Data extends z.ZodRawShape>(type: Type, data: Data) =>
-  z.object({ type: z.literal(type), data: z.object(data) });
+  z.object({ type: z.literal(type), data: z.object({ ...data, ...ANY_EVENT }) });
+
+/** What any event may have: the API token that its user acted with. */
+const ANY_EVENT = { viaTokenId: text.exactOptional() };
+
+/** What is counted, so that guessing ends soon (see worker/services/attempts.ts). */
+export const ATTEMPT_KINDS = [
+  "login",
+  "password",
+  "console-file",
+  "share-link",
+  "enrolment",
+  "login-callback",
+] as const;
+
+export type AttemptKind = (typeof ATTEMPT_KINDS)[number];
+
+/** Optional here is what older rows do not have, or what is not always known. */
+const PEOPLE_EVENTS = [
+  event("user.created", {
+    username: text,
+    userId: text.exactOptional(),
+    role: text.exactOptional(),
+  }),
+  /** Names the fields that were changed; what they hold is told of role and of being disabled. */
+  event("user.changed", {
+    userId: text,
+    username: text,
+    fields: text,
+    roleBefore: text.exactOptional(),
+    roleAfter: text.exactOptional(),
+    disabledBefore: z.boolean().exactOptional(),
+    disabledAfter: z.boolean().exactOptional(),
+    /** Credentials that ended with it. */
+    loginsEnded: count,
+    tokensRevoked: count,
+  }),
+  event("user.deleted", {
+    userId: text,
+    username: text,
+    loginsEnded: count,
+    tokensRevoked: count,
+  }),
+  event("user.password-set", { userId: text, username: text, loginsEnded: count }),
+  /** The old password was wrong. */
+  event("user.password-refused", { userId: text }),
+  event("user.logged-in", {
+    username: text,
+    method: text.exactOptional(),
+    loginId: text.exactOptional(),
+  }),
+  event("user.login-refused", {
+    username: text,
+    method: text.exactOptional(),
+    /** Why, which the caller is not told. */
+    reason: z.enum(LOGIN_REFUSAL_REASONS).exactOptional(),
+  }),
+  event("user.logged-out", { loginId: text.exactOptional() }),
+  /** Logins that were ended from elsewhere; `loginId` where it was one by its id. */
+  event("login.ended", { userId: text, count, loginId: text.exactOptional() }),
+  event("token.created", {
+    tokenId: text,
+    userId: text,
+    name: text,
+    scopes: text,
+    expiresAt: text,
+  }),
+  event("token.revoked", { tokenId: text, userId: text, name: text }),
+  /** Told once an hour of each address. */
+  event("token.used", { tokenId: text, userId: text }),
+  event("group.created", { groupId: text, name: text }),
+  event("group.changed", { groupId: text, name: text, fields: text }),
+  event("group.deleted", { groupId: text, name: text, members: count }),
+  event("group.member-added", { groupId: text, userId: text, origin: text }),
+  event("group.member-removed", { groupId: text, userId: text, origin: text }),
+  /** Told once in fifteen minutes of each address or account that is refused. */
+  event("auth.rate-limited", {
+    kind: z.enum(ATTEMPT_KINDS),
+    by: z.enum(["address", "account"]),
+    /** The account, where there is one of that name. */
+    userId: text.exactOptional(),
+  }),
+] as const;
 
 export const auditEventSchema = z.discriminatedUnion("type", [
-  event("user.created", { username: text }),
-  event("user.logged-in", { username: text }),
-  event("user.login-refused", { username: text }),
-  event("user.logged-out", {}),
+  ...PEOPLE_EVENTS,
   event("source.created", { name: text, kind: text }),
   event("console.created", { name: text, source: text }),
   /** Names the fields that were changed, not what they hold. */

@@ -7,7 +7,9 @@ import { toBase64Url } from "./bytes.ts";
 
 export const ID_PREFIX = {
   user: "usr",
+  group: "grp",
   login: "lgn",
+  apiToken: "tok",
   source: "src",
   console: "con",
   relay: "rly",

@@ -65,6 +65,13 @@ export const ERRORS = {
     "Use one of the methods that the Allow header names.",
   ),
   "request.too-large": http("client", 413, "Send a smaller body."),
+  "request.url-too-long": http("client", 414, "Send a shorter address with fewer parameters."),
+  "request.rate-limited": http(
+    "client",
+    429,
+    "Too many attempts. Wait as many seconds as the Retry-After header says.",
+    true,
+  ),
   "request.cross-origin": http(
     "client",
     403,
@@ -100,6 +107,11 @@ export const ERRORS = {
   ),
   "auth.required": http("client", 401, "Log in and send the token as Authorization: Bearer."),
   "auth.invalid-credentials": http("client", 401, "Check the user name and the password."),
+  "auth.method-off": http(
+    "client",
+    403,
+    "This way to log in is switched off. GET /api/v1/auth/methods names those that are on.",
+  ),
   "auth.forbidden": http("client", 403, "Ask an administrator for the right to do this."),
   "resource.not-found": http("client", 404, "Check the id; it may have been deleted."),
   "resource.conflict": http(
@@ -107,6 +119,9 @@ export const ERRORS = {
     409,
     "Something with that name exists already; choose another.",
   ),
+  "resource.limit-reached": http("client", 409, "There are as many as may be: remove one first."),
+  "resource.managed-elsewhere": http("client", 409, "A login provider says so: change it there."),
+  "user.last-admin": http("client", 409, "Nobody could undo it: make another admin first."),
   "console.no-relay": http(
     "control",
     503,

@@ -7,6 +7,7 @@ import { createClient } from "@libsql/client/web";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
+import { memoryLimits } from "./memory-limits.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
@@ -54,7 +55,10 @@ export async function startControlServices(): Promise<ControlServices> {
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
       metricsToken: null,
+      localLogin: "on",
+      trustedProxies: 0,
     },
+    limits: memoryLimits(() => nowMs),
     hubs: {
       push: async (relayId, command) => {
         pushes.push({ relayId, command });

@@ -30,7 +30,10 @@ export async function startLocalWorker(options: {
     compatibilityDate: COMPATIBILITY_DATE,
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
     bindings: { ...options.bindings },
-    durableObjects: { HUB: { className: "RelayHub", useSQLite: true } },
+    durableObjects: {
+      HUB: { className: "RelayHub", useSQLite: true },
+      LIMITS: { className: "RateLimiter", useSQLite: true },
+    },
   });
   const miniflare = withoutSignalHandlers(
     // The conversion drops the older options' place for storage.

@@ -85,6 +85,17 @@ export function permissionsOf(role: Role): ReadonlySet<Permission> {
   return PERMISSIONS_OF_ROLE[role];
 }
 
+/** Whether an API token may hold it: none makes credentials or changes passwords. */
+export function isGivenToTokens(permission: Permission): boolean {
+  return permission !== "account.manage";
+}
+
+/** What an API token may do: what it was made for, as far as its user's role holds it now. */
+export function tokenPermissions(role: Role, scopes: readonly string[]): ReadonlySet<Permission> {
+  const held = [...permissionsOf(role)];
+  return new Set(held.filter((one) => isGivenToTokens(one) && scopes.includes(one)));
+}
+
 /** Whether somebody who holds these permissions may do this. */
 export function may(
   caller: { readonly permissions: ReadonlySet<Permission> },

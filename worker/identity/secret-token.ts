@@ -11,6 +11,8 @@ import type { RandomBytes } from "#shared/base/ids.ts";
 const SECRET_TOKEN_PREFIX = {
   /** What a login gives: Authorization header and cookie. */
   bearer: "kbt1_",
+  /** A program's, with a part of its user's permissions: Authorization header. */
+  apiToken: "kat1_",
   /** The one-time address of a console file. */
   consoleFile: "kvv1_",
   /** Lets one new relay enrol. */

@@ -3,6 +3,7 @@
  * same time as another run of itself, so each is idempotent and bounded: what it does not finish
  * is left for its next run.
  */
+import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { sweepIdempotencyKeys } from "../services/idempotency.ts";
 
@@ -14,8 +15,7 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
-const MINUTE_MS = 60_000;
-
 export const JOBS: readonly Job[] = [
-  { name: "sweep-idempotency-keys", everyMs: 10 * MINUTE_MS, run: sweepIdempotencyKeys },
+  { name: "sweep-idempotency-keys", everyMs: 10 * 60 * 1000, run: sweepIdempotencyKeys },
+  { name: "forget-credentials", everyMs: 10 * 60 * 1000, run: forgetExpiredCredentials },
 ];

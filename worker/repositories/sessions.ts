@@ -1,6 +1,6 @@
 /** Sessions as they are asked for and listed, and what the control plane itself does to them.
  * What relays report of them is in session-lifecycle.ts. */
-import { and, desc, eq, isNull, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
@@ -99,6 +99,19 @@ export async function findActiveSession(
     )
     .limit(1);
   return row ?? null;
+}
+
+/** A user's sessions that live or may begin yet, and have a relay. */
+export async function listLivingSessionsOfUser(
+  database: Database,
+  wanted: { readonly userId: string; readonly limit: number },
+): Promise<{ id: string; consoleId: string; relayId: string }[]> {
+  const rows = await database
+    .select({ id: sessions.id, consoleId: sessions.consoleId, relayId: sessions.relayId })
+    .from(sessions)
+    .where(and(eq(sessions.userId, wanted.userId), inArray(sessions.state, ["pending", "active"])))
+    .limit(wanted.limit);
+  return rows.flatMap(({ relayId, ...rest }) => (relayId === null ? [] : [{ ...rest, relayId }]));
 }
 
 /** Stores a session that could not begin. */

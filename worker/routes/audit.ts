@@ -32,7 +32,10 @@ const auditSchema = z
     sessionId: z.string().nullable(),
     relayId: z.string().nullable(),
     data: z
-      .record(z.string(), z.union([z.string(), z.number(), z.array(firewallFindingSchema)]))
+      .record(
+        z.string(),
+        z.union([z.string(), z.number(), z.boolean(), z.array(firewallFindingSchema)]),
+      )
       .openapi({ description: "What belongs to the type." }),
   })
   .openapi("AuditEvent");

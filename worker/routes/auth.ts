@@ -1,6 +1,7 @@
-/** Logging in and out. */
+/** Logging in and out, and how that can be done. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { LOGIN_LIFE_MS, logIn, logOut } from "../services/login.ts";
+import { listLoginMethods, LOGIN_METHOD_KINDS } from "../services/login-methods.ts";
 import { PASSWORD_CHARACTERS_MAX, USERNAME_CHARACTERS_MAX } from "../services/users.ts";
 import {
   anonymousCaller,
@@ -12,6 +13,37 @@ import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
 import { formatTime, timeSchema } from "./times.ts";
+
+const methodsRoute = createRoute({
+  method: "get",
+  path: "/auth/methods",
+  summary: "Which ways to log in are switched on",
+  responses: {
+    200: {
+      description: "In the order in which to offer them.",
+      content: {
+        "application/json": {
+          schema: z
+            .object({
+              items: z.array(
+                z.object({
+                  kind: z.enum(LOGIN_METHOD_KINDS),
+                  name: z.string().openapi({ description: "Unique; told in lists of logins." }),
+                  label: z.string().openapi({ description: "For people." }),
+                  isForEmergencies: z.boolean().openapi({
+                    description:
+                      "For administrators whose usual way fails; not to be offered first.",
+                  }),
+                }),
+              ),
+            })
+            .openapi("LoginMethods"),
+        },
+      },
+    },
+    ...problemResponses(),
+  },
+});
 
 const loginRoute = createRoute({
   method: "post",
@@ -45,8 +77,10 @@ const loginRoute = createRoute({
     },
     ...problemResponses(
       "auth.invalid-credentials",
+      "auth.method-off",
       "request.invalid",
       "request.not-json",
+      "request.rate-limited",
       "request.too-large",
       "request.cross-origin",
     ),
@@ -67,15 +101,20 @@ const logoutRoute = createRoute({
 });
 
 export const authRoutes = new OpenAPIHono<RouteEnv>()
+  .openapi(methodsRoute, async (context) => {
+    const items = await listLoginMethods(context.var.services);
+    return context.json({ items }, 200);
+  })
   .openapi(loginRoute, async (context) => {
-    const credentials = context.req.valid("json");
+    const userAgent = context.req.header("User-Agent") ?? null;
+    const credentials = { ...context.req.valid("json"), userAgent };
     const login = valueOf(await logIn(context.var.services, anonymousCaller(context), credentials));
     setSessionCookie(context, login.token, LOGIN_LIFE_MS / 1000);
     return context.json({ token: login.token, expiresAt: formatTime(login.expiresAtMs) }, 200);
   })
   .openapi(logoutRoute, async (context) => {
     const { user, services } = context.var;
-    await logOut(services, user, user.loginId);
+    await logOut(services, user, user.credential.id);
     clearSessionCookie(context);
     return context.body(null, 204);
   });

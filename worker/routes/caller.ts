@@ -6,7 +6,8 @@
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
-import { may, NO_PERMISSIONS, type Permission, permissionsOf } from "../identity/permissions.ts";
+import { forwardedAddress, readAddress } from "../identity/client-address.ts";
+import { may, NO_PERMISSIONS, type Permission } from "../identity/permissions.ts";
 import type { Caller } from "../services/context.ts";
 import { authenticate } from "../services/login.ts";
 import { refuse } from "./problem.ts";
@@ -26,26 +27,50 @@ export function requirePermission(permission: Permission) {
     context.set("user", user);
     return await runOnce(context, next);
   });
-  PERMISSIONS_OF_GUARDS.set(guard, permission);
+  GUARDS.set(guard, permission);
   return guard;
 }
 
-/** The permission that a route's middleware demands, for the API's description. */
-export function permissionOf(middleware: object): Permission | undefined {
-  return PERMISSIONS_OF_GUARDS.get(middleware);
+/**
+ * What a route's middleware demands, for the API's description: a permission, or `login` where
+ * being logged in is enough; undefined for other middleware.
+ */
+export function guardOf(middleware: object): Permission | "login" | undefined {
+  return GUARDS.get(middleware);
 }
 
 /**
- * Middleware for the whole API: refuses an unsafe request with a session cookie and without a
- * bearer token, unless the browser says that it comes from our own origin.
+ * Middleware for the whole API: refuses a browser's unsafe request without a bearer token, unless
+ * the browser says that it comes from our own origin. One without a cookie is refused too, because
+ * its answer could set one: a page that logs its visitor in as somebody else. WebSockets are unsafe
+ * whatever their method: pages of any origin may open them.
  */
 export const refuseCrossOrigin = createMiddleware<RouteEnv>(
   async function refuseCrossOrigin(context, next) {
-    const unsafe = !SAFE_METHODS.includes(context.req.method);
-    const byCookie =
-      context.req.header("Authorization") === undefined && sessionCookie(context) !== undefined;
-    if (unsafe && byCookie && !isSameOrigin(context)) {
+    const { method } = context.req;
+    const isUnsafe = !SAFE_METHODS.includes(method) || context.req.header("Upgrade") !== undefined;
+    const isByBrowser = saysOrigin(context) || sessionCookie(context) !== undefined;
+    const isByBearer = context.req.header("Authorization") !== undefined;
+    if (isUnsafe && isByBrowser && !isByBearer && !isSameOrigin(context)) {
       refuse("request.cross-origin");
+    }
+    await next();
+  },
+);
+
+/** Route middleware: sets `context.var.user` for whoever is logged in, whatever they may do. */
+export const requireLogin = createMiddleware<UserRouteEnv>(
+  async function requireLogin(context, next) {
+    context.set("user", await identify(context));
+    return await runOnce(context, next);
+  },
+);
+
+/** Route middleware behind {@link requirePermission}: this is for people, never for programs. */
+export const refuseApiTokens = createMiddleware<UserRouteEnv>(
+  async function refuseApiTokens(context, next) {
+    if (context.var.user.credential.kind === "token") {
+      refuse("auth.forbidden", "An API token cannot do this: log in.");
     }
     await next();
   },
@@ -62,9 +87,15 @@ export function anonymousCaller<E extends RouteEnv>(context: Context<E>): Caller
   };
 }
 
-/** The client's address as the platform's edge saw it, or null where there is no edge. */
+/**
+ * The client's address: as the platform's edge saw it, or as the outermost of the operator's own
+ * proxies did. Null where nobody vouches for one; what the client says itself counts for nothing.
+ */
 function callerAddress<E extends RouteEnv>(context: Context<E>): string | null {
-  return context.req.header("CF-Connecting-IP")?.slice(0, ADDRESS_CHARACTERS_MAX) ?? null;
+  const { trustedProxies } = context.var.services.settings;
+  return trustedProxies > 0
+    ? forwardedAddress(context.req.header("X-Forwarded-For"), trustedProxies)
+    : readAddress(context.req.header("CF-Connecting-IP") ?? "");
 }
 
 /** Gives the browser the login; it is the same token that programs send as a bearer token. */
@@ -104,18 +135,22 @@ async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCa
   if (token === null) {
     refuse("auth.required");
   }
-  const login = await authenticate(context.var.services, token);
-  if (login === null) {
-    refuse("auth.required", "The login has expired, was ended, or never was.");
+  const from = { address: callerAddress(context), requestId: context.var.requestId };
+  const found = await authenticate(context.var.services, token, from);
+  // A browser keeps logins. An API token in a cookie would be sent on anybody's behalf, for months.
+  const isMisplaced =
+    found?.credential.kind === "token" && context.req.header("Authorization") === undefined;
+  if (found === null || isMisplaced) {
+    refuse("auth.required", "The credential has expired, was ended, or never was.");
   }
+  const { userId, role, permissions, credential: provedBy } = found;
   return {
     actorKind: "user",
-    actorId: login.userId,
-    role: login.role,
-    permissions: permissionsOf(login.role),
-    loginId: login.loginId,
-    address: callerAddress(context),
-    requestId: context.var.requestId,
+    actorId: userId,
+    role,
+    permissions,
+    credential: provedBy,
+    ...from,
   };
 }
 
@@ -145,7 +180,11 @@ function isSameOrigin<E extends RouteEnv>(context: Context<E>): boolean {
   return origin === new URL(context.var.services.settings.publicUrl).origin;
 }
 
-const PERMISSIONS_OF_GUARDS = new WeakMap<object, Permission>();
+/** Programs say neither, browsers at least one of the two. */
+function saysOrigin<E extends RouteEnv>(context: Context<E>): boolean {
+  const { req } = context;
+  return req.header("Sec-Fetch-Site") !== undefined || req.header("Origin") !== undefined;
+}
+
+const GUARDS = new WeakMap<object, Permission | "login">([[requireLogin, "login"]]);
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
-/** An IPv6 address with a zone is shorter. */
-const ADDRESS_CHARACTERS_MAX = 64;

@@ -7,6 +7,9 @@ import { problemResponses, refuse, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
 import { formatTime, timeSchema } from "./times.ts";
 
+/** Longer than any token. */
+const TOKEN_CHARACTERS_MAX = 128;
+
 const webAccessSchema = z
   .object({
     host: z.string(),
@@ -26,7 +29,7 @@ const fetchRoute = createRoute({
   description:
     "The address comes from a ticket request and is itself the credential. Who accepts JSON and no " +
     "console file gets what a web console needs instead; either uses the address up.",
-  request: { params: z.object({ token: z.string() }) },
+  request: { params: z.object({ token: z.string().max(TOKEN_CHARACTERS_MAX) }) },
   responses: {
     200: {
       description: "For virt-viewer's remote-viewer; as JSON for a web console.",
@@ -35,7 +38,12 @@ const fetchRoute = createRoute({
         "application/json": { schema: webAccessSchema },
       },
     },
-    ...problemResponses("vv.gone", "request.method-not-allowed"),
+    ...problemResponses(
+      "vv.gone",
+      "request.method-not-allowed",
+      "request.rate-limited",
+      "request.invalid",
+    ),
   },
 });
 

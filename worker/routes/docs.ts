@@ -16,7 +16,7 @@ export function docsRoutes(describe: () => ApiDescription): Hono<RouteEnv> {
   const api = (): ApiDescription => (known ??= describe());
   return new Hono<RouteEnv>()
     .get(DESCRIPTION_PATH, revalidate, weakTag, (context) => context.json(api()))
-    .get(DOCS_PATH, revalidate, weakTag, async (context) => {
+    .get(DOCS_PATH, restrictPage, revalidate, weakTag, async (context) => {
       const page = docsPage(api(), { style: STYLE_PATH, description: DESCRIPTION_PATH });
       return context.html(await page);
     })
@@ -26,18 +26,11 @@ export function docsRoutes(describe: () => ApiDescription): Hono<RouteEnv> {
     });
 }
 
-/**
- * Middleware for the whole app, outside of what makes every answer strict: the page may load our
- * own style sheet, and still nothing else.
- */
-export const allowDocsStyle = createMiddleware<RouteEnv>(
-  async function allowDocsStyle(context, next) {
-    await next();
-    if (context.req.path === DOCS_PATH) {
-      context.header("Content-Security-Policy", DOCS_POLICY);
-    }
-  },
-);
+/** The page loads our own style sheet and nothing else: it needs no script. */
+const restrictPage = createMiddleware<RouteEnv>(async function restrictPage(context, next) {
+  await next();
+  context.header("Content-Security-Policy", DOCS_POLICY);
+});
 
 const revalidate = createMiddleware<RouteEnv>(async function revalidate(context, next) {
   await next();

@@ -59,6 +59,7 @@ export function problemResponse<E extends RouteEnv>(
   return context.body(JSON.stringify(problem), status as ContentfulStatusCode, {
     "Content-Type": PROBLEM_TYPE,
     ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
+    ...(failure.retryAfterS === undefined ? {} : { "Retry-After": String(failure.retryAfterS) }),
   });
 }
 
@@ -114,13 +115,14 @@ export function statusOf(code: ErrorCode): number {
 }
 
 /**
- * Failures that belong to no operation: of addresses and methods that are none, and of the relays'
- * socket, which OpenAPI does not describe.
+ * Failures that belong to no operation: of addresses that are none, and of the relays' socket,
+ * which OpenAPI does not describe.
  */
 export const GENERAL_CODES = [
   "api.version-unknown",
   "relay.unauthorized",
   "relay.version-unsupported",
+  "request.url-too-long",
 ] as const satisfies readonly ErrorCode[];
 
 /** Any route can meet a database that is away, and a bug of ours. */

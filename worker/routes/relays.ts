@@ -58,6 +58,7 @@ const enrolRoute = createRoute({
       "request.cross-origin",
       "request.invalid",
       "request.not-json",
+      "request.rate-limited",
       "request.too-large",
       "relay.csr-invalid",
       "resource.conflict",

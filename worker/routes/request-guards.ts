@@ -2,8 +2,8 @@
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
-import { secureHeaders } from "hono/secure-headers";
 import { newId } from "#shared/base/ids.ts";
+import { isNestedDeeper } from "./json-depth.ts";
 import { refuse } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
 
@@ -24,16 +24,58 @@ export const identifyRequest = createMiddleware<RouteEnv>(
   },
 );
 
-/** Nothing that the API answers may run, be framed, be guessed at or be kept by a cache. */
+/**
+ * Nothing that the API answers may run, be framed, be guessed at or be kept by a cache. A page may
+ * run what comes from our own origin, and nothing that stands in the page itself. A route that sets
+ * one of the headers itself keeps it.
+ */
 export const guardAnswers = createMiddleware<RouteEnv>(async function guardAnswers(context, next) {
-  if (isUpgrade(context)) {
-    await next();
+  await next();
+  if (context.res.status === SWITCHING_PROTOCOLS) {
     return;
   }
-  await strictHeaders(context, next);
-  if (context.req.path.startsWith("/api/") && !context.res.headers.has("Cache-Control")) {
-    context.header("Cache-Control", "no-store");
+  const { headers } = context.res;
+  const isPage = headers.get("Content-Type")?.startsWith("text/html") === true;
+  const isApi = context.req.path.startsWith("/api/");
+  const guards = {
+    ...ANSWER_HEADERS,
+    "Content-Security-Policy": isPage ? PAGE_POLICY : DATA_POLICY,
+    ...(isApi ? { "Cache-Control": "no-store" } : {}),
+  };
+  for (const [name, value] of Object.entries(guards)) {
+    if (!headers.has(name)) {
+      context.header(name, value);
+    }
   }
+});
+
+/** Browsers that came by https once come by nothing else. Over plain http it would mean nothing. */
+export const demandTls = createMiddleware<RouteEnv>(async function demandTls(context, next) {
+  await next();
+  const isByTls = context.var.services.settings.publicUrl.startsWith("https:");
+  if (isByTls && context.res.status !== SWITCHING_PROTOCOLS) {
+    context.header("Strict-Transport-Security", `max-age=${TLS_MEMORY_S}; includeSubDomains`);
+  }
+});
+
+/** Refuses addresses that no honest client makes, before anything looks into them. */
+export const limitUrl = createMiddleware<RouteEnv>(async function limitUrl(context, next) {
+  const { url } = context.req;
+  const queryStart = url.indexOf("?");
+  const parameters = queryStart === -1 ? 0 : url.slice(queryStart).split("&").length;
+  if (url.length > URL_CHARACTERS_MAX || parameters > PARAMETERS_MAX) {
+    refuse("request.url-too-long");
+  }
+  await next();
+});
+
+/** Refuses JSON that is nested deeper than any body of ours, before it is taken apart. */
+export const limitJson = createMiddleware<RouteEnv>(async function limitJson(context, next) {
+  const { raw } = context.req;
+  if (raw.body !== null && isNestedDeeper(await raw.clone().text(), JSON_DEPTH_MAX)) {
+    refuse("request.invalid", `The JSON is nested more than ${JSON_DEPTH_MAX} deep.`);
+  }
+  await next();
 });
 
 /** A body is JSON and says so; forms, which pages may send across origins, never pass. */
@@ -65,20 +107,6 @@ export const limitBody = bodyLimit({
   onError: () => refuse("request.too-large"),
 });
 
-const strictHeaders = secureHeaders({
-  contentSecurityPolicy: {
-    defaultSrc: ["'none'"],
-    baseUri: ["'none'"],
-    formAction: ["'none'"],
-    frameAncestors: ["'none'"],
-  },
-  xFrameOptions: "DENY",
-});
-
-function isUpgrade(context: Context<RouteEnv>): boolean {
-  return context.req.header("Upgrade")?.toLowerCase() === "websocket";
-}
-
 /** Some clients send a POST without content as a body of no bytes. */
 async function isEmpty(context: Context<RouteEnv>): Promise<boolean> {
   return (await context.req.raw.clone().arrayBuffer()).byteLength === 0;
@@ -87,3 +115,31 @@ async function isEmpty(context: Context<RouteEnv>): Promise<boolean> {
 const REQUEST_ID_HEADER = "X-Request-Id";
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._-]{8,64}$/;
 const SWITCHING_PROTOCOLS = 101;
+
+const ANSWER_HEADERS = {
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  // Of what a browser can do, a console needs the screen, the keyboard and the clipboard.
+  "Permissions-Policy":
+    "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), " +
+    "magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), " +
+    "screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()",
+};
+
+const NOTHING = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+const DATA_POLICY = `${NOTHING}; form-action 'none'`;
+const PAGE_POLICY =
+  `${NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; img-src 'self'; ` +
+  "font-src 'self'; connect-src 'self'";
+
+/** Two years, as browsers' own lists of such hosts want it. */
+const TLS_MEMORY_S = 2 * 365 * 24 * 60 * 60;
+/** What a login provider sends back is the longest; proxies in between bound it at about this. */
+const URL_CHARACTERS_MAX = 8 * 1024;
+/** The list with most filters takes fewer. */
+const PARAMETERS_MAX = 32;
+/** A policy's rules are the deepest that we take, and far from it. */
+const JSON_DEPTH_MAX = 32;

@@ -1,7 +1,7 @@
 /** What every route handler finds in its context. Nothing here acts. */
 import type { Env } from "../env.ts";
 import type { Role } from "../identity/permissions.ts";
-import type { Caller, ServiceContext } from "../services/context.ts";
+import type { Caller, Credential, ServiceContext } from "../services/context.ts";
 
 export interface RouteEnv {
   readonly Bindings: Env;
@@ -17,8 +17,8 @@ export interface UserCaller extends Caller {
   readonly actorKind: "user";
   readonly actorId: string;
   readonly role: Role;
-  /** The login that the credential belongs to, so that it can be ended. */
-  readonly loginId: string;
+  /** The login or the API token that the request came with. */
+  readonly credential: Credential;
 }
 
 /** The context behind `requirePermission`. */

@@ -28,8 +28,16 @@ export function auditRecord(
     consoleId: subjects.consoleId ?? null,
     sessionId: subjects.sessionId ?? null,
     relayId: subjects.relayId ?? null,
-    event,
+    event: withToken(event, caller),
   };
+}
+
+/** The user acted; with which token is part of what happened. */
+function withToken(event: AuditEvent, caller: Caller): AuditEvent {
+  const { credential } = caller;
+  return credential?.kind === "token"
+    ? ({ ...event, data: { ...event.data, viaTokenId: credential.id } } as AuditEvent)
+    : event;
 }
 
 /** The control plane itself, when nobody asked. */

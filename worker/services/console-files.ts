@@ -6,14 +6,15 @@
 import { assert } from "#shared/base/assert.ts";
 import { fromBase64Url } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import type { Failure } from "#shared/errors/catalogue.ts";
 import { pseudoHost, sessionLabel } from "#shared/ticket/session-label.ts";
 import { deriveTicketKey, mintTicket } from "#shared/ticket/ticket.ts";
 import { VV_MEDIA_TYPE, writeVvFile } from "#shared/ticket/vv-file.ts";
 import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
 import { type ConsoleFileParts, takeConsoleFile } from "../repositories/tickets.ts";
+import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import type { FieldFailure } from "./field-failure.ts";
 
 export interface ConsoleFile {
   /** Safe as a file's name anywhere. */
@@ -34,12 +35,15 @@ export interface WebAccess {
   readonly expiresAtMs: number;
 }
 
-/** Fails with `vv.gone`, whether it was fetched, has expired or never was. */
+/**
+ * Fails with `vv.gone`, whether it was fetched, has expired or never was; or with
+ * `request.rate-limited`.
+ */
 export async function fetchConsoleFile(
   context: ServiceContext,
   caller: Caller,
   token: string,
-): Promise<Result<ConsoleFile, Failure>> {
+): Promise<Result<ConsoleFile, FieldFailure>> {
   const taken = await take(context, caller, token);
   if (!taken.ok) {
     return taken;
@@ -61,7 +65,7 @@ export async function fetchWebAccess(
   context: ServiceContext,
   caller: Caller,
   token: string,
-): Promise<Result<WebAccess, Failure>> {
+): Promise<Result<WebAccess, FieldFailure>> {
   const taken = await take(context, caller, token);
   if (!taken.ok) {
     return taken;
@@ -76,7 +80,11 @@ async function take(
   context: ServiceContext,
   caller: Caller,
   token: string,
-): Promise<Result<{ readonly parts: ConsoleFileParts; readonly ticket: string }, Failure>> {
+): Promise<Result<{ readonly parts: ConsoleFileParts; readonly ticket: string }, FieldFailure>> {
+  const attempt = await takeAttempt(context, caller, "console-file");
+  if (!attempt.ok) {
+    return attempt;
+  }
   if (!isSecretToken("consoleFile", token)) {
     return fail({ code: "vv.gone", detail: "" });
   }
@@ -87,6 +95,7 @@ async function take(
   if (parts === null) {
     return fail({ code: "vv.gone", detail: "" });
   }
+  await settleAttempt(context, attempt.value);
   return ok({ parts, ticket: await mintAgain(context, parts) });
 }
 

@@ -4,13 +4,16 @@ import type { RandomBytes } from "#shared/base/ids.ts";
 import type { Result } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
-import type { Permission } from "../identity/permissions.ts";
+import type { LocalLogin } from "../identity/local-login.ts";
+import type { Permission, Role } from "../identity/permissions.ts";
+import type { LimitAnswer, LimitRequest, LimitSource } from "../limits/limit-rules.ts";
 import type { Database } from "../repositories/database.ts";
 
 export interface ServiceContext {
   readonly database: Database;
   readonly settings: ServiceSettings;
   readonly hubs: Hubs;
+  readonly limits: Limits;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;
@@ -36,6 +39,10 @@ export interface ServiceSettings {
   readonly webOrigins: readonly string[];
   /** What a scraper of the metrics sends; null: there is none. */
   readonly metricsToken: string | null;
+  /** Who may log in by a password. */
+  readonly localLogin: LocalLogin;
+  /** Reverse proxies in front that append to X-Forwarded-For; 0: the edge tells the address. */
+  readonly trustedProxies: number;
 }
 
 /** The relays' hubs, as services see them. */
@@ -46,6 +53,13 @@ export interface Hubs {
    * delivered; `withdraw` and `terminate` stay in it, also for a relay that is away.
    */
   push(relayId: string, command: Command): Promise<Result<null, PushFailure>>;
+}
+
+/** The limiters that count attempts, as services see them. They answer also when they are away. */
+export interface Limits {
+  take(request: LimitRequest): Promise<LimitAnswer>;
+  /** The attempt was right, and does not count. */
+  settle(request: LimitRequest, from: LimitSource): Promise<void>;
 }
 
 export interface PushFailure {
@@ -60,4 +74,23 @@ export interface Caller {
   readonly permissions: ReadonlySet<Permission>;
   readonly address: string | null;
   readonly requestId: string | null;
+  /** What a user proved with who they are; absent where nobody did. */
+  readonly credential?: Credential;
+}
+
+/** Where a request came from. */
+export type RequestOrigin = Pick<Caller, "address" | "requestId">;
+
+/** Who sent a request, and what they may do with the credential that they sent. */
+export interface Authenticated {
+  readonly credential: Credential;
+  readonly userId: string;
+  readonly role: Role;
+  readonly permissions: ReadonlySet<Permission>;
+}
+
+/** A login or an API token, by its id. */
+export interface Credential {
+  readonly kind: "login" | "token";
+  readonly id: string;
 }

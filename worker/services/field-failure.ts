@@ -10,6 +10,8 @@ export interface FieldError {
 
 export interface FieldFailure extends Failure {
   readonly fields?: readonly FieldError[];
+  /** When trying again can help, in seconds. */
+  readonly retryAfterS?: number;
 }
 
 /** `request.invalid` for one field. */

@@ -1,18 +1,24 @@
 /**
- * Logging in and out, and judging the token that a login gave. Says nothing about whether a user
- * name exists: neither by its answer nor by its time.
+ * Logging in by a password, opening a login for somebody who proved who they are, and judging the
+ * credentials of requests. Says nothing about whether a user name exists: neither by its answer nor
+ * by its time.
  */
+import type { LoginRefusalReason } from "#shared/audit/events.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import type { Failure } from "#shared/errors/catalogue.ts";
-import type { Role } from "../identity/permissions.ts";
+import { admitsByPassword } from "../identity/local-login.ts";
+import { permissionsOf } from "../identity/permissions.ts";
 import { verifyPassword } from "../identity/passwords.ts";
 import { hashSecretToken, isSecretToken, newSecretToken } from "../identity/secret-token.ts";
-import { deleteLogin, findLogin, storeLogin } from "../repositories/logins.ts";
+import { deleteLogin, findLogin, noteLoginUse, storeLogin } from "../repositories/logins.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
-import { findCredentials } from "../repositories/users.ts";
+import { findCredentials, type UserCredentials } from "../repositories/users.ts";
+import { authenticateToken } from "./api-tokens.ts";
+import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
-import type { Caller, ServiceContext } from "./context.ts";
+import type { Authenticated, Caller, RequestOrigin, ServiceContext } from "./context.ts";
+import type { FieldFailure } from "./field-failure.ts";
+import { runLater } from "./run-later.ts";
 
 export interface Login {
   /** Shown once; only its hash is stored. */
@@ -20,76 +26,167 @@ export interface Login {
   readonly expiresAtMs: number;
 }
 
-export interface AuthenticatedLogin {
-  readonly loginId: string;
-  readonly userId: string;
-  readonly role: Role;
+export interface PasswordLogin {
+  readonly username: string;
+  readonly password: string;
+  /** The program that asks, in its own words. */
+  readonly userAgent?: string | null;
 }
 
-/** Fails with `auth.invalid-credentials`, whichever of the two was wrong. */
+/**
+ * Fails with `auth.invalid-credentials`, whatever was wrong; with `request.rate-limited`; or with
+ * `auth.method-off` where nobody logs in by a password.
+ */
 export async function logIn(
   context: ServiceContext,
   caller: Caller,
-  credentials: { readonly username: string; readonly password: string },
-): Promise<Result<Login, Failure>> {
-  const { database, nowMs, randomBytes } = context;
-  const user = await findCredentials(database, credentials.username);
-  const right = await verifyPassword(credentials.password, user?.passwordHash ?? null);
-  if (user === null || !right) {
+  given: PasswordLogin,
+): Promise<Result<Login, FieldFailure>> {
+  if (context.settings.localLogin === "off") {
+    return fail({ code: "auth.method-off", detail: "" });
+  }
+  const { database } = context;
+  const attempt = await takeAttempt(context, caller, "login", {
+    name: given.username,
+    userId: async () => (await findCredentials(database, given.username))?.id ?? null,
+  });
+  if (!attempt.ok) {
+    return attempt;
+  }
+  const user = await findCredentials(database, given.username);
+  const isRight = await verifyPassword(given.password, user?.passwordHash ?? null);
+  const reason = refusalOf(context, user, isRight);
+  if (user === null || reason !== null) {
     const refused = auditRecord(context, caller, {
       type: "user.login-refused",
-      // A name that nobody has may be a password, typed into the wrong field.
-      data: { username: user?.username ?? UNKNOWN_USERNAME },
+      data: {
+        // A name that nobody has may be a password, typed into the wrong field.
+        username: user?.username ?? UNKNOWN_USERNAME,
+        method: PASSWORD_METHOD,
+        reason: reason ?? "unknown-user",
+      },
     });
     await storeWithAudit(database, [refused]);
     return fail({ code: "auth.invalid-credentials", detail: "" });
   }
-  const atMs = nowMs();
+  await settleAttempt(context, attempt.value);
+  const { userAgent = null } = given;
+  return ok(await openLogin(context, caller, { user, method: PASSWORD_METHOD, userAgent }));
+}
+
+/**
+ * Opens a login for a user who has proved who they are, by whatever method; always a new one, with
+ * a new token. The method is told to the user in the list of their logins.
+ */
+export async function openLogin(
+  context: ServiceContext,
+  caller: Caller,
+  opening: {
+    readonly user: { readonly id: string; readonly username: string };
+    readonly method: string;
+    readonly userAgent: string | null;
+  },
+): Promise<Login> {
+  const { database, nowMs, randomBytes } = context;
+  const { user, method, userAgent } = opening;
+  const loginId = newId("login", randomBytes);
   const token = newSecretToken("bearer", randomBytes);
-  const expiresAtMs = atMs + LOGIN_LIFE_MS;
+  const createdAtMs = nowMs();
+  const expiresAtMs = createdAtMs + LOGIN_LIFE_MS;
   await storeLogin(
     database,
     {
-      id: newId("login", randomBytes),
+      id: loginId,
       userId: user.id,
       tokenHash: await hashSecretToken(token),
-      createdAtMs: atMs,
+      createdAtMs,
       expiresAtMs,
+      method,
+      address: caller.address,
+      userAgent: userAgent === null ? null : plainText(userAgent),
     },
     auditRecord(
       context,
       { ...caller, actorKind: "user", actorId: user.id },
-      { type: "user.logged-in", data: { username: user.username } },
+      { type: "user.logged-in", data: { username: user.username, method, loginId } },
     ),
   );
-  return ok({ token, expiresAtMs });
+  return { token, expiresAtMs };
 }
 
-/** Who the token belongs to, or null when it is unknown, ended or expired. */
+/** Who the login's or API token's text belongs to; null when it is unknown, ended or expired. */
 export async function authenticate(
   context: ServiceContext,
   token: string,
-): Promise<AuthenticatedLogin | null> {
+  from: RequestOrigin = { address: null, requestId: null },
+): Promise<Authenticated | null> {
+  if (isSecretToken("apiToken", token)) {
+    return await authenticateToken(context, token, from);
+  }
   if (!isSecretToken("bearer", token)) {
     return null;
   }
-  return findLogin(context.database, await hashSecretToken(token), context.nowMs());
+  const atMs = context.nowMs();
+  const login = await findLogin(context.database, await hashSecretToken(token), atMs);
+  if (login === null) {
+    return null;
+  }
+  const { loginId, userId, role, lastUsedAtMs } = login;
+  if (lastUsedAtMs === null || atMs - lastUsedAtMs >= USE_NOTED_EVERY_MS) {
+    await runLater(context, "login.use", async () => {
+      await noteLoginUse(context.database, { loginId, atMs });
+    });
+  }
+  return {
+    credential: { kind: "login", id: loginId },
+    userId,
+    role,
+    permissions: permissionsOf(role),
+  };
 }
 
-/** Ends the login; its token is worth nothing afterwards. */
+/** Ends the login that the caller asks with; its token is worth nothing afterwards. */
 export async function logOut(
   context: ServiceContext,
-  caller: Caller,
+  caller: Caller & { readonly actorId: string },
   loginId: string,
 ): Promise<void> {
   await deleteLogin(
     context.database,
-    loginId,
-    auditRecord(context, caller, { type: "user.logged-out", data: {} }),
+    { id: loginId, userId: caller.actorId },
+    auditRecord(context, caller, { type: "user.logged-out", data: { loginId } }),
   );
+}
+
+/** Why the user is not let in; null: they are. */
+function refusalOf(
+  context: ServiceContext,
+  user: UserCredentials | null,
+  isRight: boolean,
+): LoginRefusalReason | null {
+  if (user === null) {
+    return "unknown-user";
+  }
+  if (!isRight) {
+    return user.passwordHash === null ? "no-password" : "wrong-password";
+  }
+  if (user.disabledAtMs !== null) {
+    return "disabled";
+  }
+  return admitsByPassword(context.settings.localLogin, user) ? null : "not-admitted";
+}
+
+/** One line of a bounded length: it is shown in lists and terminals. */
+function plainText(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, USER_AGENT_CHARACTERS_MAX);
 }
 
 /** A working day: after it the user shows again who they are. */
 export const LOGIN_LIFE_MS = 12 * 60 * 60 * 1000;
+/** Often enough to recognise a login by, and no write with each request. */
+const USE_NOTED_EVERY_MS = 60 * 1000;
 
+/** What a browser and its system are known by comes first. */
+const USER_AGENT_CHARACTERS_MAX = 256;
+export const PASSWORD_METHOD = "password";
 const UNKNOWN_USERNAME = "(unknown)";

@@ -21,6 +21,7 @@ import {
   type RelayRow,
   storeEnrolledRelay,
 } from "../repositories/relays.ts";
+import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
 import { signRelayCertificate } from "./certificate-authority.ts";
 import type { Caller, ServiceContext } from "./context.ts";
@@ -49,7 +50,8 @@ export async function readRelay(
 /**
  * Takes a new relay in: its join token is used up, its public key is stored, its certificate is
  * signed. Fails with `join-token.invalid`, `request.invalid`, `relay.csr-invalid` or
- * `resource.conflict` (the name is taken); with each of them the token is still good.
+ * `resource.conflict` (the name is taken), with each of which the token is still good; or with
+ * `request.rate-limited`.
  */
 export async function enrolRelay(
   context: ServiceContext,
@@ -58,6 +60,10 @@ export async function enrolRelay(
 ): Promise<Result<EnrolAnswer, FieldFailure>> {
   const { database, settings } = context;
   const nowMs = context.nowMs();
+  const attempt = await takeAttempt(context, caller, "enrolment");
+  if (!attempt.ok) {
+    return attempt;
+  }
   const tokenHash = await hashSecretToken(request.joinToken);
   // Asked first, so that strangers cannot make us check requests and sign certificates.
   if (
@@ -66,6 +72,7 @@ export async function enrolRelay(
   ) {
     return fail({ code: "join-token.invalid", detail: "" });
   }
+  await settleAttempt(context, attempt.value);
   const key = fromBase64Url(request.publicKey);
   if (key?.length !== ED25519_KEY_BYTES) {
     return fail(invalidField("publicKey", "the x of an Ed25519 JWK: base64url of 32 bytes"));

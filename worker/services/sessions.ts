@@ -10,7 +10,7 @@ import {
   type SessionSummary,
 } from "../repositories/sessions.ts";
 import { auditRecord } from "./audit-record.ts";
-import type { ServiceContext } from "./context.ts";
+import type { Caller, ServiceContext } from "./context.ts";
 import type { TicketCaller } from "./tickets.ts";
 
 /** A page of the caller's sessions, newest first, or of everybody's to whoever may read them. */
@@ -65,17 +65,29 @@ export async function terminateSession(
   if (row.state === "ended" || row.relayId === null) {
     return ok("ended");
   }
+  const reason = row.userId === caller.actorId ? "ended by its user" : "ended by an admin";
+  const { consoleId, relayId } = row;
+  const pushed = await tellToEnd(context, caller, { id, consoleId, relayId }, reason);
+  return pushed.ok ? ok("requested") : fail({ code: pushed.error.code, detail: "" });
+}
+
+/** Withdraws the session's ticket and tells its relay to end it, also one that is away. */
+export async function tellToEnd(
+  context: ServiceContext,
+  caller: Caller,
+  session: { readonly id: string; readonly consoleId: string; readonly relayId: string },
+  reason: string,
+): Promise<Result<null, Failure>> {
+  const { id, consoleId, relayId } = session;
   const audit = auditRecord(
     context,
     caller,
     { type: "session.terminate-requested", data: {} },
-    { consoleId: row.consoleId, sessionId: id, relayId: row.relayId },
+    { consoleId, sessionId: id, relayId },
   );
   await recordTermination(context.database, { id, atMs: context.nowMs() }, audit);
-  const reason = row.userId === caller.actorId ? "ended by its user" : "ended by an admin";
   const command = { kind: "terminate", sessionId: id, reason, cause: "terminated" } as const;
-  const pushed = await context.hubs.push(row.relayId, command);
-  return pushed.ok ? ok("requested") : fail({ code: pushed.error.code, detail: "" });
+  return await context.hubs.push(relayId, command);
 }
 
 function isVisible(row: SessionSummary, caller: TicketCaller): boolean {

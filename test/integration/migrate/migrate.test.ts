@@ -39,7 +39,11 @@ async function schemaOf(client: Client): Promise<unknown[]> {
     `SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'
      ORDER BY type, name`,
   );
-  return rows.map((row) => ({ ...row }));
+  // A table that was rebuilt and renamed has its name in quotes.
+  return rows.map((row) => ({
+    ...row,
+    sql: (row["sql"] as string).replace(/^CREATE TABLE "(\w+)"/, "CREATE TABLE $1"),
+  }));
 }
 
 async function namesOf(client: Client): Promise<unknown[]> {

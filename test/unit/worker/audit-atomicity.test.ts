@@ -3,12 +3,22 @@ import { randomBytes } from "node:crypto";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { sql } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
+import { changeOwnPassword } from "../../../worker/services/account.ts";
+import { createApiToken, endApiToken } from "../../../worker/services/api-tokens.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
+import {
+  addMember,
+  changeGroup,
+  createGroup,
+  deleteGroup,
+  removeMember,
+} from "../../../worker/services/groups.ts";
 import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
+import { endLogin, endLogins } from "../../../worker/services/logins.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
   endSessionsOfLostRelay,
@@ -19,7 +29,7 @@ import {
 import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/sessions.ts";
 import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
-import { createUser } from "../../../worker/services/users.ts";
+import { changeUser, createUser, deleteUser, setPassword } from "../../../worker/services/users.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -34,6 +44,8 @@ interface Scene {
   readonly relayId: string;
   readonly consoleId: string;
   readonly loginId: string;
+  readonly apiTokenId: string;
+  readonly groupId: string;
   readonly joinToken: string;
   /** Pending, with its console file not fetched. */
   readonly sessionId: string;
@@ -45,7 +57,16 @@ async function setScene(services: ControlServices): Promise<Scene> {
   const admin = await services.makeCaller("admin", "admin");
   const relayId = await services.makeRelay("relay");
   const login = await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
-  const { loginId = "" } = (await authenticate(context, login.ok ? login.value.token : "")) ?? {};
+  const authenticated = await authenticate(context, login.ok ? login.value.token : "");
+  const loginId = authenticated?.credential.id ?? "";
+  const group = await createGroup(context, admin, { name: "group", description: null });
+  const groupId = group.ok ? group.value.id : "";
+  const apiToken = await createApiToken(context, admin, {
+    name: "script",
+    scopes: ["consoles.read"],
+    lifeDays: 1,
+  });
+  const apiTokenId = apiToken.ok ? apiToken.value.id : "";
   const created = await createConsole(context, admin, CONSOLE);
   const consoleId = created.ok ? created.value.id : "";
   const issued = await issueTicket(context, admin, consoleId);
@@ -59,6 +80,8 @@ async function setScene(services: ControlServices): Promise<Scene> {
     relayId,
     consoleId,
     loginId,
+    apiTokenId,
+    groupId,
     joinToken,
     sessionId,
     fileToken,
@@ -89,6 +112,65 @@ const CHANGES: Record<string, Change> = {
       logIn(context, admin, { username: "admin", password: TEST_PASSWORD }),
   },
   "a logout": { make: ({ context, admin, loginId }) => logOut(context, admin, loginId) },
+  "a login ended from elsewhere": {
+    make: async ({ context, admin, loginId: id }) =>
+      await endLogin(context, admin, { id, userId: admin.actorId }),
+  },
+  "all logins ended": {
+    make: async ({ context, admin: { actorId: userId }, admin }) =>
+      await endLogins(context, admin, { userId, exceptLoginId: null }),
+  },
+  "a changed user": {
+    before: async ({ services }) => void (await services.makeCaller("other", "admin")),
+    make: ({ context, admin }) =>
+      changeUser(context, admin, {
+        id: admin.actorId,
+        changes: { role: "operator", disabled: true },
+      }),
+  },
+  "a deleted user": {
+    before: async ({ services }) => void (await services.makeCaller("other", "admin")),
+    make: ({ context, admin }) => deleteUser(context, admin, admin.actorId),
+  },
+  "a password": {
+    make: ({ context, admin }) =>
+      setPassword(context, admin, { id: admin.actorId, password: `${TEST_PASSWORD} again` }),
+  },
+  "an own password": {
+    make: ({ context, admin }) =>
+      changeOwnPassword(context, admin, {
+        currentPassword: TEST_PASSWORD,
+        newPassword: `${TEST_PASSWORD} again`,
+      }),
+  },
+  "a new API token": {
+    make: ({ context, admin }) =>
+      createApiToken(context, admin, { name: "x", scopes: ["consoles.read"], lifeDays: 1 }),
+  },
+  "a revoked API token": {
+    make: async ({ context, admin, apiTokenId: id }) =>
+      await endApiToken(context, admin, { id, userId: admin.actorId }),
+  },
+  "a new group": {
+    make: ({ context, admin }) => createGroup(context, admin, { name: "new", description: null }),
+  },
+  "a changed group": {
+    make: ({ context, admin, groupId: id }) =>
+      changeGroup(context, admin, { id, changes: { name: "renamed" } }),
+  },
+  "a new member": {
+    make: ({ context, admin, groupId }) =>
+      addMember(context, admin, { groupId, userId: admin.actorId }),
+  },
+  "a member who goes": {
+    before: async ({ context, admin, groupId }) =>
+      void (await addMember(context, admin, { groupId, userId: admin.actorId })),
+    make: ({ context, admin, groupId }) =>
+      removeMember(context, admin, { groupId, userId: admin.actorId }),
+  },
+  "a deleted group": {
+    make: ({ context, admin, groupId }) => deleteGroup(context, admin, groupId),
+  },
   "a new console": { make: ({ context, admin }) => createConsole(context, admin, CONSOLE) },
   "a changed console": {
     make: ({ context, admin, consoleId: id }) =>

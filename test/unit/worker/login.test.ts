@@ -58,7 +58,7 @@ describe("a login", () => {
     const first = await logInAs(services, "alice");
     const second = await logInAs(services, "alice");
     const owner = await authenticate(services.context, first.token);
-    await logOut(services.context, alice, owner?.loginId ?? "");
+    await logOut(services.context, alice, owner?.credential.id ?? "");
     expect(await authenticate(services.context, first.token)).toBeNull();
     expect(await authenticate(services.context, second.token)).not.toBeNull();
   });

@@ -3,6 +3,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import { EVENTS_PER_MESSAGE_MAX } from "#shared/control/limits.ts";
 import { permissionsOf } from "../../../worker/identity/permissions.ts";
+import { changeOwnPassword, readAccount } from "../../../worker/services/account.ts";
+import { createApiToken, endApiToken, pageApiTokens } from "../../../worker/services/api-tokens.ts";
 import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import {
@@ -12,6 +14,7 @@ import {
   pageConsoles,
   readConsole,
 } from "../../../worker/services/consoles.ts";
+import type { Caller } from "../../../worker/services/context.ts";
 import { expireSessions } from "../../../worker/services/expire-sessions.ts";
 import {
   forgetRequest,
@@ -20,8 +23,20 @@ import {
   LEASE_MS,
   sweepIdempotencyKeys,
 } from "../../../worker/services/idempotency.ts";
+import { forgetExpiredCredentials } from "../../../worker/services/forget-credentials.ts";
+import {
+  addMember,
+  changeGroup,
+  createGroup,
+  deleteGroup,
+  pageGroups,
+  pageGroupsOfUser,
+  pageMembers,
+  removeMember,
+} from "../../../worker/services/groups.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
 import { readMetrics } from "../../../worker/services/metrics.ts";
+import { endLogin, endLogins, pageLogins } from "../../../worker/services/logins.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import {
@@ -33,6 +48,13 @@ import {
 import { pageRelays, readRelay } from "../../../worker/services/relays.ts";
 import { pageSessions, terminateSession } from "../../../worker/services/sessions.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
+import {
+  changeUser,
+  createUser,
+  deleteUser,
+  pageUsers,
+  setPassword,
+} from "../../../worker/services/users.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -75,7 +97,9 @@ async function useEverything(services: ControlServices): Promise<void> {
   const relayId = await services.makeRelay("relay");
   const login = await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
   const token = login.ok ? login.value.token : "";
-  const { loginId = "" } = (await authenticate(context, token)) ?? {};
+  const authenticated = await authenticate(context, token);
+  const loginId = authenticated?.credential.id ?? "";
+  await usePeople(services, admin);
   await logOut(context, admin, loginId);
 
   const input = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
@@ -123,6 +147,60 @@ async function useKeysAndMetrics(services: ControlServices): Promise<void> {
   }
   await sweepIdempotencyKeys(context);
   await readMetrics(context);
+}
+
+async function usePeople(
+  { context }: ControlServices,
+  admin: Caller & { readonly actorId: string },
+): Promise<void> {
+  const created = await createUser(context, {
+    username: "bob",
+    password: TEST_PASSWORD,
+    role: "user",
+  });
+  const userId = created.ok ? created.value.id : "";
+  const issued = await createApiToken(context, admin, {
+    name: "script",
+    scopes: ["consoles.read"],
+    lifeDays: 1,
+  });
+  const { id: tokenId = "", token = "" } = issued.ok ? issued.value : {};
+  await authenticate(context, token);
+  for (const after of [null, { createdAtMs: 1, id: "x" }]) {
+    await pageLogins(context, { userId: admin.actorId, after, limit: 2 });
+    await pageApiTokens(context, { userId: admin.actorId, after, limit: 2 });
+  }
+  await endApiToken(context, admin, { id: tokenId, userId: admin.actorId });
+  await endLogin(context, admin, { id: "lgn_none", userId });
+  await endLogins(context, admin, { userId, exceptLoginId: "lgn_none" });
+  for (const prefix of [null, "b"]) {
+    for (const after of [null, "a"]) {
+      await pageUsers(context, { prefix, role: null, after, limit: 2 });
+      await pageUsers(context, { prefix, role: "user", after, limit: 2 });
+      await pageGroups(context, { prefix, after, limit: 2 });
+    }
+  }
+  const group = await createGroup(context, admin, { name: "support", description: null });
+  const groupId = group.ok ? group.value.id : "";
+  await changeGroup(context, admin, { id: groupId, changes: { name: "helpers" } });
+  await addMember(context, admin, { groupId, userId });
+  for (const after of [null, "a"]) {
+    await pageMembers(context, { groupId, after, limit: 2 });
+    await pageGroupsOfUser(context, { userId, after, limit: 2 });
+  }
+  await readAccount(context, admin);
+  await changeOwnPassword(context, admin, {
+    currentPassword: TEST_PASSWORD,
+    newPassword: `${TEST_PASSWORD} again`,
+  });
+  await removeMember(context, admin, { groupId, userId });
+  await removeMember(context, admin, { groupId, userId });
+  await deleteGroup(context, admin, groupId);
+  await setPassword(context, admin, { id: userId, password: TEST_PASSWORD });
+  await changeUser(context, admin, { id: userId, changes: { disabled: true, role: "admin" } });
+  await changeUser(context, admin, { id: admin.actorId, changes: { role: "user" } });
+  await deleteUser(context, admin, userId);
+  await forgetExpiredCredentials(context);
 }
 
 async function useRelay(

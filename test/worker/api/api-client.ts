@@ -3,6 +3,7 @@
 import "@hono/zod-openapi";
 import { env as cloudflareEnv, exports } from "cloudflare:workers";
 import { expect } from "vitest";
+import { createApp } from "../../../worker/app.ts";
 import { createServiceContext } from "../../../worker/context.ts";
 import type { Env } from "../../../worker/env.ts";
 import type { ServiceContext } from "../../../worker/services/context.ts";
@@ -41,6 +42,21 @@ export async function call(path: string, options: Call = {}): Promise<Response> 
 export async function fetchWorker(url: string, init: RequestInit): Promise<Response> {
   const worker = (exports as unknown as { default: Fetcher }).default;
   return await worker.fetch(new Request(url, init));
+}
+
+/** Calls an application with other settings, in the place of the Worker. */
+export async function callWith(
+  settings: Partial<Env>,
+  path: string,
+  init: RequestInit = {},
+): Promise<Response> {
+  const waitUntil = (): void => undefined;
+  const context = { waitUntil, passThroughOnException: waitUntil, props: {} };
+  return await createApp().fetch(
+    new Request(path.startsWith("http") ? path : `${ORIGIN}/api/v1${path}`, init),
+    { ...env, HUB: env.HUB, LIMITS: env.LIMITS, ...settings },
+    context as unknown as ExecutionContext,
+  );
 }
 
 /** A database client of the test's own. */

@@ -55,7 +55,7 @@ describe("logging in", () => {
       expect.objectContaining({
         requestId: headers["X-Request-Id"],
         actor: { kind: "anonymous", id: null },
-        data: { username: admin.username },
+        data: { username: admin.username, method: "password", reason: "wrong-password" },
       }),
     );
     const typedIntoTheWrongField = `secret-${crypto.randomUUID()}`;

@@ -7,6 +7,7 @@ import type {
   Operation,
   Schema,
 } from "../../../worker/routes/description/api-description.ts";
+import { guardOf } from "../../../worker/routes/caller.ts";
 import { GENERAL_CODES } from "../../../worker/routes/problem.ts";
 import { call } from "./api-client.ts";
 
@@ -20,6 +21,14 @@ const operations = Object.entries(description.paths).flatMap(([path, methods]) =
     operation,
   })),
 );
+
+const routes = createApp().routes.map(({ method, path, handler }) => ({
+  name: `${method} ${path.replaceAll(/:([^/]+)/g, "{$1}")}`,
+  isApi: method !== "ALL" && path.startsWith("/api/v1/"),
+  isGuard: guardOf(handler) !== undefined,
+}));
+
+const guarded = new Set(routes.filter(({ isGuard }) => isGuard).map(({ name }) => name));
 
 const codesOf = (operation: Operation): ErrorCode[] =>
   Object.values(operation.responses).flatMap((answer) => answer["x-codes"] ?? []);
@@ -38,9 +47,7 @@ describe("the description", () => {
   });
 
   it("holds every route that is served below the API", () => {
-    const served = createApp()
-      .routes.filter(({ method, path }) => method !== "ALL" && path.startsWith("/api/v1/"))
-      .map(({ method, path }) => `${method} ${path.replaceAll(/:([^/]+)/g, "{$1}")}`);
+    const served = routes.filter(({ isApi }) => isApi).map(({ name }) => name);
     const described = new Set(operations.map(({ name }) => name));
     const undescribed = new Set(served.filter((name) => !described.has(name)));
     expect([...undescribed].sort()).toEqual(UNDESCRIBED);
@@ -107,8 +114,8 @@ describe.each(operations)("$name", ({ method, path, operation }) => {
   it("says who may call it, and is guarded so", () => {
     const hasLogin = operation.security.length > 0;
     const permission = operation["x-permission"];
-    // The scraper's token is another way in; the page of the route says what else is.
-    const isGuarded = permission !== undefined || path === "/metrics";
+    // The scraper's token is another way in, so that route has a guard of its own.
+    const isGuarded = guarded.has(`${method.toUpperCase()} ${path}`) || path === "/metrics";
     expect(isGuarded, "a login is checked where one is described").toBe(hasLogin);
     expect(codesOf(operation).includes("auth.required")).toBe(hasLogin);
     if (permission !== undefined) {
@@ -182,6 +189,7 @@ const PUBLIC = [
   "GET /healthz",
   "GET /readyz",
   "POST /api/v1/auth/login",
+  "GET /api/v1/auth/methods",
   "GET /api/v1/vv/{token}",
   "POST /api/v1/relays/enrol",
 ];

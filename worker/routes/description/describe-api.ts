@@ -5,7 +5,7 @@
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
-import { permissionOf } from "../caller.ts";
+import { guardOf } from "../caller.ts";
 import { SECURITY_SCHEMES } from "../openapi-security.ts";
 import { describeProblem, PROBLEM_TYPE, statusOf } from "../problem.ts";
 import type { RouteEnv } from "../route-env.ts";
@@ -171,9 +171,9 @@ function tagsOf(paths: ApiDescription["paths"]): ApiDescription["tags"] {
 function permissionsByRoute(app: OpenAPIHono<RouteEnv>): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const { method, path, handler } of app.routes) {
-    const permission = permissionOf(handler);
-    if (permission !== undefined) {
-      found.set(routeKey(method.toLowerCase(), path), permission);
+    const guard = guardOf(handler);
+    if (guard !== undefined && guard !== "login") {
+      found.set(routeKey(method.toLowerCase(), path), guard);
     }
   }
   return found;

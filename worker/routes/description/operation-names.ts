@@ -23,7 +23,7 @@ export function operationIdOf(operation: NamedOperation): string {
   if (operation.method === "post" && !operation.isCreating && words.length > 1) {
     return camel([last, ...before]);
   }
-  const isWhole = operation.isList || (operation.method === "get" && !endsInParameter(operation));
+  const isWhole = !operation.isCreating && !endsInParameter(operation);
   return camel([verbOf(operation), ...before, isWhole ? last : singular(last)]);
 }
 
