@@ -36,7 +36,9 @@ import {
   requireJson,
 } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
+import { sessionFeedRoutes } from "./routes/session-feed.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
 import { answerUnknownPath, API_PATH } from "./routes/unknown-path.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
 import { userRoutes } from "./routes/users.ts";
@@ -121,7 +123,10 @@ const API_ROUTES = [
   groupRoutes,
   consoleRoutes,
   consoleFileRoutes,
+  // Before sessionRoutes, which would take `feed` for an id.
+  sessionFeedRoutes,
   sessionRoutes,
+  terminateSessionRoutes,
   auditRoutes,
   relayRoutes,
 ];

@@ -7,32 +7,12 @@ import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
 import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
 import type { RateLimiter } from "./limits/rate-limiter.ts";
+import type { SettingValues } from "./settings.ts";
 
-/** The bindings as the platform hands them over. */
-export interface Env {
+/** The bindings as the platform hands them over: settings of settings.ts, objects of deployment.ts. */
+export interface Env extends SettingValues {
   readonly HUB: DurableObjectNamespace<RelayHub>;
   readonly LIMITS: DurableObjectNamespace<RateLimiter>;
-  readonly LIBSQL_URL: string;
-  readonly LIBSQL_AUTH_TOKEN: string;
-  /** How users and relays reach this control plane, without a trailing slash. */
-  readonly PUBLIC_URL: string;
-  /** base64url of 32 random bytes: the root of every ticket key. */
-  readonly TICKET_ROOT: string;
-  /** A private Ed25519 JWK with its kid: signs grants. */
-  readonly GRANT_SIGNING_KEY: string;
-  /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
-  readonly SECRETS_KEY: string;
-  /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
-  readonly CA_CERTIFICATE: string;
-  readonly CA_KEY: string;
-  /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
-  readonly KERBSIDE_WEB_ORIGINS?: string;
-  /** What a scraper of /metrics sends as its bearer token; absent: only people with the right. */
-  readonly KERBSIDE_METRICS_TOKEN?: string;
-  /** Who may log in by a password: `on` (absent), `off` or `break-glass`. */
-  readonly KERBSIDE_LOCAL_LOGIN?: string;
-  /** How many reverse proxies in front append to X-Forwarded-For; absent: none. */
-  readonly KERBSIDE_TRUSTED_PROXIES?: string;
 }
 
 /** What the services need of the environment, checked. */

@@ -343,7 +343,7 @@ export type Session = {
   readonly openedAt: string | null;
   readonly endedAt: string | null;
   readonly endReason: string | null;
-  /** Admins only; null for others. */
+  /** For who may read everybody's sessions; null for others. */
   readonly endDetail: string | null;
   /**
    * Why its relay refused its main channel last, or why it had to end as soon as it was
@@ -354,6 +354,33 @@ export type Session = {
   readonly clientBytes: number;
   /** Bytes from the console. */
   readonly serverBytes: number;
+  /** Who asked last for its end; null when nobody did. */
+  readonly endRequest: {
+    readonly at: string;
+    readonly user: {
+      readonly id: string;
+      readonly username: string | null;
+    };
+  } | null;
+};
+
+export type SessionChannel = {
+  readonly channel: "main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav";
+  readonly channelId: number;
+  readonly clientAddress: string;
+  readonly openedAt: string;
+  /** Null while it is open. */
+  readonly closedAt: string | null;
+  readonly closeReason: string | null;
+  /** Bytes from the client, once it is closed. */
+  readonly clientBytes: number;
+  /** Bytes from the console, once it is closed. */
+  readonly serverBytes: number;
+};
+
+export type SessionDetail = Session & {
+  /** Each time that a channel was opened, in order. */
+  readonly channels: readonly SessionChannel[];
 };
 
 export type SessionPage = {
@@ -365,6 +392,18 @@ export type SessionPage = {
 export type Termination = {
   readonly sessionId: string;
   readonly state: "ending" | "ended";
+};
+
+export type Terminations = {
+  /** Their relays end them now. */
+  readonly ending: readonly string[];
+  /** Their relays are told when they can be reached again. */
+  readonly unreached: readonly {
+    readonly sessionId: string;
+    readonly code: string;
+  }[];
+  /** There were more than one call ends: call again. */
+  readonly more: boolean;
 };
 
 export type Ticket = {
@@ -783,12 +822,30 @@ export interface Operations {
     readonly answer: string | WebAccess;
   };
 
+  /** Follow the changes of the sessions that the caller may see */
+  readonly "GET /api/v1/sessions/feed": {
+    readonly headers?: {
+      /** The id of the last event that was seen. */
+      readonly "last-event-id"?: string | undefined;
+    };
+    readonly answer: string;
+  };
+
   /** List the caller's sessions, newest first; everybody's for who may read them */
   readonly "GET /api/v1/sessions": {
     readonly query?: {
       readonly limit?: number | undefined;
       /** The `nextCursor` of the page before. */
       readonly cursor?: string | undefined;
+      /** `live` is pending or active. */
+      readonly state?: "pending" | "active" | "ended" | "live" | undefined;
+      readonly consoleId?: string | undefined;
+      readonly userId?: string | undefined;
+      readonly relayId?: string | undefined;
+      /** Created then or later. */
+      readonly from?: string | undefined;
+      /** Created before. */
+      readonly to?: string | undefined;
     };
     readonly answer: SessionPage;
   };
@@ -798,7 +855,7 @@ export interface Operations {
     readonly params: {
       readonly id: string;
     };
-    readonly answer: Session;
+    readonly answer: SessionDetail;
   };
 
   /** End a session */
@@ -810,6 +867,28 @@ export interface Operations {
       readonly "Idempotency-Key"?: string | undefined;
     };
     readonly answer: Termination;
+  };
+
+  /** End the living sessions of a console */
+  readonly "POST /api/v1/consoles/{id}/sessions/terminate": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: Terminations;
+  };
+
+  /** End the living sessions of a user; one's own too */
+  readonly "POST /api/v1/users/{id}/sessions/terminate": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: Terminations;
   };
 
   /** Read the audit trail, newest first */

@@ -1,9 +1,10 @@
 /**
- * `npm run bench -- [start|relay|real] [--json] …`: measures, and prints a table or, with `--json`, one object.
+ * `npm run bench -- [start|relay|real|selfhost] [--json] …`: measures, and prints a table or, with `--json`, one object.
  * No name stands for `start`. Nothing here fails because of a figure: a benchmark is no test.
  */
 import { runRealBench } from "./real/real-bench.ts";
 import { runRelayBench } from "./relay/relay-bench.ts";
+import { runSelfhostBench } from "./selfhost-bench.ts";
 import { runStartBench } from "./start-and-ticket.ts";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -15,8 +16,10 @@ async function main(args: readonly string[]): Promise<void> {
     await runRelayBench(rest);
   } else if (name === "real") {
     await runRealBench(rest);
+  } else if (name === "selfhost") {
+    await runSelfhostBench(rest);
   } else {
-    throw new Error(`there is no benchmark "${name}": start, relay or real`);
+    throw new Error(`there is no benchmark "${name}": start, relay, real or selfhost`);
   }
 }
 

@@ -9,13 +9,7 @@ import { startTestQemu } from "../harness/qemu.ts";
 import { takeSpicyScreenshot } from "../harness/spicy.ts";
 import { freePort, TestStack } from "../harness/stack.ts";
 import { makeTempFolder } from "../harness/temp-folder.ts";
-
-interface Figure {
-  readonly count: number;
-  readonly minMs: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-}
+import { type Figure, figureOf } from "./figure.ts";
 
 /** Prints the figures; `--json` prints one object. */
 export async function runStartBench(args: readonly string[]): Promise<void> {
@@ -95,15 +89,6 @@ async function measurePictures(
     relayed.push(through.value.durationMs);
   }
   return { pictureDirect: figureOf(direct), pictureThroughRelay: figureOf(relayed) };
-}
-
-function figureOf(elapsedMs: readonly number[]): Figure {
-  const sorted = elapsedMs.toSorted((left, right) => left - right);
-  const at = (share: number): number => {
-    const index = Math.min(sorted.length - 1, Math.floor(sorted.length * share));
-    return Math.round((sorted[index] ?? 0) * 10) / 10;
-  };
-  return { count: sorted.length, minMs: at(0), p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));

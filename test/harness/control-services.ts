@@ -9,6 +9,8 @@ import { fail, ok } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
 import { memoryLimits } from "./memory-limits.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
+import { STREAM_IDLE_MS_MAX } from "../../worker/dev/libsql/limits.ts";
+import { type CancelTimer, systemTimers, type Timers } from "../../worker/dev/libsql/timers.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
 import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
@@ -29,6 +31,10 @@ export interface ControlServices extends AsyncDisposable {
   /** Makes a relay that is online. Gives its id. */
   makeRelay(name: string): Promise<string>;
   moveClock(byMs: number): void;
+  /** Rolls transactions back that nobody goes on with, which the database does after seconds. */
+  rollBackAbandoned(): void;
+  /** The rows that a query finds. */
+  query(sql: string): Promise<Readonly<Record<string, unknown>>[]>;
   /** All values of all tables, as one text to search. */
   dumpDatabase(): Promise<string>;
 }
@@ -38,7 +44,8 @@ export const TEST_PASSWORD = "correct horse battery";
 export async function startControlServices(): Promise<ControlServices> {
   const folder = await makeTempFolder();
   const authToken = "test-token";
-  const server = await startLibsqlServer({ file: folder.file("control.db"), authToken });
+  const timers = new HastyTimers();
+  const server = await startLibsqlServer({ file: folder.file("control.db"), authToken, timers });
   await migrateDatabase({ url: server.url, authToken });
   const secrets = await generateSecrets(Date.now());
   const pushes: { relayId: string; command: Command }[] = [];
@@ -97,12 +104,51 @@ export async function startControlServices(): Promise<ControlServices> {
     moveClock: (byMs) => {
       nowMs += byMs;
     },
+    rollBackAbandoned: () => timers.hurry(),
+    query: async (sql) => {
+      const client = createClient({ url: server.url, authToken });
+      const { rows } = await client.execute(sql);
+      client.close();
+      return rows.map((row) => ({ ...row }));
+    },
     dumpDatabase: async () => await dump({ url: server.url, authToken }),
     [Symbol.asyncDispose]: async () => {
       await server.close();
       await folder[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The system's timers, of which those of idle transactions can be made to fire at once. */
+class HastyTimers implements Timers {
+  readonly #idle = new Set<() => void>();
+
+  nowMs(): number {
+    return systemTimers.nowMs();
+  }
+
+  after(delayMs: number, callback: () => void): CancelTimer {
+    if (delayMs !== STREAM_IDLE_MS_MAX) {
+      return systemTimers.after(delayMs, callback);
+    }
+    const fire = (): void => {
+      cancel();
+      callback();
+    };
+    const cancelTimer = systemTimers.after(delayMs, fire);
+    const cancel = (): void => {
+      cancelTimer();
+      this.#idle.delete(fire);
+    };
+    this.#idle.add(fire);
+    return cancel;
+  }
+
+  hurry(): void {
+    for (const fire of this.#idle) {
+      fire();
+    }
+  }
 }
 
 async function insertRelay(context: ServiceContext, name: string): Promise<string> {

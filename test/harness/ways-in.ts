@@ -11,7 +11,8 @@ import { createWebSocketStream } from "ws";
 import { parseVvFile, type VvFields } from "#shared/ticket/vv-file.ts";
 import { FakeSpiceClient } from "./relay/fake-spice-client.ts";
 import type { SpiceGtkOptions } from "./spice-gtk-client.ts";
-import type { IssuedTicket, TestStack } from "./stack.ts";
+import type { IssuedTicket } from "./control-client.ts";
+import type { TestStack } from "./stack.ts";
 import {
   openWebSocket,
   WebSocketBridge,

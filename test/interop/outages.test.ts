@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "../harness/deadline.ts";
 import { EVERY_CHANNEL, startTestQemu, type TestQemu } from "../harness/qemu.ts";
 import { type SpiceGtkClient, startSpiceGtkClient } from "../harness/spice-gtk-client.ts";
-import { type IssuedTicket, TestStack } from "../harness/stack.ts";
+import type { IssuedTicket } from "../harness/control-client.ts";
+import { TestStack } from "../harness/stack.ts";
 
 let stack: TestStack;
 

@@ -4,7 +4,8 @@ import { makeCa, type ServerCertificate, type TestCa } from "../harness/certific
 import { comparePictures } from "../harness/ppm.ts";
 import { startTestQemu, type TestQemu } from "../harness/qemu.ts";
 import { takeSpicyScreenshot } from "../harness/spicy.ts";
-import { type ConsoleTarget, TestStack } from "../harness/stack.ts";
+import type { ConsoleTarget } from "../harness/control-client.ts";
+import { TestStack } from "../harness/stack.ts";
 
 let stack: TestStack;
 let ca: TestCa;

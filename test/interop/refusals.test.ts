@@ -7,7 +7,8 @@ import { fromBase64Url } from "#shared/base/bytes.ts";
 import { deriveTicketKey, mintTicket } from "#shared/ticket/ticket.ts";
 import { startTestQemu } from "../harness/qemu.ts";
 import { type SpiceGtkState, startSpiceGtkClient } from "../harness/spice-gtk-client.ts";
-import { freePort, type IssuedTicket, TestStack } from "../harness/stack.ts";
+import type { IssuedTicket } from "../harness/control-client.ts";
+import { freePort, TestStack } from "../harness/stack.ts";
 
 let stack: TestStack;
 let hypervisor: Server;

@@ -4,7 +4,8 @@ import { makeCa } from "../harness/certificates.ts";
 import { startSpiceGtkClient } from "../harness/spice-gtk-client.ts";
 import { takeSpicyScreenshot } from "../harness/spicy.ts";
 import { pixelAt } from "../harness/ppm.ts";
-import { type ConsoleTarget, TestStack } from "../harness/stack.ts";
+import type { ConsoleTarget } from "../harness/control-client.ts";
+import { TestStack } from "../harness/stack.ts";
 import { openEntrance, WAYS_IN } from "../harness/ways-in.ts";
 import { startXspice, XSPICE_IDLE_COLOUR, xspiceKeyColour } from "../harness/xspice.ts";
 

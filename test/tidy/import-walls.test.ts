@@ -40,6 +40,24 @@ const WALLS: readonly Wall[] = [
     lawful: `import { openDatabase } from "../repositories/database.ts";`,
   },
   {
+    wall: "the Worker knows none of its hosts",
+    file: "worker/hub/planted.ts",
+    violation: `import { StateFolder } from "../dev/state-folder.ts";`,
+    lawful: `import type { Caller } from "../services/context.ts";`,
+  },
+  {
+    wall: "repositories know none of the hosts either",
+    file: "worker/repositories/planted.ts",
+    violation: `import { Host } from "../selfhost/host.ts";`,
+    lawful: `import { eq } from "drizzle-orm";`,
+  },
+  {
+    wall: "a host of one's own runs without Miniflare",
+    file: "worker/selfhost/planted.ts",
+    violation: `import { startLocalWorker } from "../dev/local-worker.ts";`,
+    lawful: `import { StateFolder } from "../dev/state-folder.ts";`,
+  },
+  {
     wall: "the byte loop does not import the control link",
     file: "relay/pump/planted.ts",
     violation: `import { link } from "../control/link.ts";`,

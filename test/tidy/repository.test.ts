@@ -4,8 +4,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { COMPATIBILITY_DATE } from "../../worker/dev/local-worker.ts";
+import { unstable_readConfig } from "wrangler";
+import { z } from "zod";
+import { COMPATIBILITY_DATE, DURABLE_OBJECTS, WORKER_NAME } from "../../worker/deployment.ts";
+import { OUTBOUND_CA_FILE } from "../../worker/dev/outbound-certificates.ts";
 import { NEEDED_MIGRATION } from "../../worker/repositories/health.ts";
+import { SETTINGS } from "../../worker/settings.ts";
 import { renderApiTypes } from "../runner/api-types.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
 
@@ -61,12 +65,26 @@ describe("the top level", () => {
   });
 });
 
-describe("settings that stand in two places", () => {
-  it("the Worker's compatibility date is the same here and deployed", () => {
-    expect(read("wrangler.toml")).toContain(`compatibility_date = "${COMPATIBILITY_DATE}"`);
+/** Of wrangler.toml, what the Worker's hosts must agree on. All classes keep their storage in SQLite. */
+const deployedSchema = z.looseObject({
+  durable_objects: z.object({ bindings: z.array(z.unknown()) }),
+  migrations: z.array(z.strictObject({ tag: z.string(), new_sqlite_classes: z.array(z.string()) })),
+});
+
+describe("what stands in two places", () => {
+  const deployed = deployedSchema.parse(
+    unstable_readConfig({ config: join(PROJECT_ROOT, "wrangler.toml") }),
+  );
+
+  it("is deployed under the name and with the compatibility date that other hosts use", () => {
+    expect(deployed).toMatchObject({
+      name: WORKER_NAME,
+      compatibility_date: COMPATIBILITY_DATE,
+      main: join(PROJECT_ROOT, "worker/index.ts"),
+    });
   });
 
-  it("the newest migration is the one that the Worker says it needs to be ready", () => {
+  it("names the newest migration as the one that the Worker needs to be ready", () => {
     const tags = files
       .map((file) => /^migrations\/(\d{4}_\w+)\.sql$/.exec(file)?.[1] ?? "")
       .filter((tag) => tag !== "");
@@ -75,14 +93,29 @@ describe("settings that stand in two places", () => {
     );
   });
 
-  it("every secret of the Worker is named in docs/operate/configure.md", () => {
-    const names = [...read("worker/env.ts").matchAll(/readonly ([A-Z_]{4,})\??: string/g)];
-    expect(names.length).toBeGreaterThan(5);
-    const page = read("docs/operate/configure.md");
-    expect(names.map((match) => match[1]).filter((name) => !page.includes(`\`${name}\``))).toEqual(
-      [],
+  it("has each Durable Object's class with its binding, and a migration that makes it", () => {
+    const bindings = DURABLE_OBJECTS.map(({ binding, className }) => ({
+      name: binding,
+      class_name: className,
+    }));
+    expect(deployed.durable_objects.bindings).toEqual(bindings);
+    const made = deployed.migrations.flatMap((step) => step.new_sqlite_classes);
+    expect(made.toSorted()).toEqual(bindings.map((row) => row.class_name).toSorted());
+  });
+
+  it("declares in worker/env.ts the bindings of worker/deployment.ts, and no setting", () => {
+    const fields = [...read("worker/env.ts").matchAll(/^ {2}readonly ([A-Z_]+)\??: (\w+)/gm)];
+    expect(fields.map(([, name, type]) => [name, type])).toEqual(
+      DURABLE_OBJECTS.map(({ binding }) => [binding, "DurableObjectNamespace"]),
     );
   });
+
+  it.each([...Object.keys(SETTINGS), OUTBOUND_CA_FILE])(
+    "tells of the setting %s in docs/operate/configure.md",
+    (name) => {
+      expect(read("docs/operate/configure.md")).toContain(`\`${name}\``);
+    },
+  );
 });
 
 describe("documentation", () => {

@@ -3,26 +3,36 @@
  * their newer form still changes, so the older, settled form is converted.
  */
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import type { Miniflare } from "miniflare";
+import { COMPATIBILITY_DATE, DURABLE_OBJECTS, WORKER_NAME } from "../deployment.ts";
+import { workerdProgram } from "./workerd-program.ts";
 
 export interface LocalWorker {
   readonly url: string;
   stop(): Promise<void>;
 }
 
-/** @param bindings settings and secrets of the Worker, by name. */
+/**
+ * @param bindings settings and secrets of the Worker, by name.
+ * @param outboundCaFile PEM of authorities that its outgoing connections trust besides the public ones
+ */
 export async function startLocalWorker(options: {
   readonly script: string;
   readonly host: string;
   readonly port: number;
   readonly hubFolder: string;
   readonly bindings: Readonly<Record<string, string>>;
+  readonly outboundCaFile: string | null;
 }): Promise<LocalWorker> {
   bindWorkerdToThisProcess();
+  if (options.outboundCaFile !== null) {
+    process.env["NODE_EXTRA_CA_CERTS"] = options.outboundCaFile;
+  }
+  // Loaded late: it reads the environment while it is loaded.
+  const { convertV4MiniflareOptions, Miniflare: Simulator } = await import("miniflare");
   const settled = convertV4MiniflareOptions({
-    name: "kerbside",
+    name: WORKER_NAME,
     host: options.host,
     port: options.port,
     cf: false,
@@ -30,14 +40,13 @@ export async function startLocalWorker(options: {
     compatibilityDate: COMPATIBILITY_DATE,
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
     bindings: { ...options.bindings },
-    durableObjects: {
-      HUB: { className: "RelayHub", useSQLite: true },
-      LIMITS: { className: "RateLimiter", useSQLite: true },
-    },
+    durableObjects: Object.fromEntries(
+      DURABLE_OBJECTS.map(({ binding, className }) => [binding, { className, useSQLite: true }]),
+    ),
   });
   const miniflare = withoutSignalHandlers(
     // The conversion drops the older options' place for storage.
-    () => new Miniflare({ ...settled, resourcePersistencePath: options.hubFolder }),
+    (): Miniflare => new Simulator({ ...settled, resourcePersistencePath: options.hubFolder }),
   );
   const url = await miniflare.ready;
   return { url: url.origin, stop: () => miniflare.dispose() };
@@ -46,9 +55,7 @@ export async function startLocalWorker(options: {
 /** So that no workerd is left, holding its port, when this process is killed. */
 function bindWorkerdToThisProcess(): void {
   if (existsSync("/usr/bin/setpriv")) {
-    const require = createRequire(createRequire(import.meta.url).resolve("miniflare"));
-    const workerd: { readonly default: string } = require("workerd");
-    process.env["KERBSIDE_WORKERD"] = workerd.default;
+    process.env["KERBSIDE_WORKERD"] = workerdProgram();
     process.env["MINIFLARE_WORKERD_PATH"] = fileURLToPath(
       new URL("workerd-bound.sh", import.meta.url),
     );
@@ -73,6 +80,3 @@ function withoutSignalHandlers<Value>(create: () => Value): Value {
 }
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
-/** The same as in wrangler.toml; a test compares them. */
-export const COMPATIBILITY_DATE = "2026-10-23";

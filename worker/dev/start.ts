@@ -10,8 +10,10 @@ import { fileURLToPath } from "node:url";
 import { AdminApi } from "./admin-api.ts";
 import { parseStartOptions, type StartOptions, USAGE } from "./options.ts";
 import { assertPortFree } from "./ports.ts";
-import { StartError, StateFolder, writePrivateFile } from "./state-folder.ts";
+import { writePrivateFile } from "./private-file.ts";
+import { FIRST_ADMIN, StartError, StateFolder } from "./state-folder.ts";
 import { Supervisor } from "./supervisor.ts";
+import { nextStopSignal, refuse, sentenceOf, tell } from "./terminal.ts";
 
 async function main(args: readonly string[]): Promise<number> {
   const options = parseStartOptions(args);
@@ -78,7 +80,7 @@ async function bringUp(
   demoStart.catch(() => null);
   const control = await supervisor.start(controlSpec(state, options));
   const url = String(control["url"]);
-  const api = await AdminApi.login(url, ADMIN, password);
+  const api = await AdminApi.login(url, FIRST_ADMIN, password);
   if (api === null) {
     throw state.wrongPassword();
   }
@@ -133,7 +135,7 @@ async function registerDemo(
     port: Number(demo["port"]),
     password: String(demo["password"]),
   };
-  const known = state.readState().demoConsoleId;
+  const known = (await state.readState()).demoConsoleId;
   if (known !== null && (await api.updateConsole(known, console))) {
     return known;
   }
@@ -151,15 +153,15 @@ function report(options: StartOptions, state: StateFolder, ready: Ready): void {
     `Kerbside is ready at ${ready.url}`,
     "",
     ready.passwordIsNew
-      ? `  admin's login     user "${ADMIN}", password "${ready.adminPassword}" (kept in ${passwordFile})`
-      : `  admin's login     user "${ADMIN}", password in ${passwordFile}`,
+      ? `  admin's login     user "${FIRST_ADMIN}", password "${ready.adminPassword}" (kept in ${passwordFile})`
+      : `  admin's login     user "${FIRST_ADMIN}", password in ${passwordFile}`,
     `  relay             127.0.0.1:${relayPort} (${ready.relayId})`,
     ...(connectPort === null ? [] : [`  HTTP CONNECT      127.0.0.1:${connectPort}`]),
     `  demo console      ${ready.demoKind === "qemu" ? "a virtual machine" : "a test card"} (${ready.demoConsoleId})`,
     "",
     "Open the demo console in a native client (remote-viewer), in another terminal:",
     "",
-    `  npx kerbside open demo --url ${ready.url} --username ${ADMIN} --password-file ${passwordFile}`,
+    `  npx kerbside open demo --url ${ready.url} --username ${FIRST_ADMIN} --password-file ${passwordFile}`,
     "",
     "Ctrl-C stops everything.",
     "",
@@ -168,7 +170,7 @@ function report(options: StartOptions, state: StateFolder, ready: Ready): void {
   if (options.json) {
     const { url, adminPassword, demoConsoleId, relayId } = ready;
     const ids = { demoConsoleId, relayId };
-    const line = { url, adminUser: ADMIN, adminPassword, ...ids, relayPort, connectPort };
+    const line = { url, adminUser: FIRST_ADMIN, adminPassword, ...ids, relayPort, connectPort };
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
 }
@@ -241,34 +243,7 @@ function openLog(state: StateFolder, name: string): number {
   return openSync(file, "w", 0o600);
 }
 
-function nextStopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.on(signal, () => resolve(signal));
-    }
-    process.on("disconnect", () => resolve("disconnect"));
-    process.channel?.unref();
-  });
-}
-
-function tell(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
-
-function refuse(sentence: string, exitCode: number): number {
-  tell(`kerbside: ${sentence}`);
-  return exitCode;
-}
-
-function sentenceOf(error: unknown): string {
-  if (error instanceof StartError) {
-    return error.message;
-  }
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const ADMIN = "admin";
 /** A start takes about two seconds; on a busy machine ten times that is still a start. */
 const READY_DEADLINE_MS = 30_000;
 const SAID_CHARACTERS_MAX = 4_000;

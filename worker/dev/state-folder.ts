@@ -1,34 +1,31 @@
 /**
- * The state folder of `npm start`: what it holds, who has it open, and how it begins anew. Files
- * with secrets are 0600 in a folder that is 0700, written whole or not at all.
+ * The state folder of a control plane on one machine: what it holds, who has it open, and how it
+ * begins anew. Files with secrets are 0600 in a folder that is 0700, written whole or not at all.
+ * What only a start needs (schemas, key generation) is loaded when it is needed, because a
+ * supervisor that opens the folder lives long.
  */
 import { randomBytes } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { z } from "zod";
+import type { z } from "zod";
 import { toBase64Url } from "#shared/base/bytes.ts";
-import { generateSecrets, type Secrets, secretsSchema } from "./secrets.ts";
+import { LOCK_FILE, lockHolder, releaseLock, takeLock } from "./folder-lock.ts";
+import { writePrivateFile } from "./private-file.ts";
+import type { Secrets } from "./secrets.ts";
+import type { State } from "./state-schema.ts";
 
 /** A sentence for the person who started us; nothing else is wrong with the program. */
 export class StartError extends Error {
   override readonly name = "StartError";
 }
 
-const stateSchema = z.strictObject({
-  version: z.literal(1),
-  /** Where the demo console listens: kept, so that the console stays the same over restarts. */
-  demoConsoleId: z.string().nullable(),
-});
+/** The name of the user whose password is kept. */
+export const FIRST_ADMIN = "admin";
 
-export type State = z.infer<typeof stateSchema>;
+export interface AdminPassword {
+  readonly password: string;
+  readonly isNew: boolean;
+}
 
 export class StateFolder {
   readonly path: string;
@@ -37,14 +34,20 @@ export class StateFolder {
   readonly hubFolder: string;
   readonly relayFolder: string;
   readonly demoFolder: string;
+  /** What plain workerd is given: its configuration and the bundled Worker. */
+  readonly workerdFolder: string;
+  /** Completes a sentence about damage. */
+  readonly #remedy: string;
 
-  constructor(path: string) {
+  constructor(path: string, remedy: string = REMEDY_OF_NPM_START) {
     this.path = resolve(path);
+    this.#remedy = remedy;
     this.adminPasswordFile = join(this.path, "admin-password");
     this.databaseFile = join(this.path, "control.db");
     this.hubFolder = join(this.path, "hub");
     this.relayFolder = join(this.path, "relay");
     this.demoFolder = join(this.path, "demo");
+    this.workerdFolder = join(this.path, "workerd");
   }
 
   /** Makes or opens the folder. @throws {StartError} when it is in use or not ours. */
@@ -56,7 +59,8 @@ export class StateFolder {
     }
     try {
       mkdirSync(this.path, { recursive: true, mode: 0o700 });
-      writePrivateFile(this.#lockFile, String(process.pid));
+      chmodSync(this.path, 0o700);
+      takeLock(this.path);
     } catch (error) {
       throw new StartError(`The state folder ${this.path} cannot be written: ${reasonOf(error)}.`);
     }
@@ -66,10 +70,11 @@ export class StateFolder {
   }
 
   close(): void {
-    rmSync(this.#lockFile, { force: true });
+    releaseLock(this.path);
   }
 
-  readState(): State {
+  async readState(): Promise<State> {
+    const { stateSchema } = await import("./state-schema.ts");
     return this.#readJson(this.#stateFile, stateSchema);
   }
 
@@ -79,6 +84,7 @@ export class StateFolder {
 
   /** The control plane's secrets, made at the first start. */
   async secrets(nowMs: number): Promise<Secrets> {
+    const { generateSecrets, secretsSchema } = await import("./secrets.ts");
     if (!existsSync(this.#secretsFile)) {
       if (existsSync(this.databaseFile)) {
         throw this.#corrupt("secrets.json", "it is missing though there is a database");
@@ -96,17 +102,28 @@ export class StateFolder {
     }
   }
 
+  /** The sentence for damage that somebody else found and described. */
+  damaged(description: string): StartError {
+    const remedy = this.#remedy.charAt(0).toUpperCase() + this.#remedy.slice(1);
+    return new StartError(`The state folder ${this.path} is corrupt: ${description} ${remedy}.`);
+  }
+
   /** The sentence for a password that the database does not have. */
   wrongPassword(): StartError {
     return this.#corrupt("admin-password", "the database has another one");
   }
 
-  /** The admin's password, made at the first start. */
-  adminPassword(): { readonly password: string; readonly isNew: boolean } {
-    const isNew = !existsSync(this.adminPasswordFile);
-    if (isNew && existsSync(this.databaseFile)) {
+  /** The admin's password, made at the first start; it is needed at each start. */
+  adminPassword(): AdminPassword {
+    if (!existsSync(this.adminPasswordFile) && existsSync(this.databaseFile)) {
       throw this.#corrupt("admin-password", "it is missing though there is a database");
     }
+    return this.firstAdminPassword();
+  }
+
+  /** The password for an admin who is made now: the one that lies there, or a new one. */
+  firstAdminPassword(): AdminPassword {
+    const isNew = !existsSync(this.adminPasswordFile);
     if (isNew) {
       writePrivateFile(this.adminPasswordFile, toBase64Url(randomBytes(PASSWORD_BYTES)));
     }
@@ -125,10 +142,6 @@ export class StateFolder {
     return join(this.path, "secrets.json");
   }
 
-  get #lockFile(): string {
-    return join(this.path, "lock");
-  }
-
   /** A folder with other people's files is never written to, and above all never deleted. */
   #refuseForeign(): void {
     let names: string[];
@@ -140,7 +153,7 @@ export class StateFolder {
       }
       throw new StartError(`The state folder ${this.path} cannot be read: ${reasonOf(error)}.`);
     }
-    const known = new Set(["state.json", "lock", "secrets.json"]);
+    const known = new Set(["state.json", LOCK_FILE, "secrets.json"]);
     if (names.length > 0 && !names.some((name) => known.has(name))) {
       throw new StartError(
         `${this.path} is not a state folder of Kerbside: choose another with --state-dir.`,
@@ -149,8 +162,8 @@ export class StateFolder {
   }
 
   #refuseInUse(): void {
-    const holder = existsSync(this.#lockFile) ? Number(readFileSync(this.#lockFile, "utf8")) : 0;
-    if (holder > 0 && holder !== process.pid && isAlive(holder)) {
+    const holder = lockHolder(this.path);
+    if (holder !== null) {
       throw new StartError(
         `The state folder ${this.path} is in use by process ${holder}: stop it, ` +
           "or choose another folder with --state-dir.",
@@ -169,25 +182,8 @@ export class StateFolder {
 
   #corrupt(name: string, what: string): StartError {
     return new StartError(
-      `The state folder ${this.path} is corrupt (${name}: ${what}): ` +
-        "restore it, or begin anew with `npm start -- --reset`.",
+      `The state folder ${this.path} is corrupt (${name}: ${what}): ${this.#remedy}.`,
     );
-  }
-}
-
-/** Writes a file that only its owner reads, whole or not at all. */
-export function writePrivateFile(file: string, text: string): void {
-  const temporary = `${file}.new`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, file);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }
 
@@ -195,5 +191,6 @@ function reasonOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
+const REMEDY_OF_NPM_START = "restore it, or begin anew with `npm start -- --reset`";
 const PASSWORD_BYTES = 15;
 const PASSWORD_CHARACTERS_MIN = 8;

@@ -4,6 +4,8 @@
  * that Ctrl-C reaches them through here, in order.
  */
 import { type ChildProcess, fork } from "node:child_process";
+import { type ReadyReport, readyReport } from "./child-report.ts";
+import { endProcess } from "./demo/end-process.ts";
 import { StartError } from "./state-folder.ts";
 
 export interface ChildSpec {
@@ -26,7 +28,7 @@ export class Supervisor {
   }
 
   /** What the child reported with `ready`. @throws {StartError} with the child's own sentence. */
-  async start(spec: ChildSpec): Promise<Readonly<Record<string, unknown>>> {
+  async start(spec: ChildSpec): Promise<ReadyReport> {
     if (this.#stopping) {
       throw new StartError("stopped before everything had started");
     }
@@ -49,52 +51,29 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.#stopping = true;
     for (const { process: child } of this.#children.toReversed()) {
-      await endChild(child);
+      await endProcess(child, CHILD_STOP_DEADLINE_MS);
     }
   }
 }
 
-function firstReport(
-  child: ChildProcess,
-  spec: ChildSpec,
-): Promise<Readonly<Record<string, unknown>>> {
-  return new Promise((resolve, reject) => {
-    const deadline = setTimeout(() => {
-      reject(new StartError(`${spec.name} was not ready within ${spec.readyDeadlineMs / 1000} s.`));
-    }, spec.readyDeadlineMs);
-    child.on("message", (message) => {
-      const report = isRecord(message) ? message : {};
-      if (report["type"] === "ready") {
-        clearTimeout(deadline);
-        resolve(report);
-      } else if (report["type"] === "failed") {
-        clearTimeout(deadline);
-        reject(new StartError(String(report["stack"] ?? report["message"])));
-      }
-    });
-    child.once("error", reject);
-    child.once("exit", (code, signal) => {
-      clearTimeout(deadline);
-      reject(new StartError(`${spec.name} ended at once (${signal ?? `exit code ${code}`}).`));
-    });
+async function firstReport(child: ChildProcess, spec: ChildSpec): Promise<ReadyReport> {
+  const silence = Promise.withResolvers<never>();
+  const deadline = setTimeout(() => {
+    silence.reject(
+      new StartError(`${spec.name} was not ready within ${spec.readyDeadlineMs / 1000} s.`),
+    );
+  }, spec.readyDeadlineMs);
+  child.once("exit", (code, signal) => {
+    silence.reject(
+      new StartError(`${spec.name} ended at once (${signal ?? `exit code ${code}`}).`),
+    );
   });
-}
-
-async function endChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) {
-    return;
+  try {
+    return await Promise.race([readyReport(child), silence.promise]);
+  } finally {
+    clearTimeout(deadline);
+    silence.promise.catch(() => null);
   }
-  const gone = new Promise<void>((resolve) => {
-    child.once("exit", () => resolve());
-  });
-  child.kill("SIGTERM");
-  const kill = setTimeout(() => child.kill("SIGKILL"), CHILD_STOP_DEADLINE_MS);
-  await gone;
-  clearTimeout(kill);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }
 
 /** A relay lets its clients go within 5 s; a child that needs longer hangs. */

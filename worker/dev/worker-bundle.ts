@@ -1,12 +1,13 @@
 /** Bundles the Worker in memory, as a deployment would: one ES module for workerd. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-/** The module's text. @throws {Error} of esbuild, with the file and line, when it does not build. */
-export async function bundleWorker(projectRoot: string): Promise<string> {
+/** @param entry from the top of the project. @throws {Error} of esbuild, with the file and line, when it does not build. */
+export async function bundleWorker(entry: string): Promise<string> {
   const result = await build({
-    entryPoints: [join(projectRoot, "worker", "index.ts")],
-    absWorkingDir: projectRoot,
+    entryPoints: [join(PROJECT_ROOT, entry)],
+    absWorkingDir: PROJECT_ROOT,
     bundle: true,
     write: false,
     format: "esm",
@@ -23,3 +24,5 @@ export async function bundleWorker(projectRoot: string): Promise<string> {
   }
   return file.text;
 }
+
+const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));

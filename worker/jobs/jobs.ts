@@ -6,6 +6,7 @@
 import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { sweepIdempotencyKeys } from "../services/idempotency.ts";
+import { sweepSessionFeed } from "../services/session-feed.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -15,7 +16,11 @@ export interface Job {
   readonly run: (context: ServiceContext) => Promise<void>;
 }
 
+const MINUTE_MS = 60 * 1000;
+const HOUR_MS = 60 * MINUTE_MS;
+
 export const JOBS: readonly Job[] = [
-  { name: "sweep-idempotency-keys", everyMs: 10 * 60 * 1000, run: sweepIdempotencyKeys },
-  { name: "forget-credentials", everyMs: 10 * 60 * 1000, run: forgetExpiredCredentials },
+  { name: "sweep-idempotency-keys", everyMs: 10 * MINUTE_MS, run: sweepIdempotencyKeys },
+  { name: "forget-credentials", everyMs: 10 * MINUTE_MS, run: forgetExpiredCredentials },
+  { name: "sweep-session-feed", everyMs: HOUR_MS, run: sweepSessionFeed },
 ];

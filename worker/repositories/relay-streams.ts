@@ -6,6 +6,7 @@
 import { and, desc, eq, inArray, isNull, ne, or, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Database, Transaction } from "./database.ts";
+import { type ChannelChanges, storeChannelChanges } from "./session-channels.ts";
 import { idIn, patchSessions, type SessionPatch } from "./session-lifecycle.ts";
 import { relayStreams } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
@@ -50,6 +51,7 @@ export interface StreamChanges {
   /** Sessions whose ticket is used up, and since when. */
   readonly consumed: ReadonlyMap<string, number>;
   readonly audits: readonly AuditRecord[];
+  readonly channels: ChannelChanges;
 }
 
 /** Carries a batch of events out, once. The value is the last event that is stored afterwards. */
@@ -76,6 +78,7 @@ export async function applyToStream(
     }
     await patchSessions(transaction, changes.patches);
     await consumeTickets(transaction, changes.consumed);
+    await storeChannelChanges(transaction, changes.channels);
     await insertAuditRecords(transaction, changes.audits);
     await advance(transaction, batch, changes.storedSeq);
     return changes.storedSeq;

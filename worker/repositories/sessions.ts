@@ -1,6 +1,7 @@
 /** Sessions as they are asked for and listed, and what the control plane itself does to them.
  * What relays report of them is in session-lifecycle.ts. */
-import { and, desc, eq, inArray, isNull, sql } from "drizzle-orm";
+import { and, desc, eq, gte, inArray, isNull, lt, ne, type SQL, sql } from "drizzle-orm";
+import { alias, type SQLiteColumn } from "drizzle-orm/sqlite-core";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
@@ -28,6 +29,27 @@ export interface SessionSummary {
   readonly clientAddress: string | null;
   readonly clientBytes: number;
   readonly serverBytes: number;
+  /** Who asked for its end last. */
+  readonly endRequestedBy: string | null;
+  readonly endRequesterName: string | null;
+  readonly endRequestedAtMs: number | null;
+}
+
+/** Whose sessions may be seen. */
+export type SessionViewer =
+  | { readonly kind: "everybody" }
+  | { readonly kind: "own"; readonly userId: string };
+
+/** Every filter that is given must match. */
+export interface SessionFilter {
+  /** `live` is pending or active. */
+  readonly state?: SessionSummary["state"] | "live" | undefined;
+  readonly consoleId?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly relayId?: string | undefined;
+  /** Created at or after, and before, in milliseconds since 1970. */
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
 }
 
 /** Position in the list, newest first. */
@@ -40,17 +62,18 @@ export interface SessionCursor {
 export async function listSessions(
   database: Database,
   page: {
-    /** Null: everybody's. */
-    readonly userId: string | null;
+    readonly viewer: SessionViewer;
+    readonly filter: SessionFilter;
     readonly after: SessionCursor | null;
     readonly limit: number;
   },
 ): Promise<SessionSummary[]> {
-  const { userId, after } = page;
+  const { viewer, filter, after } = page;
   return await selectSummaries(database)
     .where(
       and(
-        userId === null ? undefined : eq(sessions.userId, userId),
+        visibleTo(viewer),
+        ...conditionsOf(filter),
         // As a row value, which SQLite looks up in an index; a disjunction it would read and sort.
         after === null
           ? undefined
@@ -61,8 +84,64 @@ export async function listSessions(
     .limit(page.limit);
 }
 
-export async function findSession(database: Database, id: string): Promise<SessionSummary | null> {
-  const [row] = await selectSummaries(database).where(eq(sessions.id, id)).limit(1);
+/** The one condition that guards lists, single sessions and the feed. */
+export function visibleTo(viewer: SessionViewer): SQL | undefined {
+  return viewer.kind === "everybody" ? undefined : eq(sessions.userId, viewer.userId);
+}
+
+function conditionsOf(filter: SessionFilter): (SQL | undefined)[] {
+  const { state, consoleId, userId, relayId, fromMs, toMs } = filter;
+  return [
+    // Written out, because SQLite proves from it that an index of the living has all rows.
+    state === undefined || state === "ended" ? undefined : NOT_ENDED,
+    state === undefined || state === "live" ? undefined : eq(sessions.state, state),
+    consoleId === undefined ? undefined : eq(sessions.consoleId, consoleId),
+    userId === undefined ? undefined : eq(sessions.userId, userId),
+    relayId === undefined ? undefined : eq(sessions.relayId, relayId),
+    fromMs === undefined ? undefined : gte(sessions.createdAtMs, fromMs),
+    toMs === undefined ? undefined : lt(sessions.createdAtMs, toMs),
+  ];
+}
+
+/** The living sessions of a console or of a user, for ending them. */
+export async function listLiveSessions(
+  database: Database,
+  of: { readonly consoleId: string } | { readonly userId: string },
+  limit: number,
+): Promise<LiveSession[]> {
+  return await database
+    .select({
+      id: sessions.id,
+      consoleId: sessions.consoleId,
+      userId: sessions.userId,
+      relayId: sessions.relayId,
+    })
+    .from(sessions)
+    .where(
+      and(
+        NOT_ENDED,
+        "consoleId" in of ? eq(sessions.consoleId, of.consoleId) : eq(sessions.userId, of.userId),
+      ),
+    )
+    .orderBy(desc(sessions.createdAtMs), desc(sessions.id))
+    .limit(limit);
+}
+
+export interface LiveSession {
+  readonly id: string;
+  readonly consoleId: string;
+  readonly userId: string;
+  readonly relayId: string | null;
+}
+
+/** The session, if it is the viewer's to see. */
+export async function findSession(
+  database: Database,
+  find: { readonly id: string; readonly viewer: SessionViewer },
+): Promise<SessionSummary | null> {
+  const [row] = await selectSummaries(database)
+    .where(and(eq(sessions.id, find.id), visibleTo(find.viewer)))
+    .limit(1);
   return row ?? null;
 }
 
@@ -101,19 +180,6 @@ export async function findActiveSession(
   return row ?? null;
 }
 
-/** A user's sessions that live or may begin yet, and have a relay. */
-export async function listLivingSessionsOfUser(
-  database: Database,
-  wanted: { readonly userId: string; readonly limit: number },
-): Promise<{ id: string; consoleId: string; relayId: string }[]> {
-  const rows = await database
-    .select({ id: sessions.id, consoleId: sessions.consoleId, relayId: sessions.relayId })
-    .from(sessions)
-    .where(and(eq(sessions.userId, wanted.userId), inArray(sessions.state, ["pending", "active"])))
-    .limit(wanted.limit);
-  return rows.flatMap(({ relayId, ...rest }) => (relayId === null ? [] : [{ ...rest, relayId }]));
-}
-
 /** Stores a session that could not begin. */
 export async function storeFailedSession(
   database: Database,
@@ -142,23 +208,39 @@ export async function markSessionFailed(
   ]);
 }
 
-/** Records that the session shall end; its ticket opens nothing any more. */
-export async function recordTermination(
+/** Records that the sessions shall end; their tickets open nothing any more. */
+export async function recordTerminations(
   database: Database,
-  termination: { readonly id: string; readonly atMs: number },
-  audit: AuditRecord,
+  termination: {
+    readonly ids: readonly string[];
+    /** Who asked for it; null: the control plane itself. */
+    readonly by: string | null;
+    readonly atMs: number;
+  },
+  audits: readonly AuditRecord[],
 ): Promise<void> {
-  await storeWithAudit(database, [audit], () => [
+  const { ids, by, atMs } = termination;
+  const named = sql`(SELECT value FROM json_each(${JSON.stringify(ids)}))`;
+  await storeWithAudit(database, audits, () => [
     database
       .update(tickets)
-      .set({ withdrawnAtMs: termination.atMs })
-      .where(and(eq(tickets.sessionId, termination.id), isNull(tickets.withdrawnAtMs))),
+      .set({ withdrawnAtMs: atMs })
+      .where(and(inArray(tickets.sessionId, named), isNull(tickets.withdrawnAtMs))),
+    database
+      .update(sessions)
+      .set({ endRequestedBy: by, endRequestedAtMs: atMs })
+      .where(and(inArray(sessions.id, named), ne(sessions.state, "ended"))),
   ]);
 }
 
-function selectSummaries(database: Database) {
+/** The summaries, with further columns where a join brings them. */
+export function selectSummaries<Extra extends Record<string, SQLiteColumn>>(
+  database: Database,
+  extra: Extra = {} as Extra,
+) {
   return database
     .select({
+      ...extra,
       id: sessions.id,
       state: sessions.state,
       consoleId: sessions.consoleId,
@@ -176,9 +258,16 @@ function selectSummaries(database: Database) {
       clientAddress: sessions.clientAddress,
       clientBytes: sessions.clientBytes,
       serverBytes: sessions.serverBytes,
+      endRequestedBy: sessions.endRequestedBy,
+      endRequesterName: requesters.username,
+      endRequestedAtMs: sessions.endRequestedAtMs,
     })
     .from(sessions)
     .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
     .innerJoin(users, eq(users.id, sessions.userId))
-    .leftJoin(relays, eq(relays.id, sessions.relayId));
+    .leftJoin(relays, eq(relays.id, sessions.relayId))
+    .leftJoin(requesters, eq(requesters.id, sessions.endRequestedBy));
 }
+
+const requesters = alias(users, "requesters");
+const NOT_ENDED = sql`${sessions.state} <> 'ended'`;

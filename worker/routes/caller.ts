@@ -8,6 +8,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 import { forwardedAddress, readAddress } from "../identity/client-address.ts";
 import { may, NO_PERMISSIONS, type Permission } from "../identity/permissions.ts";
+import { CLIENT_ADDRESS_HEADER } from "../peer-address.ts";
 import type { Caller } from "../services/context.ts";
 import { authenticate } from "../services/login.ts";
 import { refuse } from "./problem.ts";
@@ -95,7 +96,7 @@ function callerAddress<E extends RouteEnv>(context: Context<E>): string | null {
   const { trustedProxies } = context.var.services.settings;
   return trustedProxies > 0
     ? forwardedAddress(context.req.header("X-Forwarded-For"), trustedProxies)
-    : readAddress(context.req.header("CF-Connecting-IP") ?? "");
+    : readAddress(context.req.header(CLIENT_ADDRESS_HEADER) ?? "");
 }
 
 /** Gives the browser the login; it is the same token that programs send as a bearer token. */
@@ -130,7 +131,8 @@ export function hasCredential<E extends RouteEnv>(context: Context<E>): boolean 
   return context.req.header("Authorization") !== undefined || sessionCookie(context) !== undefined;
 }
 
-async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
+/** The caller, logged in. @throws {ProblemError} `auth.required`. */
+export async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
   const token = credential(context);
   if (token === null) {
     refuse("auth.required");

@@ -10,3 +10,8 @@ export function formatTime(atMs: number): string {
 export function formatOptionalTime(atMs: number | null): string | null {
   return atMs === null ? null : formatTime(atMs);
 }
+
+/** @param text has been checked by {@link timeSchema}. */
+export function parseOptionalTime(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Date.parse(text);
+}

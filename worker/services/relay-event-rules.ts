@@ -14,6 +14,7 @@ import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import type { SessionFacts, StreamChanges, StreamFacts } from "../repositories/relay-streams.ts";
 import type { SessionPatch } from "../repositories/session-lifecycle.ts";
+import { type ChannelLedger, closeChannel, openChannel } from "./channel-ledger.ts";
 import type { Yielding } from "./second-viewers.ts";
 
 export interface RelayReport {
@@ -39,6 +40,7 @@ export function decideRelayEvents(report: RelayReport): RelayDecision {
     consumed: new Map(),
     audits: [],
     yielding: [],
+    channels: { opened: [], closed: [] },
   };
   for (const { seq, atMs, event } of report.events) {
     if (seq > ledger.storedSeq) {
@@ -80,6 +82,7 @@ interface Ledger {
   readonly consumed: Map<string, number>;
   readonly audits: AuditRecord[];
   readonly yielding: Yielding[];
+  readonly channels: ChannelLedger;
 }
 
 function apply(ledger: Ledger, event: RelayEvent, atMs: number): void {
@@ -124,12 +127,14 @@ function applyToSession(
     case "channel.opened": {
       const { channel, channelId, clientAddress } = event;
       const opened = { type: event.type, data: { channel, channelId } } as const;
+      openChannel(ledger.channels, { ...event, openedAtMs: atMs });
       audit(ledger, opened, { atMs, session, clientAddress });
       break;
     }
     case "channel.closed": {
       const { channel, channelId, reason, clientBytes, serverBytes } = event;
       const data = { channel, channelId, reason, clientBytes, serverBytes };
+      closeChannel(ledger.channels, { ...event, closedAtMs: atMs, closeReason: reason });
       audit(ledger, { type: event.type, data }, { atMs, session });
       break;
     }

@@ -1,5 +1,5 @@
 /** `npm start` as a person meets it: what it prints, what it keeps, and how it fails. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { once } from "node:events";
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { type RunningChild, startChild } from "../../harness/child-process.ts";
 import { eventually } from "../../harness/deadline.ts";
+import { processesNaming } from "../../harness/processes.ts";
 import { freePort } from "../../harness/stack.ts";
 import { makeTempFolder, type TempFolder } from "../../harness/temp-folder.ts";
 
@@ -254,18 +255,9 @@ function hubEpoch(log: string): string {
 
 /** Processes whose command line names the folder: every part of a start does. */
 function processesOf(path: string): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .map((pid) => commandLine(pid))
-    .filter((line) => line.includes(path) && !line.includes("launch.mjs"));
-}
-
-function commandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-  } catch {
-    return "";
-  }
+  return processesNaming(path)
+    .map(({ commandLine }) => commandLine)
+    .filter((line) => !line.includes("launch.mjs"));
 }
 
 const PROJECT_ROOT = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));

@@ -27,7 +27,7 @@ import {
   welcomeRelay,
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
-import { terminateSession } from "../../../worker/services/sessions.ts";
+import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
 import { changeUser, createUser, deleteUser, setPassword } from "../../../worker/services/users.ts";
 import {

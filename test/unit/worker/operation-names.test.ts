@@ -27,7 +27,7 @@ describe("an operation's name", () => {
     ["post /consoles/{id}/tickets", "creating", "createConsoleTicket"],
     ["post /relays/join-tokens", "creating", "createRelayJoinToken"],
     ["post /sessions/{id}/terminate", "other", "terminateSession"],
-    ["post /consoles/{id}/sessions/terminate", "other", "terminateConsoleSession"],
+    ["post /consoles/{id}/sessions/terminate", "other", "terminateConsoleSessions"],
     ["get /audit", "list", "listAudit"],
     ["get /relays/{id}/status", "other", "readRelayStatus"],
   ] as const)("of %s is its verb and its nouns", (call, kind, expected) => {

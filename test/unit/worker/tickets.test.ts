@@ -10,7 +10,8 @@ import {
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { deleteConsole } from "../../../worker/services/consoles.ts";
-import { pageSessions, readSession, terminateSession } from "../../../worker/services/sessions.ts";
+import { pageSessions, readSession } from "../../../worker/services/sessions.ts";
+import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { issueTicket, RELAYS_TRIED_MAX } from "../../../worker/services/tickets.ts";
 import { TEST_PASSWORD } from "../../harness/control-services.ts";
 import {
@@ -116,7 +117,10 @@ describe("a ticket request", () => {
     const fields = file.ok ? parseVvFile(file.value.text) : file;
     expect(fields.ok && (await hashTicket(fields.value.password))).toBe(taken.ticketHash);
     const session = await readSession(services.context, admin, issued.sessionId);
-    expect(session).toMatchObject({ ok: true, value: { relayId: second, state: "pending" } });
+    expect(session).toMatchObject({
+      ok: true,
+      value: { session: { relayId: second, state: "pending" } },
+    });
   });
 
   it("tells a relay that was too slow to forget its grant, without waiting", async () => {
@@ -294,7 +298,7 @@ describe("ending a session", () => {
     expect(listed.items).toEqual([]);
     const ended = await terminateSession(services.context, admin, issued.sessionId);
     expect(ended.ok).toBe(true);
-    expect(services.pushes.at(-1)?.command).toMatchObject({ reason: "ended by an admin" });
+    expect(services.pushes.at(-1)?.command).toMatchObject({ reason: "ended by an administrator" });
   });
 
   it("is a success without a command when the session has ended already", async () => {

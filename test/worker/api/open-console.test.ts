@@ -171,6 +171,8 @@ describe("sessions", () => {
       refusedCode: null,
       clientBytes: 0,
       serverBytes: 0,
+      endRequest: null,
+      channels: [],
     });
     expect(await read(await call(path, { token: admin.token }), 200)).toEqual(session);
     const other = await makeUser("user");

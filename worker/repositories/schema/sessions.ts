@@ -1,6 +1,7 @@
 /** Sessions and their tickets. */
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { SECOND_VIEWER_RULES } from "#shared/policy/policy.ts";
+import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 import { WAYS } from "#shared/ticket/way.ts";
 
 export const sessions = sqliteTable("sessions", {
@@ -23,6 +24,35 @@ export const sessions = sqliteTable("sessions", {
   yieldsTo: text("yields_to"),
   /** Why its relay refused its main channel last, or why it had to end as soon as it was open. */
   refusedCode: text("refused_code"),
+  /** Who asked for its end last, and when: a user's id. */
+  endRequestedBy: text("end_requested_by"),
+  endRequestedAtMs: integer("end_requested_at_ms"),
+});
+
+/** One row each time that a channel was opened. */
+export const sessionChannels = sqliteTable(
+  "session_channels",
+  {
+    sessionId: text("session_id").notNull(),
+    openedAtMs: integer("opened_at_ms").notNull(),
+    channel: text({ enum: CHANNEL_NAMES }).notNull(),
+    channelId: integer("channel_id").notNull(),
+    clientAddress: text("client_address").notNull(),
+    /** Null while it is open; with its session it has ended, told or not. */
+    closedAtMs: integer("closed_at_ms"),
+    closeReason: text("close_reason"),
+    clientBytes: integer("client_bytes").notNull().default(0),
+    serverBytes: integer("server_bytes").notNull().default(0),
+  },
+  (table) => [
+    primaryKey({ columns: [table.sessionId, table.openedAtMs, table.channel, table.channelId] }),
+  ],
+);
+
+/** Written by triggers: a row whenever something of a session changes that people look at. */
+export const sessionChanges = sqliteTable("session_changes", {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  sessionId: text("session_id").notNull(),
 });
 
 export const tickets = sqliteTable("tickets", {

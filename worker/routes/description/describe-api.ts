@@ -242,6 +242,9 @@ const PROBLEM_REF = "#/components/schemas/Problem";
 
 const TAG_DESCRIPTIONS: Readonly<Record<string, string>> = {
   Auth: "Logging in and out.",
+  Account: "What is the caller's own.",
+  Users: "People, their logins and API tokens.",
+  Groups: "People together.",
   Consoles: "The displays of virtual machines, and tickets for them.",
   Sessions: "Who uses which console.",
   Audit: "What happened.",

@@ -19,18 +19,24 @@ export interface NamedOperation {
 export function operationIdOf(operation: NamedOperation): string {
   const words = literalsOf(operation.path);
   const last = words.at(-1) ?? "root";
-  const before = words.slice(0, -1).map(singular);
-  if (operation.method === "post" && !operation.isCreating && words.length > 1) {
-    return camel([last, ...before]);
+  const before = words.slice(0, -1);
+  if (operation.method === "post" && !operation.isCreating && before.length > 0) {
+    return camel([last, ...before.slice(0, -1).map(singular), actedOn(operation.path, before)]);
   }
   const isWhole = !operation.isCreating && !endsInParameter(operation);
-  return camel([verbOf(operation), ...before, isWhole ? last : singular(last)]);
+  return camel([verbOf(operation), ...before.map(singular), isWhole ? last : singular(last)]);
 }
 
 /** Such as `Consoles`: by the first word below the API's version. */
 export function tagOf(path: string): string {
   const [first = ""] = literalsOf(path);
   return path.startsWith("/api/") ? capital(first.replaceAll("-", " ")) : SERVICE_TAG;
+}
+
+/** What an action is about: one where the path names which, else all of them. */
+function actedOn(path: string, before: readonly string[]): string {
+  const word = before.at(-1) ?? "";
+  return path.includes(`/${word}/{`) ? singular(word) : word;
 }
 
 function verbOf({ method, isList }: NamedOperation): string {

@@ -1,0 +1,118 @@
+/** Which servers the Worker's outgoing TLS trusts, on each host of one's own machine. */
+import { readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:https";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { expect, it } from "vitest";
+import { DURABLE_OBJECTS } from "../../../worker/deployment.ts";
+import { startLocalWorker } from "../../../worker/dev/local-worker.ts";
+import { renderWorkerdConfig } from "../../../worker/selfhost/workerd-config.ts";
+import { workerdPart } from "../../../worker/selfhost/workerd-part.ts";
+import { makeCa, type ServerCertificate } from "../../harness/certificates.ts";
+import { freePort } from "../../harness/stack.ts";
+import { makeTempFolder } from "../../harness/temp-folder.ts";
+
+/** A Worker that tells what it got from the URL in its query. */
+const SCRIPT = `
+${DURABLE_OBJECTS.map(({ className }) => `export class ${className} {}`).join("\n")}
+export default {
+  async fetch(request) {
+    const url = new URL(request.url).searchParams.get("url");
+    try {
+      return await fetch(url);
+    } catch (error) {
+      return new Response("refused: " + error.message, { status: 502 });
+    }
+  },
+};`;
+
+/** Runs the Worker with one more authority to trust, and asks it for each URL. */
+type AskThroughHost = (given: {
+  readonly folder: string;
+  readonly port: number;
+  readonly authority: ServerCertificate;
+  readonly urls: readonly string[];
+}) => Promise<{ readonly status: number; readonly text: string }[]>;
+
+const throughMiniflare: AskThroughHost = async ({ folder, port, authority, urls }) => {
+  const worker = await startLocalWorker({
+    script: SCRIPT,
+    host: "127.0.0.1",
+    port,
+    hubFolder: `${folder}/hub`,
+    bindings: {},
+    outboundCaFile: authority.caFile,
+  });
+  try {
+    return await askAll(port, urls);
+  } finally {
+    await worker.stop();
+  }
+};
+
+const throughWorkerd: AskThroughHost = async ({ folder, port, authority, urls }) => {
+  await mkdir(`${folder}/hub`);
+  await writeFile(`${folder}/worker.js`, SCRIPT);
+  const config = renderWorkerdConfig({
+    host: "127.0.0.1",
+    port,
+    scriptFile: "worker.js",
+    storageFolder: `${folder}/hub`,
+    settings: [],
+    trustedCertificates: [readFileSync(authority.caFile, "utf8")],
+  });
+  await writeFile(`${folder}/config.capnp`, config);
+  const running = workerdPart({ configFile: `${folder}/config.capnp`, environment: {} }).begin();
+  try {
+    await running.ready;
+    return await askAll(port, urls);
+  } finally {
+    await running.stop();
+  }
+};
+
+it.each([
+  ["npm start", throughMiniflare],
+  ["npm run selfhost", throughWorkerd],
+])("%s: those of the authority that was named, no stranger's", async (_host, ask) => {
+  await using folder = await makeTempFolder();
+  const [authority, other] = [await makeCa("The cloud's"), await makeCa("A stranger's")];
+  await using known = await serve(await authority.issue(folder.file("known")));
+  await using stranger = await serve(await other.issue(folder.file("stranger")));
+  const [trusted, refused] = await ask({
+    folder: folder.path,
+    port: await freePort(),
+    authority: known.certificate,
+    urls: [known.url, stranger.url],
+  });
+  expect(trusted).toEqual({ status: 200, text: "of the private cloud" });
+  expect(refused?.status).toBe(502);
+});
+
+async function askAll(port: number, urls: readonly string[]) {
+  const answers: { status: number; text: string }[] = [];
+  for (const url of urls) {
+    const answer = await fetch(`http://127.0.0.1:${port}/?url=${encodeURIComponent(url)}`);
+    answers.push({ status: answer.status, text: await answer.text() });
+  }
+  return answers;
+}
+
+async function serve(certificate: ServerCertificate) {
+  const { certificatePem: cert, keyPem: key } = certificate;
+  const server = createServer({ cert, key }, (_request, response) => {
+    response.end("of the private cloud");
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    certificate,
+    url: `https://localhost:${(server.address() as AddressInfo).port}/`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}

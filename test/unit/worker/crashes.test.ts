@@ -1,0 +1,166 @@
+import { decodeJwt } from "jose";
+import { describe, expect, it } from "vitest";
+import { grantSchema } from "#shared/ticket/grant.ts";
+import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
+import type { ServiceContext } from "../../../worker/services/context.ts";
+import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
+import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
+import {
+  endSessionsOfLostRelay,
+  markRelayOffline,
+} from "../../../worker/services/relay-presence.ts";
+import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
+import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
+import { countSteps, crashAt } from "../../harness/crash.ts";
+import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
+
+interface Work {
+  /** Brings about what the work needs; its value is handed on. */
+  readonly before?: (scene: SessionsScene) => Promise<string>;
+  readonly run: (context: ServiceContext, scene: SessionsScene, given: string) => Promise<unknown>;
+}
+
+const openedEvents = (sessionId: string) =>
+  [
+    { seq: 1, atMs: 1, event: { type: "session.opened", sessionId, clientAddress: "192.0.2.1" } },
+  ] as const;
+
+const openedSession = async (scene: SessionsScene): Promise<string> => {
+  const id = await scene.open(scene.admin, await scene.makeConsole("opened"));
+  await storeRelayEvents(scene.context, scene.relayId, "stream", openedEvents(id));
+  return id;
+};
+
+const WORKS: Record<string, Work> = {
+  "a ticket": {
+    before: async (scene) => await scene.makeConsole("a"),
+    run: async (context, scene, consoleId) => await issueTicket(context, scene.admin, consoleId),
+  },
+  "a ticket that the first relay does not take": {
+    before: async (scene) => {
+      await scene.services.makeRelay("second");
+      scene.services.answerPushes(scene.relayId, { code: "control.ack-timeout", detail: "late" });
+      return await scene.makeConsole("a");
+    },
+    run: async (context, scene, consoleId) => await issueTicket(context, scene.admin, consoleId),
+  },
+  "a ticket that no relay takes": {
+    before: async (scene) => {
+      scene.services.answerPushes(scene.relayId, { code: "control.offline", detail: "away" });
+      return await scene.makeConsole("a");
+    },
+    run: async (context, scene, consoleId) => await issueTicket(context, scene.admin, consoleId),
+  },
+  "a fetched console file": {
+    before: async (scene) => {
+      const consoleId = await scene.makeConsole("a");
+      const issued = await issueTicket(scene.context, scene.admin, consoleId);
+      return issued.ok ? (issued.value.vvUrl.split("/").at(-1) ?? "") : "";
+    },
+    run: async (context, scene, token) => await fetchConsoleFile(context, scene.admin, token),
+  },
+  "an opened session": {
+    before: async (scene) => await scene.open(scene.admin, await scene.makeConsole("a")),
+    run: async (context, scene, id) =>
+      await storeRelayEvents(context, scene.relayId, "stream", openedEvents(id)),
+  },
+  "a termination": {
+    before: openedSession,
+    run: async (context, scene, id) => await terminateSession(context, scene.admin, id),
+  },
+  "a relay that is lost": {
+    before: openedSession,
+    run: async (context, scene) => {
+      await markRelayOffline(context, scene.relayId, "lost");
+      await endSessionsOfLostRelay(context, scene.relayId);
+    },
+  },
+  "sessions that expire": {
+    before: async (scene) => {
+      const id = await scene.open(scene.admin, await scene.makeConsole("a"));
+      scene.services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS);
+      return id;
+    },
+    run: async (context, scene) => await expireSessions(context, scene.relayId),
+  },
+};
+
+describe("a crash of the control plane", () => {
+  it.each(Object.entries(WORKS))(
+    "at any step of %s leaves nothing half done",
+    async (_name, work) => {
+      const steps = await stepsOf(work);
+      expect(steps).toBeGreaterThan(0);
+      for (let step = 1; step <= steps; step += 1) {
+        for (const moment of ["before", "after"] as const) {
+          await using scene = await startSessionsScene();
+          const given = (await work.before?.(scene)) ?? "";
+          const crashed = await crashAt(scene.context, { step, moment }, async (context) => {
+            await work.run(context, scene, given);
+          });
+          expect(crashed).toBe(true);
+          // Else a transaction that the process left open would hold everybody up for its whole life.
+          scene.services.rollBackAbandoned();
+          await expectWhole(scene);
+          await recover(scene);
+          await expectWhole(scene);
+          await expectNothingPending(scene);
+        }
+      }
+    },
+    120_000,
+  );
+});
+
+async function stepsOf(work: Work): Promise<number> {
+  await using scene = await startSessionsScene();
+  const given = (await work.before?.(scene)) ?? "";
+  return await countSteps(scene.context, async (context) => {
+    await work.run(context, scene, given);
+  });
+}
+
+/** What the next life of the control plane does by itself when the time has come. */
+async function recover(scene: SessionsScene): Promise<void> {
+  scene.services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS);
+  for (const { id } of await scene.services.query("SELECT id FROM relays")) {
+    await expireSessions(scene.context, String(id));
+  }
+}
+
+/** No ticket without its session and audit event, no grant without both, no end without a reason. */
+async function expectWhole(scene: SessionsScene): Promise<void> {
+  const ask = async (query: string) => await scene.services.query(query);
+  const untold = await ask(`SELECT session_id FROM tickets WHERE NOT EXISTS (
+    SELECT 1 FROM audit_events WHERE audit_events.session_id = tickets.session_id
+      AND type = 'ticket.issued' AND data LIKE '%' || tickets.grant_id || '%')`);
+  expect(untold).toEqual([]);
+  const fetched = await ask(`SELECT session_id FROM tickets WHERE vv_fetched_at_ms IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM audit_events
+      WHERE audit_events.session_id = tickets.session_id AND type = 'ticket.downloaded')`);
+  expect(fetched).toEqual([]);
+  const homeless = await ask(`SELECT session_id FROM tickets
+    WHERE session_id NOT IN (SELECT id FROM sessions)`);
+  expect(homeless).toEqual([]);
+  const ended = await ask(`SELECT id FROM sessions WHERE state = 'ended' AND (end_reason IS NULL
+    OR NOT EXISTS (SELECT 1 FROM audit_events WHERE audit_events.session_id = sessions.id
+      AND type IN ('session.ended', 'session.failed')))`);
+  expect(ended).toEqual([]);
+  const opened = await ask(`SELECT id FROM sessions WHERE state = 'active' AND NOT EXISTS (
+    SELECT 1 FROM audit_events WHERE audit_events.session_id = sessions.id
+      AND type = 'session.opened')`);
+  expect(opened).toEqual([]);
+  for (const { command } of scene.services.pushes) {
+    if (command.kind === "grant") {
+      const { sessionId } = grantSchema.parse(decodeJwt(command.grant));
+      expect(await ask(`SELECT id FROM sessions WHERE id = '${sessionId}'`)).toHaveLength(1);
+      const granted = `SELECT 1 AS told FROM audit_events WHERE session_id = '${sessionId}'
+        AND type = 'ticket.issued'`;
+      expect((await ask(granted)).length).toBeGreaterThan(0);
+    }
+  }
+}
+
+async function expectNothingPending(scene: SessionsScene): Promise<void> {
+  expect(await scene.services.query("SELECT id FROM sessions WHERE state = 'pending'")).toEqual([]);
+}

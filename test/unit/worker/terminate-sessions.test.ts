@@ -1,0 +1,179 @@
+import { describe, expect, it } from "vitest";
+import { listSessions } from "../../../worker/repositories/sessions.ts";
+import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
+import { readSession } from "../../../worker/services/sessions.ts";
+import {
+  terminateSession,
+  terminateSessionsOfConsole,
+  terminateSessionsOfUser,
+} from "../../../worker/services/terminate-sessions.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
+import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
+
+const terminated = (scene: SessionsScene) =>
+  scene.services.pushes.flatMap(({ command }) =>
+    command.kind === "terminate" ? [command.sessionId] : [],
+  );
+
+const end = (sessionId: string) =>
+  ({
+    type: "session.ended",
+    sessionId,
+    reason: "client-closed",
+    detail: "",
+    clientBytes: 0,
+    serverBytes: 0,
+  }) as const;
+
+describe("ending the sessions of a console", () => {
+  it("ends the living ones, whoever has them, and nobody else's", async () => {
+    await using scene = await startSessionsScene();
+    const bob = await scene.services.makeCaller("bob", "admin");
+    const [first, second] = [await scene.makeConsole("a"), await scene.makeConsole("b")];
+    const over = await scene.open(scene.admin, first);
+    await scene.report(end(over));
+    const living = [await scene.open(scene.admin, first), await scene.open(bob, first)];
+    await scene.open(bob, second);
+    const outcome = await terminateSessionsOfConsole(scene.context, scene.admin, first);
+    expect(outcome).toMatchObject({ ok: true, value: { unreached: [], more: false } });
+    expect(outcome.ok && [...outcome.value.ending].sort()).toEqual([...living].sort());
+    expect(terminated(scene).sort()).toEqual([...living].sort());
+  });
+
+  it("is for who may end everybody's", async () => {
+    await using scene = await startSessionsScene();
+    const consoleId = await scene.makeConsole("a");
+    await scene.open(scene.admin, consoleId);
+    const bob = await scene.services.makeCaller("bob", "user");
+    const refused = await terminateSessionsOfConsole(scene.context, bob, consoleId);
+    expect(refused).toMatchObject({ ok: false, error: { code: "auth.forbidden" } });
+    expect(terminated(scene)).toEqual([]);
+  });
+
+  it("says which relays could not be told; their tickets open nothing all the same", async () => {
+    await using scene = await startSessionsScene();
+    const consoleId = await scene.makeConsole("a");
+    const issued = await issueTicket(scene.context, scene.admin, consoleId);
+    const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
+    scene.services.answerPushes(scene.relayId, { code: "control.offline", detail: "away" });
+    const outcome = await terminateSessionsOfConsole(scene.context, scene.admin, consoleId);
+    expect(outcome).toEqual({
+      ok: true,
+      value: { ending: [], unreached: [{ sessionId, code: "control.offline" }], more: false },
+    });
+    const token = vvUrl.split("/").at(-1) ?? "";
+    const file = await fetchConsoleFile(scene.context, scene.admin, token);
+    expect(file).toMatchObject({ ok: false, error: { code: "vv.gone" } });
+  });
+});
+
+describe("ending the sessions of a user", () => {
+  it("is for the user, and for who may end everybody's", async () => {
+    await using scene = await startSessionsScene();
+    const consoleId = await scene.makeConsole("a");
+    const bob = await scene.services.makeCaller("bob", "user");
+    const eve = await scene.services.makeCaller("eve", "user");
+    const asBob = { ...bob, permissions: scene.admin.permissions };
+    const mine = await scene.open(asBob, consoleId);
+    const other = await terminateSessionsOfUser(scene.context, eve, bob.actorId);
+    expect(other).toMatchObject({ ok: false, error: { code: "auth.forbidden" } });
+    const own = await terminateSessionsOfUser(scene.context, bob, bob.actorId);
+    expect(own).toMatchObject({ ok: true, value: { ending: [mine] } });
+  });
+
+  it("ends a bounded number at once and says that there are more", async () => {
+    await using scene = await startSessionsScene();
+    const consoleId = await scene.makeConsole("a");
+    const { database } = scene.context;
+    const model = await scene.open(scene.admin, consoleId);
+    const [row] = await listSessions(database, {
+      viewer: { kind: "everybody" },
+      filter: {},
+      after: null,
+      limit: 1,
+    });
+    expect(row?.id).toBe(model);
+    for (let count = 0; count < 100; count += 1) {
+      await scene.open(scene.admin, consoleId);
+    }
+    const first = await terminateSessionsOfUser(scene.context, scene.admin, scene.admin.actorId);
+    expect(first).toMatchObject({ ok: true, value: { more: true } });
+    expect(first.ok && first.value.ending).toHaveLength(100);
+  }, 60_000);
+});
+
+describe("a session that somebody ended", () => {
+  it("says who asked for it, in the session and in the trail", async () => {
+    await using scene = await startSessionsScene();
+    const bob = await scene.services.makeCaller("bob", "user");
+    const asBob = { ...bob, permissions: scene.admin.permissions };
+    const id = await scene.open(asBob, await scene.makeConsole("a"));
+    expect(await terminateSession(scene.context, scene.admin, id)).toMatchObject({ ok: true });
+    const seen = await readSession(scene.context, bob, id);
+    expect(seen).toMatchObject({
+      ok: true,
+      value: { session: { endRequestedBy: scene.admin.actorId, endRequesterName: "admin" } },
+    });
+  });
+});
+
+describe("the channels of a session", () => {
+  it("are told with their times, bytes and addresses, each opening by itself", async () => {
+    await using scene = await startSessionsScene();
+    const id = await scene.open(scene.admin, await scene.makeConsole("a"));
+    const channel = { sessionId: id, channel: "main", channelId: 0 } as const;
+    const opened = { ...channel, type: "channel.opened", clientAddress: "192.0.2.1" } as const;
+    const closed = {
+      ...channel,
+      type: "channel.closed",
+      reason: "client-closed",
+      clientBytes: 3,
+      serverBytes: 4,
+    } as const;
+    const startMs = scene.context.nowMs();
+    await scene.report(opened);
+    scene.services.moveClock(1_000);
+    await scene.report(closed);
+    scene.services.moveClock(1_000);
+    await scene.report(opened);
+    const seen = await readSession(scene.context, scene.admin, id);
+    expect(seen.ok && seen.value.channels).toEqual([
+      {
+        ...channel,
+        clientAddress: "192.0.2.1",
+        openedAtMs: startMs,
+        closedAtMs: startMs + 1_000,
+        closeReason: "client-closed",
+        clientBytes: 3,
+        serverBytes: 4,
+      },
+      {
+        ...channel,
+        clientAddress: "192.0.2.1",
+        openedAtMs: startMs + 2_000,
+        closedAtMs: null,
+        closeReason: null,
+        clientBytes: 0,
+        serverBytes: 0,
+      },
+    ]);
+  });
+
+  it("are over with their session, though their relay said nothing", async () => {
+    await using scene = await startSessionsScene();
+    const id = await scene.open(scene.admin, await scene.makeConsole("a"));
+    await scene.report({
+      type: "channel.opened",
+      sessionId: id,
+      channel: "main",
+      channelId: 0,
+      clientAddress: "192.0.2.1",
+    });
+    scene.services.moveClock(500);
+    await scene.report(end(id));
+    const seen = await readSession(scene.context, scene.admin, id);
+    expect(seen.ok && seen.value.channels).toMatchObject([
+      { closedAtMs: scene.context.nowMs(), closeReason: null },
+    ]);
+  });
+});

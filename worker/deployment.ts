@@ -1,0 +1,19 @@
+/**
+ * What every host of the Worker has to know alike: wrangler.toml for Cloudflare (a test compares),
+ * Miniflare for `npm start`, plain workerd for `npm run selfhost`.
+ */
+
+/** Durable Objects are stored under this name and their class's; another one would lose them. */
+export const WORKER_NAME = "kerbside";
+
+/** The runtime's behaviour that the code was written against. */
+export const COMPATIBILITY_DATE = "2026-10-23";
+
+/**
+ * The Durable Object classes that worker/index.ts exports, each with its binding in `Env`. All keep
+ * their storage in SQLite. Cloudflare also wants each new class in a migration of wrangler.toml.
+ */
+export const DURABLE_OBJECTS = [
+  { binding: "HUB", className: "RelayHub" },
+  { binding: "LIMITS", className: "RateLimiter" },
+] as const;

@@ -1,0 +1,149 @@
+/**
+ * A self-hosted control plane as a whole: prepares what a start needs, then keeps the database and
+ * workerd running, in that order; the other way round it ends them.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { toBase64Url } from "#shared/base/bytes.ts";
+import { readyReport } from "../dev/child-report.ts";
+import { readOutboundCertificates } from "../dev/outbound-certificates.ts";
+import { assertPortFree, findFreePort } from "../dev/ports.ts";
+import { writePrivateFile } from "../dev/private-file.ts";
+import { StartError, type StateFolder } from "../dev/state-folder.ts";
+import { tell } from "../dev/terminal.ts";
+import { operatorSettings } from "../settings.ts";
+import { runningPart } from "./child-part.ts";
+import { databasePart } from "./database-part.ts";
+import { Keeper, type KeptPart, type RunningPart } from "./keeper.ts";
+import { httpUrl, type SelfhostOptions } from "./options.ts";
+import { configFile, scriptFile, seenFromConfig, storageFolder } from "./selfhost-state.ts";
+import { renderWorkerdConfig } from "./workerd-config.ts";
+import { workerdPart } from "./workerd-part.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export class Host {
+  readonly #environment: Environment;
+  readonly #options: SelfhostOptions;
+  readonly #state: StateFolder;
+  /** What runs, in the order of its start. */
+  readonly #started: { stop(): Promise<void> }[] = [];
+  readonly #gaveUp = Promise.withResolvers<string>();
+  #isStopping = false;
+
+  constructor(options: SelfhostOptions, state: StateFolder, environment: Environment) {
+    this.#environment = environment;
+    this.#options = options;
+    this.#state = state;
+  }
+
+  /** Settles with a sentence when a part cannot be kept running. */
+  get gaveUp(): Promise<string> {
+    return this.#gaveUp.promise;
+  }
+
+  /** Resolves once it serves. @throws {StartError} with a sentence. */
+  async start(): Promise<void> {
+    const { host, port } = this.#options;
+    await assertPortFree({ host, port, flag: "--port" });
+    const outbound = readOutboundCertificates(this.#environment);
+    tell("Preparing the database and the Worker …");
+    const secrets = await this.#prepare();
+    tell("Starting the database and workerd …");
+    const database = { port: await findFreePort(), authToken: toBase64Url(randomBytes(32)) };
+    await this.#keep(databasePart({ file: this.#state.databaseFile, ...database }));
+    const environment = {
+      ...operatorSettings(this.#environment),
+      ...secrets,
+      LIBSQL_URL: httpUrl("127.0.0.1", database.port),
+      LIBSQL_AUTH_TOKEN: database.authToken,
+      PUBLIC_URL: this.#options.publicUrl,
+    };
+    this.#writeConfig(Object.keys(environment), outbound?.certificates ?? []);
+    await this.#keep(workerdPart({ configFile: configFile(this.#state), environment }));
+    await assertHealthy(this.#options);
+  }
+
+  /** Ends all, the last started first. Idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    for (const part of this.#started.toReversed()) {
+      await part.stop();
+    }
+  }
+
+  /** The secrets, once all is in its place. */
+  async #prepare(): Promise<Readonly<Record<string, string>>> {
+    const child = fork(
+      fileURLToPath(new URL("prepare.ts", import.meta.url)),
+      ["--state-dir", this.#state.path],
+      { stdio: ["ignore", 2, 2, "ipc"], detached: true },
+    );
+    const report = readyReport(child);
+    const running = preparation(child, report);
+    this.#started.push(running);
+    await running.ready;
+    const { secrets } = await report;
+    await running.stop();
+    return secrets as Readonly<Record<string, string>>;
+  }
+
+  async #keep(part: KeptPart): Promise<void> {
+    if (this.#isStopping) {
+      throw new StartError("stopped before everything had started");
+    }
+    const keeper = new Keeper(part, {
+      nowMs: () => performance.now(),
+      wait: async (delayMs, signal) => await delay(delayMs, undefined, { signal }),
+      tell,
+    });
+    this.#started.push(keeper);
+    await keeper.start();
+    void keeper.gaveUp.then((sentence) => this.#gaveUp.resolve(sentence));
+  }
+
+  #writeConfig(settings: readonly string[], trustedCertificates: readonly string[]): void {
+    const { host, port } = this.#options;
+    const text = renderWorkerdConfig({
+      host,
+      port,
+      scriptFile: seenFromConfig(this.#state, scriptFile(this.#state)),
+      storageFolder: storageFolder(this.#state),
+      settings,
+      trustedCertificates,
+    });
+    writePrivateFile(configFile(this.#state), text);
+  }
+}
+
+function preparation(child: ChildProcess, report: Promise<unknown>): RunningPart {
+  return runningPart(child, report, {
+    name: "The preparation",
+    readyDeadlineMs: PREPARE_DEADLINE_MS,
+    stopGraceMs: STOP_GRACE_MS,
+  });
+}
+
+/** A setting that makes no sense is found by the first request, and told in the Worker's log. */
+async function assertHealthy(options: SelfhostOptions): Promise<void> {
+  const own = { "0.0.0.0": "127.0.0.1", "::": "::1" }[options.host] ?? options.host;
+  const signal = AbortSignal.timeout(HEALTH_DEADLINE_MS);
+  // Not `fetch`, which would take 15 MB of this process for as long as it lives.
+  const request = get(`${httpUrl(own, options.port)}/healthz`, { signal, agent: false });
+  const [answer]: IncomingMessage[] = await once(request, "response");
+  answer?.destroy();
+  if (answer?.statusCode !== 200) {
+    throw new StartError(
+      `The control plane answers its health with ${answer?.statusCode}: the lines above say why.`,
+    );
+  }
+}
+
+/** Most of it is for the check of a large database and for the migrations of an upgrade. */
+const PREPARE_DEADLINE_MS = 30 * 60 * 1000;
+const STOP_GRACE_MS = 10_000;
+const HEALTH_DEADLINE_MS = 10_000;

@@ -1,0 +1,64 @@
+/**
+ * Everything that a self-hosted control plane does once at its start: secrets, migrations, the first
+ * admin, the bundled Worker. In a process of its own that then ends, so that nothing of it stays in
+ * memory.
+ *
+ *     node worker/selfhost/prepare.ts --state-dir DIR
+ *
+ * Tells its parent `{type: "ready", secrets}` or `{type: "failed", message}` over IPC.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { toBase64Url } from "#shared/base/bytes.ts";
+import { runAsChild } from "../dev/child.ts";
+import { makeFirstAdmin } from "../dev/first-admin.ts";
+import { startLibsqlServer } from "../dev/libsql/server.ts";
+import { migrateDatabase } from "../dev/migrate/migrate-database.ts";
+import { sayDamage } from "../dev/say-damage.ts";
+import type { Secrets } from "../dev/secrets.ts";
+import type { StateFolder } from "../dev/state-folder.ts";
+import { bundleWorker } from "../dev/worker-bundle.ts";
+import { openSelfhostState, scriptFile, storageFolder } from "./selfhost-state.ts";
+
+async function prepare(state: StateFolder): Promise<Secrets> {
+  // The bundler is a process of its own, and takes as long as all the rest.
+  const [script, secrets] = await Promise.all([
+    bundleWorker("worker/self-hosted.ts"),
+    prepareData(state),
+  ]);
+  mkdirSync(state.workerdFolder, { recursive: true });
+  writeFileSync(scriptFile(state), script);
+  return secrets;
+}
+
+async function prepareData(state: StateFolder): Promise<Secrets> {
+  // Before there is a database: a folder with a database and no secrets is a damaged one.
+  const secrets = await state.secrets(Date.now());
+  mkdirSync(storageFolder(state), { recursive: true });
+  await migrate(state);
+  return secrets;
+}
+
+async function migrate(state: StateFolder): Promise<void> {
+  const authToken = toBase64Url(randomBytes(TOKEN_BYTES));
+  const server = await startLibsqlServer({ file: state.databaseFile, authToken });
+  try {
+    await migrateDatabase({ url: server.url, authToken });
+    await makeFirstAdmin({ url: server.url, authToken }, () => state.firstAdminPassword());
+  } finally {
+    await server.close();
+  }
+}
+
+const TOKEN_BYTES = 32;
+
+// Last, when every constant above has its value.
+await runAsChild(async () => {
+  const { values } = parseArgs({ options: { "state-dir": { type: "string" } } });
+  const state = openSelfhostState(values["state-dir"] ?? "");
+  const secrets = await prepare(state).catch((error: unknown) => {
+    throw sayDamage(error, state);
+  });
+  return { ready: { secrets }, stop: () => Promise.resolve() };
+});

@@ -1,0 +1,71 @@
+/**
+ * The Worker's settings by name, for everybody who hands them over: the hosts, the documentation,
+ * the tests. What they mean and how they are checked is worker/env.ts's.
+ */
+
+/**
+ * Who gives a setting its value. `host`: whoever runs the Worker knows it. `state`: made once and
+ * kept for ever. `operator`: may be chosen, and has a default.
+ */
+export type SettingGiver = "host" | "state" | "operator";
+
+export interface Setting {
+  /** Whether the value belongs into a secret store, and never into a file that others may read. */
+  readonly secret: boolean;
+  readonly givenBy: SettingGiver;
+}
+
+export const SETTINGS = {
+  /** How users and relays reach this control plane, without a trailing slash. */
+  PUBLIC_URL: { secret: false, givenBy: "host" },
+  LIBSQL_URL: { secret: false, givenBy: "host" },
+  LIBSQL_AUTH_TOKEN: { secret: true, givenBy: "host" },
+  /** base64url of 32 random bytes: the root of every ticket key. */
+  TICKET_ROOT: { secret: true, givenBy: "state" },
+  /** A private Ed25519 JWK with its kid: signs grants. */
+  GRANT_SIGNING_KEY: { secret: true, givenBy: "state" },
+  /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
+  SECRETS_KEY: { secret: true, givenBy: "state" },
+  /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
+  CA_CERTIFICATE: { secret: false, givenBy: "state" },
+  CA_KEY: { secret: true, givenBy: "state" },
+  /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
+  KERBSIDE_WEB_ORIGINS: { secret: false, givenBy: "operator" },
+  /** What a scraper of /metrics sends as its bearer token; absent: only people with the right. */
+  KERBSIDE_METRICS_TOKEN: { secret: true, givenBy: "operator" },
+  /** Who may log in by a password: `on` (absent), `off` or `break-glass`. */
+  KERBSIDE_LOCAL_LOGIN: { secret: false, givenBy: "operator" },
+  /** How many reverse proxies in front append to X-Forwarded-For; absent: none. */
+  KERBSIDE_TRUSTED_PROXIES: { secret: false, givenBy: "operator" },
+} as const satisfies Readonly<Record<string, Setting>>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+type GivenBy<Giver extends SettingGiver> = {
+  [Name in SettingName]: (typeof SETTINGS)[Name]["givenBy"] extends Giver ? Name : never;
+}[SettingName];
+
+/** The settings as the Worker is handed them: an operator's choices may be absent. */
+export type SettingValues = { readonly [Name in GivenBy<"host" | "state">]: string } & {
+  readonly [Name in GivenBy<"operator">]?: string;
+};
+
+export function settingNames(giver: SettingGiver): readonly string[] {
+  return Object.entries(SETTINGS)
+    .filter(([, setting]) => setting.givenBy === giver)
+    .map(([name]) => name);
+}
+
+/** What the operator chose in the host's environment; an empty value chooses nothing. */
+export function operatorSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  const chosen: Record<string, string> = {};
+  for (const name of settingNames("operator")) {
+    const value = environment[name];
+    if (value !== undefined && value !== "") {
+      chosen[name] = value;
+    }
+  }
+  return chosen;
+}
