@@ -5,7 +5,7 @@
 import type { ParseArgsOptionsConfig } from "node:util";
 import type { ArgumentsOf, OperationName } from "#shared/api/client.ts";
 import { ok, type Result } from "#shared/base/result.ts";
-import { API_OPTIONS, API_OPTIONS_HELP, withApi } from "./api-client.ts";
+import { API_OPTIONS, API_OPTIONS_HELP, type ApiClient, withApi } from "./api-client.ts";
 import {
   type CliFailure,
   type Command,
@@ -27,9 +27,10 @@ export interface ActSpec<Name extends OperationName, Value> {
   readonly help?: string;
   readonly operation: Name;
   readonly schema: Reads<Name, Value>;
-  /** The call's arguments, out of what was typed. */
+  /** The call's arguments, out of what was typed; names may have to be looked for. */
   readonly given: (
     parsed: ParsedCommand,
+    client: ApiClient,
   ) => Result<ArgumentsOf<Name>, CliFailure> | Promise<Result<ArgumentsOf<Name>, CliFailure>>;
   /** What is printed for scripts, such as an id; and what is said to people. */
   readonly tell: (value: Value, parsed: ParsedCommand) => Told;
@@ -57,11 +58,11 @@ ${API_OPTIONS_HELP}`,
       if (!parsed.ok) {
         return parsed;
       }
-      const given = await spec.given(parsed.value);
-      if (!given.ok) {
-        return given;
-      }
       return withApi(parsed.value.options, tools, async (client) => {
+        const given = await spec.given(parsed.value, client);
+        if (!given.ok) {
+          return given;
+        }
         const answer = await client.call(spec.operation, spec.schema, ...given.value);
         if (!answer.ok) {
           return answer;

@@ -55,3 +55,41 @@ export const auditSchema = z.looseObject({
   relayId: z.string().nullable(),
   data: z.record(z.string(), z.unknown()),
 });
+
+export const userSchema = z.looseObject({
+  id: z.string(),
+  username: z.string(),
+  displayName: z.string().nullable(),
+  role: z.string(),
+  origin: z.string(),
+  disabled: z.boolean(),
+  lastLoginAt: z.string().nullable(),
+});
+
+export const groupSchema = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+});
+
+export const memberSchema = z.looseObject({
+  user: z.looseObject({ id: z.string(), username: z.string() }),
+  origins: z.array(z.string()),
+});
+
+export const apiTokenSchema = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  scopes: z.array(z.string()),
+  expiresAt: z.string(),
+  lastUsedAt: z.string().nullable(),
+  revokedAt: z.string().nullable(),
+});
+
+export const terminationsSchema = z.looseObject({
+  ending: z.array(z.string()),
+  unreached: z.array(z.looseObject({ sessionId: z.string(), code: z.string() })),
+  more: z.boolean(),
+});
+
+export type Terminated = z.infer<typeof terminationsSchema>;

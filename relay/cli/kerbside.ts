@@ -3,6 +3,7 @@ import { type CliTools, type Command, EXIT, runCommand } from "./command.ts";
 import { auditSearchCommand } from "./commands/audit-search.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
+import { GROUP_COMMANDS } from "./commands/groups.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
@@ -15,6 +16,8 @@ import { relayStatusCommand } from "./commands/relay-status.ts";
 import { relaysCommand } from "./commands/relays.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
 import { terminateCommand } from "./commands/terminate.ts";
+import { TOKEN_COMMANDS } from "./commands/tokens.ts";
+import { USER_COMMANDS } from "./commands/users.ts";
 import { readEnvironment } from "./environment.ts";
 import { printable } from "./printable.ts";
 import { sayVersion } from "../program.ts";
@@ -83,6 +86,9 @@ const COMMANDS: readonly Command[] = [
   consoleAddCommand,
   joinTokenCreateCommand,
   relaysCommand,
+  ...USER_COMMANDS,
+  ...GROUP_COMMANDS,
+  ...TOKEN_COMMANDS,
   auditSearchCommand,
   relayEnrolCommand,
   relayRunCommand,

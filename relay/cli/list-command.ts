@@ -29,8 +29,11 @@ export interface ListSpec<Name extends ListName, Item> {
   readonly help?: string;
   readonly operation: Name;
   readonly item: ReadsItem<Name, Item>;
-  /** The call's arguments, out of what was typed. */
-  readonly given: (parsed: ParsedCommand) => ArgumentsOf<Name>;
+  /** The call's arguments, out of what was typed; names may have to be looked for. */
+  readonly given: (
+    parsed: ParsedCommand,
+    client: ApiClient,
+  ) => Result<ArgumentsOf<Name>, CliFailure> | Promise<Result<ArgumentsOf<Name>, CliFailure>>;
   /** Which items are shown; all of them without it. */
   readonly shows?: (item: Item, options: OptionValues) => boolean;
   /** Heads, and how a cell is written. */
@@ -89,8 +92,12 @@ async function collect<Name extends ListName, Item>(
   asked: { readonly parsed: ParsedCommand; readonly count: number },
 ): Promise<Result<Item[], CliFailure>> {
   const { parsed, count } = asked;
+  const given = await spec.given(parsed, client);
+  if (!given.ok) {
+    return given;
+  }
   const items: Item[] = [];
-  const pages = client.pages(spec.operation, spec.item, ...spec.given(parsed));
+  const pages = client.pages(spec.operation, spec.item, ...given.value);
   for await (const page of pages) {
     if (!page.ok) {
       return page;

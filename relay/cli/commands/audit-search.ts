@@ -1,6 +1,7 @@
 /** `kerbside audit search`: what happened. */
 import type { AnswerOf } from "#shared/api/client.ts";
 import type { Operations } from "#shared/api/operations.ts";
+import { ok } from "#shared/base/result.ts";
 import { auditSchema } from "../api-schemas.ts";
 import { type OptionValues, textOption } from "../command.ts";
 import { listCommand } from "../list-command.ts";
@@ -22,7 +23,7 @@ export const auditSearchCommand = listCommand({
   limit: 100,
   operation: "GET /api/v1/audit",
   item: auditSchema,
-  given: ({ options }) => [{ query: readFilter(options) }],
+  given: ({ options }) => ok([{ query: readFilter(options) }]),
   columns: {
     AT: (event) => event.at,
     TYPE: (event) => event.type,

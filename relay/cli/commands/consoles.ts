@@ -1,4 +1,5 @@
 /** `kerbside consoles`: what the user may open. */
+import { ok } from "#shared/base/result.ts";
 import { consoleSchema } from "../api-schemas.ts";
 import { listCommand } from "../list-command.ts";
 
@@ -7,7 +8,7 @@ export const consolesCommand = listCommand({
   summary: "list the consoles that you may open",
   operation: "GET /api/v1/consoles",
   item: consoleSchema,
-  given: () => [],
+  given: () => ok([]),
   columns: {
     ID: (console) => console.id,
     NAME: (console) => console.name,

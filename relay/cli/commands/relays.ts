@@ -1,4 +1,5 @@
 /** `kerbside relays`: the relays as the control plane knows them. */
+import { ok } from "#shared/base/result.ts";
 import { relaySchema } from "../api-schemas.ts";
 import { listCommand } from "../list-command.ts";
 
@@ -7,7 +8,7 @@ export const relaysCommand = listCommand({
   summary: "list the relays",
   operation: "GET /api/v1/relays",
   item: relaySchema,
-  given: () => [],
+  given: () => ok([]),
   columns: {
     ID: (relay) => relay.id,
     NAME: (relay) => relay.name,
