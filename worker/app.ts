@@ -10,6 +10,7 @@ import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { createServiceContext } from "./context.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
+import { accessRoutes } from "./routes/access-rules.ts";
 import { accountRoutes } from "./routes/account.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
@@ -23,6 +24,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { measureRequests } from "./routes/measure-requests.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { groupRoutes } from "./routes/groups.ts";
+import { oidcRoutes } from "./routes/oidc.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
@@ -38,6 +40,8 @@ import {
 import type { RouteEnv } from "./routes/route-env.ts";
 import { sessionFeedRoutes } from "./routes/session-feed.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { sharePageRoutes } from "./routes/share-page.ts";
+import { shareRoutes } from "./routes/shares.ts";
 import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
 import { answerUnknownPath, API_PATH } from "./routes/unknown-path.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
@@ -72,6 +76,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
 
   app.route("/", pageRoutes);
   app.route("/", metricsRoutes);
+  app.route("/", sharePageRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -117,12 +122,15 @@ function answerError(error: Error, context: Context<RouteEnv>): Response {
 
 const API_ROUTES = [
   authRoutes,
+  oidcRoutes,
   accountRoutes,
   userRoutes,
   userCredentialRoutes,
   groupRoutes,
   consoleRoutes,
   consoleFileRoutes,
+  accessRoutes,
+  shareRoutes,
   // Before sessionRoutes, which would take `feed` for an id.
   sessionFeedRoutes,
   sessionRoutes,

@@ -6,6 +6,12 @@ import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
 import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
+import {
+  type KeystoneProvider,
+  keystoneSchema,
+  type OidcProvider,
+  oidcProvidersSchema,
+} from "./identity/provider-settings.ts";
 import type { RateLimiter } from "./limits/rate-limiter.ts";
 import type { SettingValues } from "./settings.ts";
 
@@ -28,6 +34,8 @@ export interface Config {
   readonly webOrigins: readonly string[];
   readonly metricsToken: string | null;
   readonly localLogin: LocalLogin;
+  readonly oidcProviders: readonly OidcProvider[];
+  readonly keystone: KeystoneProvider | null;
   readonly trustedProxies: number;
 }
 
@@ -56,6 +64,7 @@ export function readConfig(env: Env): Config {
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
     metricsToken: metricsToken(env.KERBSIDE_METRICS_TOKEN),
     localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),
+    ...providers(env),
     trustedProxies: proxyCount(env.KERBSIDE_TRUSTED_PROXIES),
   };
 }
@@ -100,6 +109,40 @@ function localLogin(text: string | undefined): LocalLogin {
     throw new Error(`The setting KERBSIDE_LOCAL_LOGIN must be ${LOCAL_LOGIN_MODES.join(", ")}.`);
   }
   return mode;
+}
+
+/** The two say where people come from by their providers' names, so no two may be the same. */
+function providers(env: Env): Pick<Config, "oidcProviders" | "keystone"> {
+  const { KERBSIDE_OIDC_PROVIDERS: oidc, KERBSIDE_KEYSTONE: keystone } = env;
+  const found = {
+    oidcProviders: oidc ? fromJson("KERBSIDE_OIDC_PROVIDERS", oidc, oidcProvidersSchema) : [],
+    keystone: keystone ? fromJson("KERBSIDE_KEYSTONE", keystone, keystoneSchema) : null,
+  };
+  const name = found.keystone?.name;
+  if (found.oidcProviders.some((provider) => provider.name === name)) {
+    throw new Error(`KERBSIDE_OIDC_PROVIDERS and KERBSIDE_KEYSTONE both name "${name}".`);
+  }
+  return found;
+}
+
+/** @throws {Error} that names the field and never what it holds, which may be a secret. */
+function fromJson<Value>(name: string, text: string, schema: z.ZodType<Value>): Value {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Error(`The setting ${name} must be JSON (docs/operate/login-providers.md).`);
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const field = issue?.path.join(".") ?? "";
+    throw new Error(
+      `The setting ${name} is wrong${field === "" ? "" : ` at ${field}`}: ${issue?.message} ` +
+        "(docs/operate/login-providers.md).",
+    );
+  }
+  return parsed.data;
 }
 
 function proxyCount(text: string | undefined): number {

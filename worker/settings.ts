@@ -35,6 +35,10 @@ export const SETTINGS = {
   KERBSIDE_METRICS_TOKEN: { secret: true, givenBy: "operator" },
   /** Who may log in by a password: `on` (absent), `off` or `break-glass`. */
   KERBSIDE_LOCAL_LOGIN: { secret: false, givenBy: "operator" },
+  /** OpenID providers, as a JSON list: secret, because it holds the clients' secrets. */
+  KERBSIDE_OIDC_PROVIDERS: { secret: true, givenBy: "operator" },
+  /** A Keystone whose people may log in, as JSON. */
+  KERBSIDE_KEYSTONE: { secret: false, givenBy: "operator" },
   /** How many reverse proxies in front append to X-Forwarded-For; absent: none. */
   KERBSIDE_TRUSTED_PROXIES: { secret: false, givenBy: "operator" },
 } as const satisfies Readonly<Record<string, Setting>>;

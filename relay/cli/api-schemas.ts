@@ -21,7 +21,10 @@ export const sessionSchema = z.looseObject({
   id: z.string(),
   state: z.string(),
   console: named,
-  user: z.looseObject({ username: z.string() }),
+  /** Null: not yours to know. */
+  user: z.looseObject({ username: z.string() }).nullable(),
+  /** The link of the user's through which a guest opened it; older control planes have none. */
+  share: z.looseObject({ id: z.string(), label: z.string().nullable() }).nullish(),
   relay: named.nullable(),
   createdAt: z.string(),
   endReason: z.string().nullable(),

@@ -3,11 +3,73 @@
  * file. A field that is new in an answer is no breach of them.
  */
 
+export type AccessExplanation = {
+  /** Null: the console is not there for them. */
+  readonly access: "view" | "open" | "own" | null;
+  /** What comes from the role alone. */
+  readonly byRole: "view" | "open" | "own" | null;
+  /** Whether the user cannot log in at all. */
+  readonly disabled: boolean;
+  /** Highest level first. */
+  readonly rules: readonly AccessRule[];
+};
+
+/** A console for which every given part is so; without any, every console. */
+export type AccessMatch = {
+  /** One console, and nothing else. */
+  readonly consoleId?: string | undefined;
+  readonly source?: string | undefined;
+  /** The project or namespace in the source. */
+  readonly project?: string | undefined;
+  readonly tag?: string | undefined;
+  /** `*` is any text, `?` any one character; capitals matter. */
+  readonly name?: string | undefined;
+};
+
+export type AccessRule = {
+  readonly id: string;
+  readonly subject: {
+    readonly kind: "user" | "group" | "everyone";
+    readonly id: string | null;
+    readonly name: string | null;
+  };
+  /** Null: may be anything. */
+  readonly match: {
+    readonly consoleId: string | null;
+    readonly consoleName: string | null;
+    readonly source: string | null;
+    readonly project: string | null;
+    readonly tag: string | null;
+    readonly name: string | null;
+  };
+  /**
+   * `view`: may see it. `open`: may open it too. `own`: may share it and see and end its
+   * sessions too.
+   */
+  readonly level: "view" | "open" | "own";
+  readonly createdAt: string;
+};
+
+export type AccessRuleChanges = {
+  readonly match?: AccessMatch | undefined;
+  /**
+   * `view`: may see it. `open`: may open it too. `own`: may share it and see and end its
+   * sessions too.
+   */
+  readonly level?: "view" | "open" | "own" | undefined;
+};
+
+export type AccessRulePage = {
+  readonly items: readonly AccessRule[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
 export type Account = {
   readonly user: User;
   readonly role: "admin" | "operator" | "auditor" | "user";
   /** What this credential may do: of a token, less than the role. */
-  readonly permissions: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read")[];
+  readonly permissions: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "access.read" | "access.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read")[];
   /** 200 at most. */
   readonly groups: readonly {
     readonly id: string;
@@ -41,9 +103,9 @@ export type ApiTokenPage = {
 export type AuditEvent = {
   readonly id: string;
   readonly at: string;
-  readonly type: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused";
+  readonly type: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "access.granted" | "access.changed" | "access.revoked" | "share.created" | "share.revoked" | "share.opened" | "share.refused" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused";
   readonly actor: {
-    readonly kind: "user" | "relay" | "system" | "anonymous";
+    readonly kind: "user" | "guest" | "relay" | "system" | "anonymous";
     readonly id: string | null;
   };
   readonly address: string | null;
@@ -71,7 +133,11 @@ export type Console = {
   readonly name: string;
   readonly uuid: string;
   readonly source: string;
+  readonly project: string | null;
+  readonly tags: readonly string[];
   readonly createdAt: string;
+  /** How far the caller's right to it goes. */
+  readonly access: "view" | "open" | "own";
   /** This and all that follows: admins only. */
   readonly host?: string | undefined;
   readonly port?: number | null | undefined;
@@ -107,6 +173,10 @@ export type ConsoleChanges = {
     readonly idleS?: number | null | undefined;
     readonly durationS?: number | null | undefined;
   } | null | undefined;
+  /** The project or namespace in the source. */
+  readonly project?: string | null | undefined;
+  /** In the place of all that it had. */
+  readonly tags?: readonly string[] | undefined;
 };
 
 export type ConsolePage = {
@@ -118,6 +188,11 @@ export type ConsolePage = {
 export type Credentials = {
   readonly username: string;
   readonly password: string;
+  /**
+   * The name of a login method of kind `password`; absent: Kerbside's own users where they
+   * may log in, else the only other one.
+   */
+  readonly provider?: string | undefined;
 };
 
 export type EndedLogins = {
@@ -178,6 +253,11 @@ export type IssuedApiToken = ApiToken & {
   readonly token: string;
 };
 
+export type IssuedShare = {
+  readonly share: Share;
+  readonly url: string;
+};
+
 export type JoinToken = {
   readonly token: string;
   readonly expiresAt: string;
@@ -190,7 +270,7 @@ export type Login = {
 
 export type LoginMethods = {
   readonly items: readonly {
-    readonly kind: "password";
+    readonly kind: "password" | "oidc";
     /** Unique; told in lists of logins. */
     readonly name: string;
     /** For people. */
@@ -221,9 +301,22 @@ export type LoginSummary = {
   readonly isCurrent: boolean;
 };
 
+export type NewAccessRule = {
+  readonly subject: {
+    readonly kind: "user" | "group" | "everyone";
+    readonly id?: string | undefined;
+  };
+  readonly match: AccessMatch;
+  /**
+   * `view`: may see it. `open`: may open it too. `own`: may share it and see and end its
+   * sessions too.
+   */
+  readonly level: "view" | "open" | "own";
+};
+
 export type NewApiToken = {
   readonly name: string;
-  readonly scopes: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read")[];
+  readonly scopes: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "access.read" | "access.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read")[];
   readonly lifeDays: number;
 };
 
@@ -253,6 +346,9 @@ export type NewConsole = {
     readonly durationS?: number | null | undefined;
   } | undefined;
   readonly source?: string | undefined;
+  /** The project or namespace in the source. */
+  readonly project?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
 };
 
 export type NewGroup = {
@@ -262,6 +358,24 @@ export type NewGroup = {
 
 export type NewPassword = {
   readonly password: string;
+};
+
+export type NewShare = {
+  readonly consoleId: string;
+  /** Seconds in which sessions can begin. */
+  readonly expiresInS: number;
+  /** How often it opens the console. */
+  readonly uses?: number | undefined;
+  /** Makes its sessions stricter than the console's, never laxer. */
+  readonly policy?: {
+    readonly channels?: readonly ("main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav")[] | null | undefined;
+    readonly firewall?: "enforce" | "observe" | undefined;
+    readonly secondViewer?: "refuse" | "take-over" | undefined;
+    readonly reconnectWindowS?: number | undefined;
+    readonly idleS?: number | null | undefined;
+    readonly durationS?: number | null | undefined;
+  } | undefined;
+  readonly label?: string | undefined;
 };
 
 export type NewUser = {
@@ -323,6 +437,13 @@ export type RelayPage = {
   readonly nextCursor: string | null;
 };
 
+export type RevokedShare = {
+  /** Living sessions that their relays were told to end. */
+  readonly sessionsEnding: number;
+  /** Of these, sessions whose relay hears it when it is back. */
+  readonly sessionsWaiting: number;
+};
+
 export type Session = {
   readonly id: string;
   readonly state: "pending" | "active" | "ended";
@@ -330,10 +451,16 @@ export type Session = {
     readonly id: string;
     readonly name: string;
   };
+  /** Null for somebody else's session of a console that you own. */
   readonly user: {
     readonly id: string;
     readonly username: string;
-  };
+  } | null;
+  /** The link of the user's through which a guest opened it. */
+  readonly share: {
+    readonly id: string;
+    readonly label: string | null;
+  } | null;
   readonly relay: {
     readonly id: string;
     readonly name: string;
@@ -367,7 +494,7 @@ export type Session = {
 export type SessionChannel = {
   readonly channel: "main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav";
   readonly channelId: number;
-  readonly clientAddress: string;
+  readonly clientAddress: string | null;
   readonly openedAt: string;
   /** Null while it is open. */
   readonly closedAt: string | null;
@@ -387,6 +514,49 @@ export type SessionPage = {
   readonly items: readonly Session[];
   /** Null on the last page. */
   readonly nextCursor: string | null;
+};
+
+export type Share = {
+  readonly id: string;
+  readonly console: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly issuer: {
+    readonly id: string;
+    readonly username: string;
+  };
+  readonly label: string | null;
+  readonly policy: {
+    readonly channels?: readonly ("main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav")[] | null | undefined;
+    readonly firewall?: "enforce" | "observe" | undefined;
+    readonly secondViewer?: "refuse" | "take-over" | undefined;
+    readonly reconnectWindowS?: number | undefined;
+    readonly idleS?: number | null | undefined;
+    readonly durationS?: number | null | undefined;
+  } | null;
+  readonly uses: number;
+  readonly usesLeft: number;
+  /** Only an active link opens. */
+  readonly state: "active" | "used-up" | "expired" | "revoked" | "console-deleted";
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly revokedAt: string | null;
+};
+
+export type ShareOpening = {
+  readonly token: string;
+  readonly way?: "tls" | "connect" | undefined;
+};
+
+export type SharePage = {
+  readonly items: readonly Share[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
+export type ShareRevocation = {
+  readonly endSessions?: boolean | undefined;
 };
 
 export type Termination = {
@@ -487,6 +657,26 @@ export interface Operations {
   readonly "POST /api/v1/auth/logout": {
     readonly headers?: {
       readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: null;
+  };
+
+  /** Begin to log in through an OpenID provider, in a browser */
+  readonly "GET /api/v1/auth/oidc/{provider}/start": {
+    readonly params: {
+      readonly provider: string;
+    };
+    readonly query?: {
+      /** The path to see afterwards; other sites' become `/`. */
+      readonly returnTo?: string | undefined;
+    };
+    readonly answer: null;
+  };
+
+  /** Come back from an OpenID provider */
+  readonly "GET /api/v1/auth/oidc/{provider}/callback": {
+    readonly params: {
+      readonly provider: string;
     };
     readonly answer: null;
   };
@@ -765,7 +955,7 @@ export interface Operations {
     readonly answer: Console;
   };
 
-  /** List the consoles that the caller may open, by name */
+  /** List the consoles that the caller may see, by name */
   readonly "GET /api/v1/consoles": {
     readonly query?: {
       readonly limit?: number | undefined;
@@ -773,6 +963,12 @@ export interface Operations {
       readonly cursor?: string | undefined;
       /** Only consoles of this name. */
       readonly name?: string | undefined;
+      /** Only consoles whose name begins so; capitals matter. */
+      readonly namePrefix?: string | undefined;
+      readonly source?: string | undefined;
+      /** The project or namespace in the source. */
+      readonly project?: string | undefined;
+      readonly tag?: string | undefined;
     };
     readonly answer: ConsolePage;
   };
@@ -822,6 +1018,123 @@ export interface Operations {
     readonly answer: string | WebAccess;
   };
 
+  /** List the rules of who may see and open which console, newest first */
+  readonly "GET /api/v1/access-rules": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+      /** A user's or a group's id, or `everyone`. */
+      readonly subjectId?: string | undefined;
+      /** Only rules about this single console. */
+      readonly consoleId?: string | undefined;
+    };
+    readonly answer: AccessRulePage;
+  };
+
+  /** Grant somebody access to consoles */
+  readonly "POST /api/v1/access-rules": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: NewAccessRule;
+    readonly answer: AccessRule;
+  };
+
+  /** Read a rule */
+  readonly "GET /api/v1/access-rules/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: AccessRule;
+  };
+
+  /** Change a rule's level, or what it is about */
+  readonly "PATCH /api/v1/access-rules/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly body: AccessRuleChanges;
+    readonly answer: AccessRule;
+  };
+
+  /** Take a rule away; sessions that live go on */
+  readonly "DELETE /api/v1/access-rules/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
+  };
+
+  /** List the rules by which anybody reaches a console, newest first */
+  readonly "GET /api/v1/consoles/{id}/access": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: AccessRulePage;
+  };
+
+  /** Say why a user may do with a console what they may */
+  readonly "GET /api/v1/access/explain": {
+    readonly query: {
+      readonly userId: string;
+      readonly consoleId: string;
+    };
+    readonly answer: AccessExplanation;
+  };
+
+  /** Issue a link that opens one console for a guest */
+  readonly "POST /api/v1/shares": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: NewShare;
+    readonly answer: IssuedShare;
+  };
+
+  /** List the caller's links, newest first; everybody's for who manages them all */
+  readonly "GET /api/v1/shares": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+      /** Only of this console. */
+      readonly consoleId?: string | undefined;
+    };
+    readonly answer: SharePage;
+  };
+
+  /** Open a console by a link */
+  readonly "POST /api/v1/shares/open": {
+    readonly body: ShareOpening;
+    readonly answer: Ticket;
+  };
+
+  /** Read a link; its token is not shown again */
+  readonly "GET /api/v1/shares/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: Share;
+  };
+
+  /** Revoke a link, and end its sessions where that is wished */
+  readonly "POST /api/v1/shares/{id}/revoke": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body?: ShareRevocation;
+    readonly answer: RevokedShare;
+  };
+
   /** Follow the changes of the sessions that the caller may see */
   readonly "GET /api/v1/sessions/feed": {
     readonly headers?: {
@@ -831,7 +1144,7 @@ export interface Operations {
     readonly answer: string;
   };
 
-  /** List the caller's sessions, newest first; everybody's for who may read them */
+  /** List the caller's sessions and those of consoles that they own, newest first */
   readonly "GET /api/v1/sessions": {
     readonly query?: {
       readonly limit?: number | undefined;
@@ -869,7 +1182,7 @@ export interface Operations {
     readonly answer: Termination;
   };
 
-  /** End the living sessions of a console */
+  /** End the living sessions of a console; for its owner too */
   readonly "POST /api/v1/consoles/{id}/sessions/terminate": {
     readonly params: {
       readonly id: string;
@@ -900,7 +1213,7 @@ export interface Operations {
       readonly consoleId?: string | undefined;
       readonly sessionId?: string | undefined;
       readonly relayId?: string | undefined;
-      readonly type?: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | undefined;
+      readonly type?: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "access.granted" | "access.changed" | "access.revoked" | "share.created" | "share.revoked" | "share.opened" | "share.refused" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | undefined;
     };
     readonly answer: AuditPage;
   };

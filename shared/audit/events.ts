@@ -61,6 +61,8 @@ export const LOGIN_REFUSAL_REASONS = [
   "no-password",
   "disabled",
   "not-admitted",
+  /** Somebody else has the user name that a provider gives. */
+  "name-taken",
 ] as const;
 
 export type LoginRefusalReason = (typeof LOGIN_REFUSAL_REASONS)[number];
@@ -104,6 +106,7 @@ const PEOPLE_EVENTS = [
     username: text,
     userId: text.exactOptional(),
     role: text.exactOptional(),
+    origin: text.exactOptional(),
   }),
   /** Names the fields that were changed; what they hold is told of role and of being disabled. */
   event("user.changed", {
@@ -165,16 +168,48 @@ const PEOPLE_EVENTS = [
   }),
 ] as const;
 
+/** A console's project, empty when it has none, and its tags, by comma. */
+const GROUPING = { project: text.exactOptional(), tags: text.exactOptional() };
+
+/** Who may do what with which consoles: an absent part of what it is about matches every console. */
+const ACCESS_RULE = {
+  ruleId: text,
+  subject: z.enum(["user", "group", "everyone"]),
+  userId: text.exactOptional(),
+  groupId: text.exactOptional(),
+  level: text,
+  source: text.exactOptional(),
+  project: text.exactOptional(),
+  tag: text.exactOptional(),
+  name: text.exactOptional(),
+};
+
 export const auditEventSchema = z.discriminatedUnion("type", [
   ...PEOPLE_EVENTS,
   event("source.created", { name: text, kind: text }),
-  event("console.created", { name: text, source: text }),
-  /** Names the fields that were changed, not what they hold. */
-  event("console.updated", { name: text, fields: text }),
+  event("console.created", { name: text, source: text, ...GROUPING }),
+  /** Names the fields that were changed, and what they hold where rules go by it. */
+  event("console.updated", { name: text, fields: text, ...GROUPING }),
   event("console.deleted", { name: text }),
+  event("access.granted", ACCESS_RULE),
+  /** As it is afterwards. */
+  event("access.changed", { ...ACCESS_RULE, levelBefore: text }),
+  event("access.revoked", ACCESS_RULE),
+  event("share.created", {
+    shareId: text,
+    userId: text,
+    label: text,
+    usesMax: z.int().positive(),
+    expiresAt: text,
+    /** The names of the rules that it makes stricter, by comma. */
+    policy: text,
+  }),
+  event("share.revoked", { shareId: text, userId: text, sessionsEnded: count }),
+  event("share.opened", { shareId: text, userId: text }),
+  event("share.refused", { shareId: text, userId: text, code: text }),
   event("ticket.issued", { grantId: text, expiresAt: text }),
-  /** No ticket was given: `code` says why, `heldBy` which session was in the way. */
-  event("ticket.denied", { code: text, heldBy: text }),
+  /** No ticket was given: `code` says why, `heldBy` which session was in the way, if one was. */
+  event("ticket.denied", { code: text, heldBy: text.exactOptional() }),
   event("ticket.withdrawn", { grantId: text, code: text }),
   event("ticket.downloaded", {}),
   event("ticket.refused", {
@@ -223,7 +258,7 @@ export type AuditEvent = z.infer<typeof auditEventSchema>;
 export type AuditEventType = AuditEvent["type"];
 
 /** Who did it. */
-export const ACTOR_KINDS = ["user", "relay", "system", "anonymous"] as const;
+export const ACTOR_KINDS = ["user", "guest", "relay", "system", "anonymous"] as const;
 export type ActorKind = (typeof ACTOR_KINDS)[number];
 
 /** An event with its circumstances, as it is stored and listed. */

@@ -12,6 +12,8 @@ export const ID_PREFIX = {
   apiToken: "tok",
   source: "src",
   console: "con",
+  accessRule: "acr",
+  share: "shr",
   relay: "rly",
   joinToken: "jtk",
   session: "ses",

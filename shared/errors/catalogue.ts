@@ -107,6 +107,22 @@ export const ERRORS = {
   ),
   "auth.required": http("client", 401, "Log in and send the token as Authorization: Bearer."),
   "auth.invalid-credentials": http("client", 401, "Check the user name and the password."),
+  "auth.not-admitted": http(
+    "client",
+    403,
+    "Ask an administrator: the login provider knows you, but you are not let in here.",
+  ),
+  "auth.provider-refused": http("client", 401, "Log in at the provider again."),
+  "auth.attempt-invalid": http(
+    "client",
+    400,
+    "Begin the login again, in this browser, and finish it within ten minutes.",
+  ),
+  "auth.provider-unavailable": http(
+    "control",
+    503,
+    "The login provider does not answer as it should. Try again later, or log in another way.",
+  ),
   "auth.method-off": http(
     "client",
     403,
@@ -118,6 +134,11 @@ export const ERRORS = {
     "client",
     409,
     "Something with that name exists already; choose another.",
+  ),
+  "console.access-too-low": http(
+    "client",
+    403,
+    "Ask the console's owner or an administrator for a higher level of access to it.",
   ),
   "resource.limit-reached": http("client", 409, "There are as many as may be: remove one first."),
   "resource.managed-elsewhere": http("client", 409, "A login provider says so: change it there."),
@@ -134,6 +155,11 @@ export const ERRORS = {
     spiceError: "PERMISSION_DENIED",
     hint: "Somebody is watching this console. Wait until that session ends, or end it.",
   },
+  "share.gone": http(
+    "client",
+    410,
+    "The link is unknown, expired, used up or revoked. Ask whoever sent it for another one.",
+  ),
   "vv.gone": http(
     "client",
     410,

@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- [start|relay|real|selfhost] [--json] …`: measures, and prints a table or, with `--json`, one object.
+ * `npm run bench -- [start|relay|real|selfhost|access] [--json] …`: measures, and prints a table or, with `--json`, one object.
  * No name stands for `start`. Nothing here fails because of a figure: a benchmark is no test.
  */
+import { runAccessBench } from "./access/access-bench.ts";
 import { runRealBench } from "./real/real-bench.ts";
 import { runRelayBench } from "./relay/relay-bench.ts";
 import { runSelfhostBench } from "./selfhost-bench.ts";
@@ -18,8 +19,10 @@ async function main(args: readonly string[]): Promise<void> {
     await runRealBench(rest);
   } else if (name === "selfhost") {
     await runSelfhostBench(rest);
+  } else if (name === "access") {
+    await runAccessBench(rest);
   } else {
-    throw new Error(`there is no benchmark "${name}": start, relay, real or selfhost`);
+    throw new Error(`there is no benchmark "${name}": start, relay, real, selfhost or access`);
   }
 }
 

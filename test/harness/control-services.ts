@@ -13,9 +13,11 @@ import { STREAM_IDLE_MS_MAX } from "../../worker/dev/libsql/limits.ts";
 import { type CancelTimer, systemTimers, type Timers } from "../../worker/dev/libsql/timers.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
+import type { AccessLevel } from "../../worker/identity/access-level.ts";
 import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
 import { relays } from "../../worker/repositories/schema/relays.ts";
+import { grantAccess } from "../../worker/services/access-rules.ts";
 import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
 import { createUser } from "../../worker/services/users.ts";
 import { makeTempFolder } from "./temp-folder.ts";
@@ -28,6 +30,8 @@ export interface ControlServices extends AsyncDisposable {
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
   makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
+  /** Grants the caller this level of one console. Gives the rule's id. */
+  grant(caller: Caller, consoleId: string, level?: AccessLevel): Promise<string>;
   /** Makes a relay that is online. Gives its id. */
   makeRelay(name: string): Promise<string>;
   moveClock(byMs: number): void;
@@ -63,6 +67,8 @@ export async function startControlServices(): Promise<ControlServices> {
       webOrigins: ["https://kerbside.test"],
       metricsToken: null,
       localLogin: "on",
+      oidcProviders: [],
+      keystone: null,
       trustedProxies: 0,
     },
     limits: memoryLimits(() => nowMs),
@@ -99,6 +105,15 @@ export async function startControlServices(): Promise<ControlServices> {
         address: "192.0.2.1",
         requestId: "req_test",
       };
+    },
+    grant: async (caller, consoleId, level = "open") => {
+      const subject = { kind: "user" as const, id: caller.actorId ?? "" };
+      const rule = { subject, match: { consoleId }, level };
+      const granted = await grantAccess(context, caller, rule);
+      if (!granted.ok) {
+        throw new Error(granted.error.code);
+      }
+      return granted.value.id;
     },
     makeRelay: async (name) => await insertRelay(context, name),
     moveClock: (byMs) => {

@@ -58,6 +58,11 @@ export const REQUIRED_TOOLS: readonly RequiredTool[] = [
   },
   { name: "x11perf", packages: ["x11-apps"], probe: ["sh", "-c", "command -v x11perf"] },
   {
+    name: "Keystone",
+    packages: ["python3-keystone"],
+    probe: ["sh", "-c", "command -v keystone-manage"],
+  },
+  {
     name: "systemd-analyze",
     packages: ["systemd"],
     probe: ["systemd-analyze", "--version"],

@@ -116,7 +116,8 @@ function answerText({ responses }: Operation): string {
             mediaType === "application/json" ? typeText(schema, "    ") : "string",
           ),
     );
-  return [...new Set(types)].join(" | ");
+  // What only leads elsewhere is for browsers to follow.
+  return types.length === 0 ? "null" : [...new Set(types)].join(" | ");
 }
 
 const HEADER = `/**

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type Env, readConfig } from "../../worker/env.ts";
+import { type Config, type Env, readConfig } from "../../worker/env.ts";
 
 const KEY = "A".repeat(43);
 
-function webOrigins(given: Partial<Env>): readonly string[] {
+function read(given: Partial<Env>): Config {
   const environment = {
     LIBSQL_URL: "http://127.0.0.1:1",
     LIBSQL_AUTH_TOKEN: "",
@@ -15,7 +15,11 @@ function webOrigins(given: Partial<Env>): readonly string[] {
     CA_KEY: "pem",
     ...given,
   };
-  return readConfig(environment as unknown as Env).webOrigins;
+  return readConfig(environment as unknown as Env);
+}
+
+function webOrigins(given: Partial<Env>): readonly string[] {
+  return read(given).webOrigins;
 }
 
 describe("the origins of web consoles", () => {
@@ -43,5 +47,37 @@ describe("the origins of web consoles", () => {
     Array.from({ length: 17 }, (_, index) => `https://o${index}.example`).join(","),
   ])("are refused unless each is written as browsers write it: %.40s", (text) => {
     expect(() => webOrigins({ KERBSIDE_WEB_ORIGINS: text })).toThrow("KERBSIDE_WEB_ORIGINS");
+  });
+});
+
+describe("who may log in by a password", () => {
+  it.each([
+    [undefined, "on"],
+    ["", "on"],
+    ["on", "on"],
+    ["off", "off"],
+    ["break-glass", "break-glass"],
+  ])("%j is %s", (text, mode) => {
+    expect(read(text === undefined ? {} : { KERBSIDE_LOCAL_LOGIN: text }).localLogin).toBe(mode);
+  });
+
+  it.each(["no", "ON", "false", " off"])("is not %j", (text) => {
+    expect(() => read({ KERBSIDE_LOCAL_LOGIN: text })).toThrow("KERBSIDE_LOCAL_LOGIN");
+  });
+});
+
+describe("the number of trusted proxies", () => {
+  it.each([
+    [undefined, 0],
+    ["", 0],
+    ["0", 0],
+    ["2", 2],
+  ])("%j is %d", (text, count) => {
+    const given = text === undefined ? {} : { KERBSIDE_TRUSTED_PROXIES: text };
+    expect(read(given).trustedProxies).toBe(count);
+  });
+
+  it.each(["-1", "9", "1.5", "one", "1,2"])("is not %j", (text) => {
+    expect(() => read({ KERBSIDE_TRUSTED_PROXIES: text })).toThrow("KERBSIDE_TRUSTED_PROXIES");
   });
 });

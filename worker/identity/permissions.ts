@@ -11,6 +11,9 @@ export const PERMISSIONS = [
   "consoles.open",
   "consoles.open-all",
   "consoles.manage",
+  /** The rules of who may see and open which console. */
+  "access.read",
+  "access.manage",
   /** Links that open one console for somebody else. */
   "shares.manage",
   "shares.manage-all",
@@ -54,6 +57,7 @@ const PERMISSIONS_OF_ROLE: Readonly<Record<Role, ReadonlySet<Permission>>> = {
     ...USER,
     "consoles.read-all",
     "consoles.manage",
+    "access.read",
     "sessions.read-all",
     "sessions.end-all",
     "sources.read",
@@ -69,6 +73,7 @@ const PERMISSIONS_OF_ROLE: Readonly<Record<Role, ReadonlySet<Permission>>> = {
     "account.manage",
     "consoles.read",
     "consoles.read-all",
+    "access.read",
     "sessions.read",
     "sessions.read-all",
     "sources.read",

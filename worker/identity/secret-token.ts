@@ -15,6 +15,8 @@ const SECRET_TOKEN_PREFIX = {
   apiToken: "kat1_",
   /** The one-time address of a console file. */
   consoleFile: "kvv1_",
+  /** A link that opens one console for a guest. */
+  shareLink: "ksl1_",
   /** Lets one new relay enrol. */
   joinToken: "kjt1_",
 } as const;

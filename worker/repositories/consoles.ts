@@ -1,100 +1,100 @@
 /** The consoles' table. Deleted rows stay, because sessions and the audit trail point to them. */
-import { and, asc, eq, isNull, sql } from "drizzle-orm";
+import { and, eq, getTableColumns, isNull, notInArray, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
+import { type AccessLevel, levelOfRank } from "../identity/access-level.ts";
+import { rankOfConsole } from "./access-sql.ts";
+import { type ConsoleSummary, SUMMARY, toSummary } from "./console-summary.ts";
 import type { Database } from "./database.ts";
-import { consoles, sources } from "./schema/consoles.ts";
+import { consoles, consoleTags, sources } from "./schema/consoles.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export type ConsoleRow = typeof consoles.$inferSelect;
 
-/** What lists and single answers show; the sealed password is not among it. */
-export interface ConsoleSummary {
-  readonly id: string;
-  readonly name: string;
-  readonly uuid: string;
-  readonly source: string;
-  readonly host: string;
-  readonly port: number | null;
-  readonly tlsPort: number | null;
-  readonly hostSubject: string | null;
-  readonly proxy: string | null;
-  /** JSON of its own rules. */
-  readonly policy: string | null;
-  readonly createdAtMs: number;
-}
-
-/** Position in the list, by name. */
-export interface ConsoleCursor {
-  readonly name: string;
-  readonly id: string;
-}
-
 /** @throws {Error} a unique violation when the source has that uuid (see database-errors.ts). */
 export async function insertConsole(
   database: Database,
-  row: typeof consoles.$inferInsert,
+  console: { readonly row: typeof consoles.$inferInsert; readonly tags: readonly string[] },
   audit: AuditRecord,
 ): Promise<void> {
-  await storeWithAudit(database, [audit], () => [database.insert(consoles).values(row)]);
+  const { row, tags } = console;
+  await storeWithAudit(database, [audit], () => [
+    database.insert(consoles).values(row),
+    insertTags(database, row.id, tags),
+  ]);
 }
 
-/** A page of the list, by name and then id. */
-export async function listConsoles(
-  database: Database,
-  page: {
-    readonly name: string | undefined;
-    readonly after: ConsoleCursor | null;
-    readonly limit: number;
-  },
-): Promise<ConsoleSummary[]> {
-  const { name, after } = page;
-  return await selectSummaries(database)
-    .where(
-      and(
-        isNull(consoles.deletedAtMs),
-        name === undefined ? undefined : eq(consoles.name, name),
-        // As a row value, which SQLite looks up in an index; a disjunction it would read through.
-        after === null
-          ? undefined
-          : sql`(${consoles.name}, ${consoles.id}) > (${after.name}, ${after.id})`,
-      ),
-    )
-    .orderBy(asc(consoles.name), asc(consoles.id))
-    .limit(page.limit);
-}
-
+/** With what rules grant the user of it. */
 export async function findConsoleSummary(
   database: Database,
-  id: string,
+  wanted: { readonly id: string; readonly userId: string },
 ): Promise<ConsoleSummary | null> {
-  const [row] = await selectSummaries(database)
-    .where(and(eq(consoles.id, id), isNull(consoles.deletedAtMs)))
-    .limit(1);
-  return row ?? null;
-}
-
-/** The whole row, with its sealed password, for making a grant. */
-export async function findConsole(database: Database, id: string): Promise<ConsoleRow | null> {
   const [row] = await database
-    .select()
+    .select({ ...SUMMARY, rank: rankOfConsole(wanted.userId, sql`${consoles.id}`) })
     .from(consoles)
-    .where(and(eq(consoles.id, id), isNull(consoles.deletedAtMs)))
+    .innerJoin(sources, eq(sources.id, consoles.sourceId))
+    .where(and(eq(consoles.id, wanted.id), isNull(consoles.deletedAtMs)))
     .limit(1);
-  return row ?? null;
+  return row === undefined ? null : toSummary(row);
 }
 
-/** @throws {Error} a check violation when the console would be left without a port. */
+/** The whole row, with its sealed password, for making a grant; and what the user is granted. */
+export async function findConsole(
+  database: Database,
+  wanted: { readonly id: string; readonly userId: string },
+): Promise<(ConsoleRow & { readonly granted: AccessLevel | null }) | null> {
+  const [row] = await database
+    .select({
+      ...getTableColumns(consoles),
+      rank: rankOfConsole(wanted.userId, sql.raw("consoles.id")),
+    })
+    .from(consoles)
+    .where(and(eq(consoles.id, wanted.id), isNull(consoles.deletedAtMs)))
+    .limit(1);
+  if (row === undefined) {
+    return null;
+  }
+  const { rank, ...console } = row;
+  return { ...console, granted: levelOfRank(rank) };
+}
+
+/**
+ * @param update its `tags`, if there are any, take the place of those that it had.
+ * @throws {Error} a check violation when the console would be left without a port.
+ */
 export async function updateConsole(
   database: Database,
-  update: { readonly id: string; readonly changes: Partial<typeof consoles.$inferInsert> },
+  update: {
+    readonly id: string;
+    readonly changes: Partial<typeof consoles.$inferInsert>;
+    readonly tags: readonly string[] | undefined;
+  },
   audit: AuditRecord,
 ): Promise<void> {
+  const { id, changes, tags } = update;
   await storeWithAudit(database, [audit], () => [
-    database
-      .update(consoles)
-      .set(update.changes)
-      .where(and(eq(consoles.id, update.id), isNull(consoles.deletedAtMs))),
+    ...(Object.keys(changes).length === 0
+      ? []
+      : [
+          database
+            .update(consoles)
+            .set(changes)
+            .where(and(eq(consoles.id, id), isNull(consoles.deletedAtMs))),
+        ]),
+    ...(tags === undefined ? [] : replaceTags(database, id, tags)),
   ]);
+}
+
+function replaceTags(database: Database, id: string, tags: readonly string[]) {
+  const others = and(eq(consoleTags.consoleId, id), notInArray(consoleTags.tag, [...tags]));
+  return [database.delete(consoleTags).where(others), insertTags(database, id, tags)];
+}
+
+/** Adds the tags that the console, if it is not deleted, has not. */
+function insertTags(database: Database, id: string, tags: readonly string[]) {
+  return database.run(sql`INSERT INTO console_tags (console_id, tag, name)
+    SELECT c.id, t.value, c.name FROM consoles AS c CROSS JOIN json_each(${JSON.stringify(tags)}) AS t
+    WHERE c.id = ${id} AND c.deleted_at_ms IS NULL
+    ON CONFLICT DO NOTHING`);
 }
 
 /** Marks the console deleted; false when there is none, and then nothing is recorded. */
@@ -115,23 +115,4 @@ export async function markConsoleDeleted(
     await insertAuditRecords(transaction, [auditOf(row)]);
     return true;
   });
-}
-
-function selectSummaries(database: Database) {
-  return database
-    .select({
-      id: consoles.id,
-      name: consoles.name,
-      uuid: consoles.uuid,
-      source: sources.name,
-      host: consoles.host,
-      port: consoles.port,
-      tlsPort: consoles.tlsPort,
-      hostSubject: consoles.hostSubject,
-      proxy: consoles.proxy,
-      policy: consoles.policy,
-      createdAtMs: consoles.createdAtMs,
-    })
-    .from(consoles)
-    .innerJoin(sources, eq(sources.id, consoles.sourceId));
 }

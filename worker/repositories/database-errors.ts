@@ -14,6 +14,15 @@ export function isUniqueViolation(error: unknown): boolean {
   );
 }
 
+/** Whether a row would break a rule that its table states, such as that a link has uses left. */
+export function isCheckViolation(error: unknown): boolean {
+  return hasCause(
+    error,
+    (cause) =>
+      codeOf(cause).startsWith("SQLITE_CONSTRAINT") && /CHECK constraint/i.test(messageOf(cause)),
+  );
+}
+
 /** Whether the database is away, or too busy to have done it, so that trying again can help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   return hasCause(

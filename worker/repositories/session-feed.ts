@@ -2,10 +2,22 @@
  * The numbered feed of sessions' changes. The database numbers changes as they commit, one writer
  * at a time, so a reader that asks for what came after a number misses none.
  */
-import { asc, count, eq, gt, max, min, sql } from "drizzle-orm";
+import { asc, count, eq, gt, max, min, or, sql } from "drizzle-orm";
+import { rankOf } from "../identity/access-level.ts";
+import { rankOfConsole } from "./access-sql.ts";
 import type { Database } from "./database.ts";
+import { consoles } from "./schema/consoles.ts";
+import { users } from "./schema/people.ts";
+import { relays } from "./schema/relays.ts";
 import { sessionChanges, sessions } from "./schema/sessions.ts";
-import { selectSummaries, type SessionSummary, type SessionViewer, visibleTo } from "./sessions.ts";
+import { shares } from "./schema/shares.ts";
+import { requesters, SESSION_SUMMARY, type SessionSummary } from "./sessions.ts";
+
+/** Who follows: their own sessions and those of consoles that they own, or everybody's. */
+export interface FeedViewer {
+  readonly userId: string;
+  readonly seesAll: boolean;
+}
 
 export interface FeedPage {
   /** Each session that changed, once, as it is now, with the number of its last change. */
@@ -32,7 +44,7 @@ export async function readFeedBounds(
 /** What changed after a number, for one viewer; `limit` counts changes, also of others. */
 export async function readFeed(
   database: Database,
-  page: { readonly viewer: SessionViewer; readonly afterSeq: number; readonly limit: number },
+  page: { readonly viewer: FeedViewer; readonly afterSeq: number; readonly limit: number },
 ): Promise<FeedPage> {
   const { viewer, afterSeq, limit } = page;
   // Cut off before anything is joined, so that a look costs the same for every viewer.
@@ -43,10 +55,22 @@ export async function readFeed(
     .orderBy(asc(sessionChanges.seq))
     .limit(limit)
     .as("next");
+  const rank = rankOfConsole(viewer.userId, sql`${sessions.consoleId}`);
   const [rows, [seen]] = await database.batch([
-    selectSummaries(database, { seq: next.seq })
-      .innerJoin(next, eq(next.sessionId, sessions.id))
-      .where(visibleTo(viewer)),
+    database
+      .select({ ...SESSION_SUMMARY, seq: next.seq })
+      .from(next)
+      .innerJoin(sessions, eq(sessions.id, next.sessionId))
+      .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+      .innerJoin(users, eq(users.id, sessions.userId))
+      .leftJoin(relays, eq(relays.id, sessions.relayId))
+      .leftJoin(shares, eq(shares.id, sessions.shareId))
+      .leftJoin(requesters, eq(requesters.id, sessions.endRequestedBy))
+      .where(
+        viewer.seesAll
+          ? undefined
+          : or(eq(sessions.userId, viewer.userId), sql`${rank} = ${rankOf("own")}`),
+      ),
     database.select({ seq: max(next.seq), count: count() }).from(next),
   ]);
   const latest = new Map<string, { seq: number; session: SessionSummary }>();

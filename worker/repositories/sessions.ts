@@ -1,13 +1,17 @@
-/** Sessions as they are asked for and listed, and what the control plane itself does to them.
- * What relays report of them is in session-lifecycle.ts. */
-import { and, desc, eq, gte, inArray, isNull, lt, ne, type SQL, sql } from "drizzle-orm";
-import { alias, type SQLiteColumn } from "drizzle-orm/sqlite-core";
+/** Sessions as they are asked for, and what the control plane itself does to them. Lists of them are
+ * in session-list.ts; what relays report of them is in session-lifecycle.ts. */
+import { and, desc, eq, inArray, isNull, ne, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
 import type { AuditRecord } from "#shared/audit/events.ts";
+import { levelOfRank } from "../identity/access-level.ts";
+import { rankOfConsole } from "./access-sql.ts";
 import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
+import { shares } from "./schema/shares.ts";
+import { giveShareUseBack } from "./shares.ts";
 import { storeWithAudit } from "./store-with-audit.ts";
 
 export interface SessionSummary {
@@ -17,6 +21,9 @@ export interface SessionSummary {
   readonly consoleName: string;
   readonly userId: string;
   readonly username: string;
+  /** The link through which a guest opened it; its user is then who issued the link. */
+  readonly shareId: string | null;
+  readonly shareLabel: string | null;
   readonly relayId: string | null;
   readonly relayName: string | null;
   readonly createdAtMs: number;
@@ -35,72 +42,32 @@ export interface SessionSummary {
   readonly endRequestedAtMs: number | null;
 }
 
-/** Whose sessions may be seen. */
-export type SessionViewer =
-  | { readonly kind: "everybody" }
-  | { readonly kind: "own"; readonly userId: string };
-
-/** Every filter that is given must match. */
-export interface SessionFilter {
-  /** `live` is pending or active. */
-  readonly state?: SessionSummary["state"] | "live" | undefined;
-  readonly consoleId?: string | undefined;
-  readonly userId?: string | undefined;
-  readonly relayId?: string | undefined;
-  /** Created at or after, and before, in milliseconds since 1970. */
-  readonly fromMs?: number | undefined;
-  readonly toMs?: number | undefined;
+/** A session as a user asks for it. */
+export interface FoundSession extends SessionSummary {
+  /** Whether that user owns its console. */
+  readonly ownsConsole: boolean;
 }
 
-/** Position in the list, newest first. */
-export interface SessionCursor {
-  readonly createdAtMs: number;
-  readonly id: string;
-}
-
-/** A page of sessions, newest first. */
-export async function listSessions(
+/** The session, with whether the user owns its console: who may see it, the caller decides. */
+export async function findSession(
   database: Database,
-  page: {
-    readonly viewer: SessionViewer;
-    readonly filter: SessionFilter;
-    readonly after: SessionCursor | null;
-    readonly limit: number;
-  },
-): Promise<SessionSummary[]> {
-  const { viewer, filter, after } = page;
-  return await selectSummaries(database)
-    .where(
-      and(
-        visibleTo(viewer),
-        ...conditionsOf(filter),
-        // As a row value, which SQLite looks up in an index; a disjunction it would read and sort.
-        after === null
-          ? undefined
-          : sql`(${sessions.createdAtMs}, ${sessions.id}) < (${after.createdAtMs}, ${after.id})`,
-      ),
-    )
-    .orderBy(desc(sessions.createdAtMs), desc(sessions.id))
-    .limit(page.limit);
-}
-
-/** The one condition that guards lists, single sessions and the feed. */
-export function visibleTo(viewer: SessionViewer): SQL | undefined {
-  return viewer.kind === "everybody" ? undefined : eq(sessions.userId, viewer.userId);
-}
-
-function conditionsOf(filter: SessionFilter): (SQL | undefined)[] {
-  const { state, consoleId, userId, relayId, fromMs, toMs } = filter;
-  return [
-    // Written out, because SQLite proves from it that an index of the living has all rows.
-    state === undefined || state === "ended" ? undefined : NOT_ENDED,
-    state === undefined || state === "live" ? undefined : eq(sessions.state, state),
-    consoleId === undefined ? undefined : eq(sessions.consoleId, consoleId),
-    userId === undefined ? undefined : eq(sessions.userId, userId),
-    relayId === undefined ? undefined : eq(sessions.relayId, relayId),
-    fromMs === undefined ? undefined : gte(sessions.createdAtMs, fromMs),
-    toMs === undefined ? undefined : lt(sessions.createdAtMs, toMs),
-  ];
+  wanted: { readonly id: string; readonly userId: string },
+): Promise<FoundSession | null> {
+  const [row] = await database
+    .select({ ...SESSION_SUMMARY, rank: rankOfConsole(wanted.userId, sql`${sessions.consoleId}`) })
+    .from(sessions)
+    .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .leftJoin(relays, eq(relays.id, sessions.relayId))
+    .leftJoin(shares, eq(shares.id, sessions.shareId))
+    .leftJoin(requesters, eq(requesters.id, sessions.endRequestedBy))
+    .where(eq(sessions.id, wanted.id))
+    .limit(1);
+  if (row === undefined) {
+    return null;
+  }
+  const { rank, ...session } = row;
+  return { ...session, ownsConsole: levelOfRank(rank) === "own" };
 }
 
 /** The living sessions of a console or of a user, for ending them. */
@@ -119,7 +86,8 @@ export async function listLiveSessions(
     .from(sessions)
     .where(
       and(
-        NOT_ENDED,
+        // Written out, because SQLite proves from it that an index of the living has all rows.
+        sql`${sessions.state} <> 'ended'`,
         "consoleId" in of ? eq(sessions.consoleId, of.consoleId) : eq(sessions.userId, of.userId),
       ),
     )
@@ -134,22 +102,13 @@ export interface LiveSession {
   readonly relayId: string | null;
 }
 
-/** The session, if it is the viewer's to see. */
-export async function findSession(
-  database: Database,
-  find: { readonly id: string; readonly viewer: SessionViewer },
-): Promise<SessionSummary | null> {
-  const [row] = await selectSummaries(database)
-    .where(and(eq(sessions.id, find.id), visibleTo(find.viewer)))
-    .limit(1);
-  return row ?? null;
-}
-
 /** What is told of the session that has a console. */
 export interface ActiveSession {
   readonly id: string;
   readonly userId: string;
   readonly username: string;
+  /** The link through which a guest opened it. */
+  readonly shareId: string | null;
   readonly createdAtMs: number;
   readonly openedAtMs: number | null;
 }
@@ -164,6 +123,7 @@ export async function findActiveSession(
       id: sessions.id,
       userId: sessions.userId,
       username: users.username,
+      shareId: sessions.shareId,
       createdAtMs: sessions.createdAtMs,
       openedAtMs: sessions.openedAtMs,
     })
@@ -189,13 +149,14 @@ export async function storeFailedSession(
   await storeWithAudit(database, [audit], () => [database.insert(sessions).values(session)]);
 }
 
-/** Ends a session that no relay took. */
+/** Ends a session that no relay took; the link that it came through has its use back. */
 export async function markSessionFailed(
   database: Database,
   ending: { readonly id: string; readonly atMs: number; readonly detail: string },
   audit: AuditRecord,
 ): Promise<void> {
   await storeWithAudit(database, [audit], () => [
+    giveShareUseBack(database, ending.id),
     database
       .update(sessions)
       .set({
@@ -233,41 +194,31 @@ export async function recordTerminations(
   ]);
 }
 
-/** The summaries, with further columns where a join brings them. */
-export function selectSummaries<Extra extends Record<string, SQLiteColumn>>(
-  database: Database,
-  extra: Extra = {} as Extra,
-) {
-  return database
-    .select({
-      ...extra,
-      id: sessions.id,
-      state: sessions.state,
-      consoleId: sessions.consoleId,
-      consoleName: consoles.name,
-      userId: sessions.userId,
-      username: users.username,
-      relayId: sessions.relayId,
-      relayName: relays.name,
-      createdAtMs: sessions.createdAtMs,
-      openedAtMs: sessions.openedAtMs,
-      endedAtMs: sessions.endedAtMs,
-      endReason: sessions.endReason,
-      endDetail: sessions.endDetail,
-      refusedCode: sessions.refusedCode,
-      clientAddress: sessions.clientAddress,
-      clientBytes: sessions.clientBytes,
-      serverBytes: sessions.serverBytes,
-      endRequestedBy: sessions.endRequestedBy,
-      endRequesterName: requesters.username,
-      endRequestedAtMs: sessions.endRequestedAtMs,
-    })
-    .from(sessions)
-    .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
-    .innerJoin(users, eq(users.id, sessions.userId))
-    .leftJoin(relays, eq(relays.id, sessions.relayId))
-    .leftJoin(requesters, eq(requesters.id, sessions.endRequestedBy));
-}
+/** Who asked for a session's end. */
+export const requesters = alias(users, "requesters");
 
-const requesters = alias(users, "requesters");
-const NOT_ENDED = sql`${sessions.state} <> 'ended'`;
+/** The columns, for a query of sessions joined with all that they name. */
+export const SESSION_SUMMARY = {
+  id: sessions.id,
+  state: sessions.state,
+  consoleId: sessions.consoleId,
+  consoleName: consoles.name,
+  userId: sessions.userId,
+  username: users.username,
+  shareId: sessions.shareId,
+  shareLabel: shares.label,
+  relayId: sessions.relayId,
+  relayName: relays.name,
+  createdAtMs: sessions.createdAtMs,
+  openedAtMs: sessions.openedAtMs,
+  endedAtMs: sessions.endedAtMs,
+  endReason: sessions.endReason,
+  endDetail: sessions.endDetail,
+  refusedCode: sessions.refusedCode,
+  clientAddress: sessions.clientAddress,
+  clientBytes: sessions.clientBytes,
+  serverBytes: sessions.serverBytes,
+  endRequestedBy: sessions.endRequestedBy,
+  endRequesterName: requesters.username,
+  endRequestedAtMs: sessions.endRequestedAtMs,
+};

@@ -10,6 +10,7 @@ import type { Database } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
+import { takeShareUse } from "./shares.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export type TicketRow = Pick<
@@ -43,18 +44,26 @@ export interface ConsoleFileParts {
   readonly hostSubject: string;
 }
 
-/** Stores a new session with its first ticket. */
+/**
+ * Stores a new session with its first ticket, and takes a use of the link that it comes through.
+ *
+ * @throws {Error} a check violation when the link has none left, has expired or is revoked (see
+ * database-errors.ts); nothing is then stored.
+ */
 export async function storeSessionWithTicket(
   database: Database,
   opening: {
     readonly session: typeof sessions.$inferInsert;
     readonly ticket: TicketRow;
-    readonly audit: AuditRecord;
+    readonly audits: readonly AuditRecord[];
   },
 ): Promise<void> {
-  await storeWithAudit(database, [opening.audit], () => [
-    database.insert(sessions).values(opening.session),
-    database.insert(tickets).values(opening.ticket),
+  const { session, ticket, audits } = opening;
+  const { shareId, createdAtMs: nowMs } = session;
+  await storeWithAudit(database, audits, () => [
+    ...(typeof shareId === "string" ? [takeShareUse(database, { id: shareId, nowMs })] : []),
+    database.insert(sessions).values(session),
+    database.insert(tickets).values(ticket),
   ]);
 }
 

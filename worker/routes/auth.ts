@@ -1,6 +1,7 @@
 /** Logging in and out, and how that can be done. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { LOGIN_LIFE_MS, logIn, logOut } from "../services/login.ts";
+import { logInByPassword } from "../services/external-login.ts";
+import { LOGIN_LIFE_MS, logOut } from "../services/login.ts";
 import { listLoginMethods, LOGIN_METHOD_KINDS } from "../services/login-methods.ts";
 import { PASSWORD_CHARACTERS_MAX, USERNAME_CHARACTERS_MAX } from "../services/users.ts";
 import {
@@ -13,6 +14,9 @@ import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
 import { formatTime, timeSchema } from "./times.ts";
+
+/** The bound of a provider's name in the settings. */
+const PROVIDER_CHARACTERS_MAX = 32;
 
 const methodsRoute = createRoute({
   method: "get",
@@ -60,6 +64,16 @@ const loginRoute = createRoute({
             .strictObject({
               username: z.string().min(1).max(USERNAME_CHARACTERS_MAX),
               password: z.string().min(1).max(PASSWORD_CHARACTERS_MAX),
+              provider: z
+                .string()
+                .min(1)
+                .max(PROVIDER_CHARACTERS_MAX)
+                .optional()
+                .openapi({
+                  description:
+                    "The name of a login method of kind `password`; absent: Kerbside's own users " +
+                    "where they may log in, else the only other one.",
+                }),
             })
             .openapi("Credentials"),
         },
@@ -78,6 +92,8 @@ const loginRoute = createRoute({
     ...problemResponses(
       "auth.invalid-credentials",
       "auth.method-off",
+      "auth.not-admitted",
+      "auth.provider-unavailable",
       "request.invalid",
       "request.not-json",
       "request.rate-limited",
@@ -108,7 +124,9 @@ export const authRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(loginRoute, async (context) => {
     const userAgent = context.req.header("User-Agent") ?? null;
     const credentials = { ...context.req.valid("json"), userAgent };
-    const login = valueOf(await logIn(context.var.services, anonymousCaller(context), credentials));
+    const login = valueOf(
+      await logInByPassword(context.var.services, anonymousCaller(context), credentials),
+    );
     setSessionCookie(context, login.token, LOGIN_LIFE_MS / 1000);
     return context.json({ token: login.token, expiresAt: formatTime(login.expiresAtMs) }, 200);
   })

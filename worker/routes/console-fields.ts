@@ -6,6 +6,13 @@ export const CONSOLE_LIMITS = {
   /** A window's title shows no more. */
   nameCharactersMax: 128,
   sourceCharactersMax: 64,
+  /** Longer than any cloud's own. */
+  projectCharactersMax: 128,
+  tagCharactersMax: 48,
+  /** More than people keep apart, and a bounded work for rules that go by tags. */
+  tagsMax: 16,
+  /** Each costs a search; a pattern with more says nothing that people mean. */
+  starsMax: 4,
   /** The grant's own bound (shared/ticket/grant.ts). */
   caCharactersMax: 64 * 1024,
   hostCharactersMax: 253,
@@ -19,12 +26,45 @@ export const CONSOLE_LIMITS = {
 const isPrintable = (text: string): boolean => !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text);
 
 /** Any printable text; blanks around it are dropped. */
-export const consoleNameSchema = z
+export const printableSchema = (charactersMax: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(charactersMax)
+    .refine(isPrintable, "must not hold control characters");
+
+export const consoleNameSchema = printableSchema(CONSOLE_LIMITS.nameCharactersMax);
+
+/** How a name begins; a blank at its end is part of it. */
+export const namePrefixSchema = z
   .string()
-  .trim()
   .min(1)
   .max(CONSOLE_LIMITS.nameCharactersMax)
   .refine(isPrintable, "must not hold control characters");
+
+export const projectSchema = printableSchema(CONSOLE_LIMITS.projectCharactersMax).openapi({
+  description: "The project or namespace in the source.",
+});
+
+/** Of one word, such as `web`, `env=prod` or `team:db`; capitals matter. */
+export const tagSchema = z
+  .string()
+  .max(CONSOLE_LIMITS.tagCharactersMax)
+  .regex(
+    /^[A-Za-z0-9](?:[A-Za-z0-9._:=/-]*[A-Za-z0-9])?$/,
+    "must be letters, digits and . _ : = / -",
+  );
+
+export const tagsSchema = z.array(tagSchema).max(CONSOLE_LIMITS.tagsMax);
+
+/** Which names a rule matches: `*` is any text, `?` any one character; capitals matter. */
+export const namePatternSchema = printableSchema(CONSOLE_LIMITS.nameCharactersMax)
+  .refine(
+    (pattern) => (pattern.match(/\*+/g) ?? []).length <= CONSOLE_LIMITS.starsMax,
+    `must hold at most ${CONSOLE_LIMITS.starsMax} stars`,
+  )
+  .openapi({ description: "`*` is any text, `?` any one character; capitals matter." });
 
 /** A DNS name, an IPv4 address, or an IPv6 address without brackets. */
 export const addressSchema = z

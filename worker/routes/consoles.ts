@@ -2,6 +2,7 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { partialPolicySchema } from "#shared/policy/policy.ts";
 import { type Way, WAYS } from "#shared/ticket/way.ts";
+import { ACCESS_LEVELS } from "../identity/access-level.ts";
 import {
   changeConsole,
   type ConsoleView,
@@ -17,10 +18,14 @@ import {
   addressSchema,
   CONSOLE_LIMITS,
   consoleNameSchema,
+  namePrefixSchema,
   portSchema,
+  projectSchema,
   proxySchema,
   spicePasswordSchema,
   subjectSchema,
+  tagSchema,
+  tagsSchema,
 } from "./console-fields.ts";
 import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
@@ -28,7 +33,10 @@ import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { ticketSchema } from "./ticket-schema.ts";
 import { formatTime, timeSchema } from "./times.ts";
+
+const sourceSchema = z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax);
 
 const newConsoleSchema = z
   .strictObject({
@@ -58,7 +66,9 @@ const newConsoleSchema = z
     policy: partialPolicySchema
       .optional()
       .openapi({ description: "Rules in which its sessions differ from the default policy." }),
-    source: z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax).default(STATIC_SOURCE),
+    source: sourceSchema.default(STATIC_SOURCE),
+    project: projectSchema.optional(),
+    tags: tagsSchema.optional(),
   })
   .openapi("NewConsole");
 
@@ -75,6 +85,8 @@ const consoleChangesSchema = newConsoleSchema
     policy: partialPolicySchema
       .nullish()
       .openapi({ description: "In the place of all rules that it had." }),
+    project: projectSchema.nullish(),
+    tags: tagsSchema.optional().openapi({ description: "In the place of all that it had." }),
   })
   .openapi("ConsoleChanges");
 
@@ -84,7 +96,12 @@ const consoleSchema = z
     name: z.string(),
     uuid: z.string(),
     source: z.string(),
+    project: z.string().nullable(),
+    tags: z.array(z.string()),
     createdAt: timeSchema,
+    access: z
+      .enum(ACCESS_LEVELS)
+      .openapi({ description: "How far the caller's right to it goes." }),
     host: z.string().optional().openapi({ description: "This and all that follows: admins only." }),
     port: z.int().nullable().optional(),
     tlsPort: z.int().nullable().optional(),
@@ -126,13 +143,19 @@ const createConsoleRoute = createRoute({
 const listConsolesRoute = createRoute({
   method: "get",
   path: "/consoles",
-  summary: "List the consoles that the caller may open, by name",
+  summary: "List the consoles that the caller may see, by name",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("consoles.read")] as const,
   request: {
     query: z.object({
       ...pageQuery,
       name: consoleNameSchema.optional().openapi({ description: "Only consoles of this name." }),
+      namePrefix: namePrefixSchema
+        .optional()
+        .openapi({ description: "Only consoles whose name begins so; capitals matter." }),
+      source: sourceSchema.optional(),
+      project: projectSchema.optional(),
+      tag: tagSchema.optional(),
     }),
   },
   responses: {
@@ -220,14 +243,11 @@ const issueTicketRoute = createRoute({
     body: { required: false, content: { "application/json": { schema: ticketRequestSchema } } },
   },
   responses: {
-    201: json(
-      "The ticket waits at the address.",
-      z
-        .object({ sessionId: z.string(), vvUrl: z.string(), expiresAt: timeSchema })
-        .openapi("Ticket"),
-    ),
+    201: json("The ticket waits at the address.", ticketSchema),
     ...problemResponses(
       "auth.required",
+      "auth.forbidden",
+      "console.access-too-low",
       "request.cross-origin",
       "request.invalid",
       "request.not-json",
@@ -248,9 +268,9 @@ export const consoleRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(listConsolesRoute, async (context) => {
     const { services, user } = context.var;
-    const { limit, cursor, name } = context.req.valid("query");
+    const { limit, cursor, ...filter } = context.req.valid("query");
     const page = await pageConsoles(services, user, {
-      name,
+      filter,
       after: readCursor(cursorSchema, cursor),
       limit,
     });
@@ -283,8 +303,8 @@ export const consoleRoutes = new OpenAPIHono<RouteEnv>()
   });
 
 function formatConsole(view: ConsoleView): z.infer<typeof consoleSchema> {
-  const { createdAtMs, target, ...rest } = view;
-  return { ...rest, createdAt: formatTime(createdAtMs), ...target };
+  const { createdAtMs, target, tags, ...rest } = view;
+  return { ...rest, tags: [...tags], createdAt: formatTime(createdAtMs), ...target };
 }
 
 const cursorSchema = z.object({ name: z.string(), id: z.string() });

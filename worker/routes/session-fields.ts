@@ -11,7 +11,14 @@ export const sessionSchema = z
     id: z.string(),
     state: z.enum(["pending", "active", "ended"]),
     console: named,
-    user: z.object({ id: z.string(), username: z.string() }),
+    user: z
+      .object({ id: z.string(), username: z.string() })
+      .nullable()
+      .openapi({ description: "Null for somebody else's session of a console that you own." }),
+    share: z
+      .object({ id: z.string(), label: z.string().nullable() })
+      .nullable()
+      .openapi({ description: "The link of the user's through which a guest opened it." }),
     relay: named.nullable(),
     clientAddress: z.string().nullable(),
     createdAt: timeSchema,
@@ -46,7 +53,7 @@ const channelSchema = z
   .object({
     channel: z.enum(CHANNEL_NAMES),
     channelId: z.int(),
-    clientAddress: z.string(),
+    clientAddress: z.string().nullable(),
     openedAt: timeSchema,
     closedAt: timeSchema.nullable().openapi({ description: "Null while it is open." }),
     closeReason: z.string().nullable(),
@@ -71,7 +78,8 @@ export function formatSession(row: SessionView): z.infer<typeof sessionSchema> {
     id: row.id,
     state: row.state,
     console: { id: row.consoleId, name: row.consoleName },
-    user: { id: row.userId, username: row.username },
+    user: row.user,
+    share: row.shareId === null ? null : { id: row.shareId, label: row.shareLabel },
     relay: relayId === null || relayName === null ? null : { id: relayId, name: relayName },
     clientAddress: row.clientAddress,
     createdAt: formatTime(row.createdAtMs),

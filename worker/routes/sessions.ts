@@ -22,7 +22,10 @@ const idParams = z.object({ id: z.string().max(ID_CHARACTERS_MAX) });
 const listRoute = createRoute({
   method: "get",
   path: "/sessions",
-  summary: "List the caller's sessions, newest first; everybody's for who may read them",
+  summary: "List the caller's sessions and those of consoles that they own, newest first",
+  description:
+    "Everybody's for who may read them. A page may hold fewer than `limit`, even none: `nextCursor` " +
+    "says whether there are more.",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("sessions.read")] as const,
   request: {

@@ -62,15 +62,22 @@ const manyResponses = {
     description: "The living sessions that there were, and whether their relays were told.",
     content: { "application/json": { schema: terminationsSchema } },
   },
-  ...problemResponses("auth.required", "auth.forbidden", "request.cross-origin", "request.invalid"),
+  ...problemResponses(
+    "auth.required",
+    "auth.forbidden",
+    "console.access-too-low",
+    "request.cross-origin",
+    "request.invalid",
+    "resource.not-found",
+  ),
 };
 
 const terminateOfConsoleRoute = createRoute({
   method: "post",
   path: "/consoles/{id}/sessions/terminate",
-  summary: "End the living sessions of a console",
+  summary: "End the living sessions of a console; for its owner too",
   security: LOGIN_SECURITY,
-  middleware: [requirePermission("sessions.end-all")] as const,
+  middleware: [requirePermission("sessions.end")] as const,
   request: { params: idParams },
   responses: manyResponses,
 });

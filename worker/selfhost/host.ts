@@ -131,16 +131,22 @@ function preparation(child: ChildProcess, report: Promise<unknown>): RunningPart
 /** A setting that makes no sense is found by the first request, and told in the Worker's log. */
 async function assertHealthy(options: SelfhostOptions): Promise<void> {
   const own = { "0.0.0.0": "127.0.0.1", "::": "::1" }[options.host] ?? options.host;
-  const signal = AbortSignal.timeout(HEALTH_DEADLINE_MS);
-  // Not `fetch`, which would take 15 MB of this process for as long as it lives.
-  const request = get(`${httpUrl(own, options.port)}/healthz`, { signal, agent: false });
-  const [answer]: IncomingMessage[] = await once(request, "response");
-  answer?.destroy();
-  if (answer?.statusCode !== 200) {
+  const status = await statusOf(`${httpUrl(own, options.port)}/healthz`).catch(() => null);
+  if (status !== 200) {
     throw new StartError(
-      `The control plane answers its health with ${answer?.statusCode}: the lines above say why.`,
+      status === null
+        ? `The control plane did not answer its health within ${HEALTH_DEADLINE_MS / 1000} s.`
+        : `The control plane answers its health with ${status}: the lines above say why.`,
     );
   }
+}
+
+async function statusOf(url: string): Promise<number | undefined> {
+  // Not `fetch`, which would take 15 MB of this process for as long as it lives.
+  const request = get(url, { signal: AbortSignal.timeout(HEALTH_DEADLINE_MS), agent: false });
+  const [answer]: IncomingMessage[] = await once(request, "response");
+  answer?.destroy();
+  return answer?.statusCode;
 }
 
 /** Most of it is for the check of a large database and for the migrations of an upgrade. */

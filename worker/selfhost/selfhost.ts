@@ -53,8 +53,17 @@ function report(options: SelfhostOptions, state: StateFolder): void {
   const { adminPasswordFile } = state;
   const hasPasswordFile = existsSync(adminPasswordFile);
   tell(`Kerbside serves at ${url}${publicUrl === url ? "" : `, for ${publicUrl}`}.`);
+  if (publicUrl.startsWith("http:") && !/^http:\/\/(127\.|\[::1\])/.test(publicUrl)) {
+    tell(
+      "Passwords and tokens cross the network unencrypted: put a reverse proxy with TLS in front.",
+    );
+  }
   if (hasPasswordFile) {
-    tell(`The first login is "${FIRST_ADMIN}", its password is in ${adminPasswordFile}.`);
+    tell(`Log in as the first admin, whose password is in ${adminPasswordFile}:`);
+    tell(
+      `  npx kerbside login --url ${publicUrl} --username ${FIRST_ADMIN} ` +
+        `--password-file ${adminPasswordFile}`,
+    );
   }
   if (options.json) {
     const ready = {

@@ -16,6 +16,30 @@ export function effectivePolicy(console: { readonly policy: string | null }): Po
   return mergePolicy(DEFAULT_POLICY, readPolicy(console.policy));
 }
 
+/** `policy` with the rules of `partial` where these are stricter: the outcome permits nothing more. */
+export function narrowPolicy(policy: Policy, partial: PartialPolicy | null): Policy {
+  const { channels, firewall, secondViewer, reconnectWindowS, idleS, durationS } = partial ?? {};
+  return {
+    channels: narrowChannels(policy.channels, channels ?? null),
+    firewall: firewall === "enforce" ? firewall : policy.firewall,
+    secondViewer: secondViewer === "refuse" ? secondViewer : policy.secondViewer,
+    reconnectWindowS: Math.min(policy.reconnectWindowS, reconnectWindowS ?? Infinity),
+    idleS: shorter(policy.idleS, idleS ?? null),
+    durationS: shorter(policy.durationS, durationS ?? null),
+  };
+}
+
+/** Both have the main channel, if they name any. */
+function narrowChannels(left: Policy["channels"], right: Policy["channels"]): Policy["channels"] {
+  return left === null || right === null
+    ? (left ?? right)
+    : left.filter((channel) => right.includes(channel));
+}
+
+function shorter(left: number | null, right: number | null): number | null {
+  return left === null || right === null ? (left ?? right) : Math.min(left, right);
+}
+
 /** The stored rules; null when there are none. */
 export function readPolicy(stored: string | null): PartialPolicy | null {
   if (stored === null) {

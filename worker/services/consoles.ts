@@ -7,22 +7,27 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { PartialPolicy } from "#shared/policy/policy.ts";
 import { seal } from "#shared/ticket/seal.ts";
+import type { AccessLevel } from "../identity/access-level.ts";
 import { may } from "../identity/permissions.ts";
 import {
   type ConsoleCursor,
-  type ConsoleSummary,
+  type ConsoleFilter,
+  listConsoles,
+} from "../repositories/console-list.ts";
+import type { ConsoleSummary } from "../repositories/console-summary.ts";
+import {
   findConsoleSummary,
   insertConsole,
-  listConsoles,
   markConsoleDeleted,
   updateConsole,
 } from "../repositories/consoles.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
 import { findSourceId, insertSource } from "../repositories/sources.ts";
+import { accessTo, judgeConsole, seesAllConsoles } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy, writePolicy } from "./console-policy.ts";
 import { isCertificateBundle } from "./certificate-bundle.ts";
-import type { Caller, ServiceContext } from "./context.ts";
+import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 
 /** A new console, its fields' forms already checked. */
@@ -43,6 +48,9 @@ export interface NewConsole {
   /** The rules in which its policy differs from the default. */
   readonly policy?: PartialPolicy | undefined;
   readonly source: string;
+  /** Its project or namespace in its source. */
+  readonly project?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
 }
 
 /** Fields to change: null takes a value away, an absent field stays as it is. */
@@ -57,6 +65,9 @@ export interface ConsoleChanges {
   readonly proxy?: string | null | undefined;
   /** In the place of all rules that it had. */
   readonly policy?: PartialPolicy | null | undefined;
+  readonly project?: string | null | undefined;
+  /** In the place of all tags that it had. */
+  readonly tags?: readonly string[] | undefined;
 }
 
 /** What a caller may see of a console: the hypervisor's address and the policy are for who manages consoles. */
@@ -65,7 +76,11 @@ export interface ConsoleView {
   readonly name: string;
   readonly uuid: string;
   readonly source: string;
+  readonly project: string | null;
+  readonly tags: readonly string[];
   readonly createdAtMs: number;
+  /** How far the caller's right to it goes. */
+  readonly access: AccessLevel;
   readonly target: {
     readonly host: string;
     readonly port: number | null;
@@ -79,7 +94,7 @@ export interface ConsoleView {
 /** Fails with `request.invalid` and the field, or `resource.conflict` when the uuid is taken. */
 export async function createConsole(
   context: ServiceContext,
-  caller: Caller,
+  caller: ActingUser,
   input: NewConsole,
 ): Promise<Result<ConsoleView, FieldFailure>> {
   const invalid = findInvalidField({ port: null, tlsPort: null, ca: null, ...defined(input) });
@@ -104,67 +119,75 @@ export async function createConsole(
     proxy: input.proxy ?? null,
     policy: writePolicy(input.policy ?? null),
     createdAtMs: context.nowMs(),
+    project: input.project ?? null,
   };
+  const tags = inOrder(input.tags ?? []);
+  const data = { name: row.name, source: input.source, ...grouping({ ...input, tags }) };
   const audit = auditRecord(
     context,
     caller,
-    { type: "console.created", data: { name: row.name, source: input.source } },
+    { type: "console.created", data },
     { consoleId: row.id },
   );
   try {
-    await insertConsole(context.database, row, audit);
+    await insertConsole(context.database, { row, tags }, audit);
   } catch (error) {
     if (isUniqueViolation(error)) {
       return fail({ code: "resource.conflict", detail: "The source has a console of that uuid." });
     }
     throw error;
   }
-  return ok(viewConsole({ ...row, source: input.source }, caller));
+  // It may be there for its maker by a rule that it matches; that is looked up when it is asked for.
+  const made = { ...row, source: input.source, tags, granted: null };
+  return ok(viewConsole(made, caller));
 }
 
-/** A page of the consoles that the caller may open, by name. */
+/** A page of the consoles that the caller sees, by name. */
 export async function pageConsoles(
   context: ServiceContext,
-  caller: Caller,
+  caller: ActingUser,
   page: {
-    readonly name: string | undefined;
+    readonly filter: ConsoleFilter;
     readonly after: ConsoleCursor | null;
     readonly limit: number;
   },
 ): Promise<{ readonly items: ConsoleView[]; readonly next: ConsoleCursor | null }> {
-  // One more than asked for tells whether there is another page.
-  const rows = await listConsoles(context.database, { ...page, limit: page.limit + 1 });
-  const shown = rows.slice(0, page.limit).filter((row) => mayOpen(caller, row));
+  const rows = await listConsoles(context.database, {
+    ...page,
+    userId: caller.actorId,
+    seesAll: seesAllConsoles(caller),
+    // One more than asked for tells whether there is another page.
+    limit: page.limit + 1,
+  });
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
   return {
-    items: shown.map((row) => viewConsole(row, caller)),
+    items: rows.slice(0, page.limit).map((row) => viewConsole(row, caller)),
     next: last === undefined ? null : { name: last.name, id: last.id },
   };
 }
 
-/** Fails with `resource.not-found`, also for a console that the caller may not open. */
+/** Fails with `resource.not-found`, also for a console that is not there for the caller. */
 export async function readConsole(
   context: ServiceContext,
-  caller: Caller,
+  caller: ActingUser,
   id: string,
 ): Promise<Result<ConsoleView, Failure>> {
-  const row = await findConsoleSummary(context.database, id);
-  if (row === null || !mayOpen(caller, row)) {
-    return fail({ code: "resource.not-found", detail: "" });
-  }
-  return ok(viewConsole(row, caller));
+  const row = await findConsoleSummary(context.database, { id, userId: caller.actorId });
+  const seen = judgeConsole(caller, row, "view");
+  return seen.ok ? ok(viewConsole(seen.value, caller)) : seen;
 }
 
 /** Fails with `request.invalid` and the field, or `resource.not-found`. Living sessions go on. */
 export async function changeConsole(
   context: ServiceContext,
-  caller: Caller,
+  caller: ActingUser,
   change: { readonly id: string; readonly changes: ConsoleChanges },
 ): Promise<Result<ConsoleView, FieldFailure>> {
   const { id } = change;
-  const { password, policy, ...texts } = defined(change.changes);
+  const { password, policy, tags: newTags, ...texts } = defined(change.changes);
   const plain = { ...texts, ...(policy === undefined ? {} : { policy: writePolicy(policy) }) };
-  const row = await findConsoleSummary(context.database, id);
+  const tags = newTags && inOrder(newTags);
+  const row = await findConsoleSummary(context.database, { id, userId: caller.actorId });
   if (row === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
@@ -176,14 +199,15 @@ export async function changeConsole(
   if (fields !== "") {
     const sealed =
       password === undefined ? {} : { sealedPassword: await sealPassword(context, password) };
-    const data = { name: plain.name ?? row.name, fields };
+    const { project } = plain;
+    const data = { name: plain.name ?? row.name, fields, ...grouping({ project, tags }) };
     await updateConsole(
       context.database,
-      { id, changes: { ...plain, ...sealed } },
+      { id, changes: { ...plain, ...sealed }, tags },
       auditRecord(context, caller, { type: "console.updated", data }, { consoleId: id }),
     );
   }
-  return ok(viewConsole({ ...row, ...plain }, caller));
+  return ok(viewConsole({ ...row, ...plain, tags: tags ?? row.tags }, caller));
 }
 
 /** Fails with `resource.not-found`. Sessions that live go on. */
@@ -199,9 +223,21 @@ export async function deleteConsole(
   return deleted ? ok(null) : fail({ code: "resource.not-found", detail: "" });
 }
 
-/** Whether the caller may see and open the console: every user may open every console. */
-export function mayOpen(caller: Caller, _console: { readonly id: string }): boolean {
-  return may(caller, "consoles.open");
+/** What rules go by is told in the audit trail with its values: it may change who sees the console. */
+function grouping(given: {
+  readonly project?: string | null | undefined;
+  readonly tags?: readonly string[] | undefined;
+}): { readonly project?: string; readonly tags?: string } {
+  const { project, tags } = given;
+  return {
+    ...(project === undefined ? {} : { project: project ?? "" }),
+    ...(tags === undefined ? {} : { tags: tags.join(",") }),
+  };
+}
+
+/** Each once, in the order in which they are stored and compared. */
+function inOrder(tags: readonly string[]): string[] {
+  return [...new Set(tags)].sort();
 }
 
 function viewConsole(row: ConsoleSummary, caller: Caller): ConsoleView {
@@ -212,7 +248,10 @@ function viewConsole(row: ConsoleSummary, caller: Caller): ConsoleView {
     name: row.name,
     uuid: row.uuid,
     source: row.source,
+    project: row.project,
+    tags: row.tags,
     createdAtMs: row.createdAtMs,
+    access: accessTo(caller, row) ?? "view",
     target: may(caller, "consoles.manage") ? target : null,
   };
 }

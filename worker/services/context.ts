@@ -5,6 +5,7 @@ import type { Result } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import type { LocalLogin } from "../identity/local-login.ts";
+import type { KeystoneProvider, OidcProvider } from "../identity/provider-settings.ts";
 import type { Permission, Role } from "../identity/permissions.ts";
 import type { LimitAnswer, LimitRequest, LimitSource } from "../limits/limit-rules.ts";
 import type { Database } from "../repositories/database.ts";
@@ -41,6 +42,8 @@ export interface ServiceSettings {
   readonly metricsToken: string | null;
   /** Who may log in by a password. */
   readonly localLogin: LocalLogin;
+  readonly oidcProviders: readonly OidcProvider[];
+  readonly keystone: KeystoneProvider | null;
   /** Reverse proxies in front that append to X-Forwarded-For; 0: the edge tells the address. */
   readonly trustedProxies: number;
 }
@@ -93,4 +96,9 @@ export interface Authenticated {
 export interface Credential {
   readonly kind: "login" | "token";
   readonly id: string;
+}
+
+/** A user who is logged in. */
+export interface ActingUser extends Caller {
+  readonly actorId: string;
 }

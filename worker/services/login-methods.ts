@@ -5,12 +5,15 @@
 import type { ServiceContext } from "./context.ts";
 import { PASSWORD_METHOD } from "./login.ts";
 
-/** How a method is used: `password` by POST /auth/login. */
-export const LOGIN_METHOD_KINDS = ["password"] as const;
+/**
+ * How a method is used: `password` by POST /auth/login, with its name as the provider; `oidc` by
+ * sending a browser to GET /auth/oidc/{name}/start.
+ */
+export const LOGIN_METHOD_KINDS = ["password", "oidc"] as const;
 
 export interface LoginMethod {
   readonly kind: (typeof LOGIN_METHOD_KINDS)[number];
-  /** Told of a login in lists and in the audit trail; unique. */
+  /** Told of a login in lists and in the audit trail, `oidc:` before it where it is one; unique. */
   readonly name: string;
   /** For people. */
   readonly label: string;
@@ -41,4 +44,26 @@ function passwordMethods({ settings }: ServiceContext): LoginMethod[] {
       ];
 }
 
-const LOGIN_METHODS: readonly MethodsOf[] = [passwordMethods];
+function oidcMethods({ settings }: ServiceContext): LoginMethod[] {
+  return settings.oidcProviders.map(({ name, label }) => ({
+    kind: "oidc",
+    name,
+    label: label ?? name,
+    isForEmergencies: false,
+  }));
+}
+
+function keystoneMethods({ settings: { keystone } }: ServiceContext): LoginMethod[] {
+  return keystone === null
+    ? []
+    : [
+        {
+          kind: "password",
+          name: keystone.name,
+          label: keystone.label ?? "OpenStack",
+          isForEmergencies: false,
+        },
+      ];
+}
+
+const LOGIN_METHODS: readonly MethodsOf[] = [oidcMethods, keystoneMethods, passwordMethods];

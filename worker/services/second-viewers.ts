@@ -63,6 +63,13 @@ function describeViewer(active: ActiveSession, caller: Caller): string {
   if (!isOwn && !may(caller, "sessions.end-all")) {
     return `Somebody else has it open since ${since}.`;
   }
-  const who = isOwn ? "You have" : `${active.username} has`;
-  return `${who} it open since ${since}. To end that: kerbside terminate ${active.id}.`;
+  return `${nameViewer(active, isOwn)} it open since ${since}. To end that: kerbside terminate ${active.id}.`;
+}
+
+/** A guest's session is the one of whoever issued the link. */
+function nameViewer({ shareId, username }: ActiveSession, isOwn: boolean): string {
+  if (shareId !== null) {
+    return `A guest of ${isOwn ? "yours" : username} has`;
+  }
+  return isOwn ? "You have" : `${username} has`;
 }

@@ -4,16 +4,15 @@
  * ends, and a follower goes on where it was by the last number that it saw.
  */
 import { readFeed, readFeedBounds, sweepFeed } from "../repositories/session-feed.ts";
-import type { SessionSummary } from "../repositories/sessions.ts";
 import type { ServiceContext } from "./context.ts";
-import { viewerOf, viewSession } from "./sessions.ts";
+import { type SessionView, viewerOf, viewSession } from "./sessions.ts";
 import type { TicketCaller } from "./tickets.ts";
 
 export type FeedItem =
   /** Follows from here; `missed` says that older changes are forgotten: read the list again. */
   | { readonly kind: "ready"; readonly seq: number; readonly missed: boolean }
   /** The session as it is after its last change. */
-  | { readonly kind: "session"; readonly seq: number; readonly session: SessionSummary }
+  | { readonly kind: "session"; readonly seq: number; readonly session: SessionView }
   /** Nothing has happened for a while. */
   | { readonly kind: "idle" }
   /** The caller has lost the right to follow. */

@@ -1,25 +1,38 @@
-/** Sessions as their users see them, and as those do who may read everybody's. */
+/** Sessions as their users see them, as the owners of consoles do, and as those who run things. */
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
 import { listSessionChannels, type SessionChannel } from "../repositories/session-channels.ts";
 import {
-  findSession,
   listSessions,
   type SessionCursor,
   type SessionFilter,
-  type SessionSummary,
-  type SessionViewer,
-} from "../repositories/sessions.ts";
+} from "../repositories/session-list.ts";
+import { findSession, type FoundSession, type SessionSummary } from "../repositories/sessions.ts";
 import type { ServiceContext } from "./context.ts";
 import type { TicketCaller } from "./tickets.ts";
 
-export interface SessionDetail {
-  readonly session: SessionSummary;
-  readonly channels: readonly SessionChannel[];
+/** What a caller may see of a session. */
+export interface SessionView extends Omit<SessionSummary, "userId" | "username"> {
+  /** Null where it is not told: somebody else's session of a console that the caller owns. */
+  readonly user: { readonly id: string; readonly username: string } | null;
 }
 
-/** A page of the sessions that the caller may see, newest first. */
+export interface SessionDetail {
+  readonly session: SessionView;
+  readonly channels: readonly ChannelView[];
+}
+
+/** The client's address is told where the session's is. */
+export type ChannelView = Omit<SessionChannel, "clientAddress"> & {
+  readonly clientAddress: string | null;
+};
+
+/**
+ * A page of sessions, newest first: the caller's own and those of consoles that they own, or
+ * everybody's to whoever may read them. A page may have fewer rows than asked for; only `next` says
+ * whether there are more.
+ */
 export async function pageSessions(
   context: ServiceContext,
   caller: TicketCaller,
@@ -28,9 +41,9 @@ export async function pageSessions(
     readonly after: SessionCursor | null;
     readonly limit: number;
   },
-): Promise<{ readonly items: SessionSummary[]; readonly next: SessionCursor | null }> {
-  const rows = await listSessions(context.database, {
-    viewer: viewerOf(caller),
+): Promise<{ readonly items: SessionView[]; readonly next: SessionCursor | null }> {
+  const { rows, resume } = await listSessions(context.database, {
+    ...viewerOf(caller),
     filter: page.filter ?? {},
     after: page.after,
     // One more than asked for tells whether there is another page.
@@ -39,39 +52,63 @@ export async function pageSessions(
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
   return {
     items: rows.slice(0, page.limit).map((row) => viewSession(row, caller)),
-    next: last === undefined ? null : { createdAtMs: last.createdAtMs, id: last.id },
+    next: last === undefined ? resume : { createdAtMs: last.createdAtMs, id: last.id },
   };
 }
 
-/** Fails with `resource.not-found`, also for a session that the caller may not see. */
+/** Fails with `resource.not-found`, also for a session that is not the caller's to see. */
 export async function readSession(
   context: ServiceContext,
   caller: TicketCaller,
   id: string,
 ): Promise<Result<SessionDetail, Failure>> {
   const [row, told] = await Promise.all([
-    findSession(context.database, { id, viewer: viewerOf(caller) }),
+    findSession(context.database, { id, userId: caller.actorId }),
     listSessionChannels(context.database, id),
   ]);
-  if (row === null) {
+  if (row === null || !isVisible(row, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  // A relay that vanished closed its channels without a word.
+  const { ownsConsole: _judged, ...found } = row;
+  const session = viewSession(found, caller);
   const channels = told.map((channel) => ({
     ...channel,
+    clientAddress: session.user === null ? null : channel.clientAddress,
+    // A relay that vanished closed its channels without a word.
     closedAtMs: channel.closedAtMs ?? row.endedAtMs,
   }));
-  return ok({ session: viewSession(row, caller), channels });
+  return ok({ session, channels });
 }
 
-/** Whose sessions the caller sees: one answer for lists, single sessions and the feed. */
-export function viewerOf(caller: TicketCaller): SessionViewer {
-  return may(caller, "sessions.read-all")
-    ? { kind: "everybody" }
-    : { kind: "own", userId: caller.actorId };
+/** Whose sessions the caller sees: one answer for lists and for the feed. */
+export function viewerOf(caller: TicketCaller): { userId: string; seesAll: boolean } {
+  return { userId: caller.actorId, seesAll: may(caller, "sessions.read-all") };
 }
 
-/** The exact reason of an end may name the hypervisor's address, which is for who runs things. */
-export function viewSession(row: SessionSummary, caller: TicketCaller): SessionSummary {
-  return may(caller, "sessions.read-all") ? row : { ...row, endDetail: null };
+export function isVisible(row: FoundSession, caller: TicketCaller): boolean {
+  return may(caller, "sessions.read-all") || row.userId === caller.actorId || row.ownsConsole;
+}
+
+/**
+ * A session that the caller may see. The exact reason of an end may name the hypervisor's address,
+ * which is for those who run things. Who somebody else is, is for them too: a console's owner sees
+ * that there is a session.
+ */
+export function viewSession(row: SessionSummary, caller: TicketCaller): SessionView {
+  const { userId, username, ...session } = row;
+  const user = { id: userId, username };
+  if (may(caller, "sessions.read-all")) {
+    return { ...session, user };
+  }
+  return userId === caller.actorId
+    ? { ...session, user, endDetail: null }
+    : {
+        ...session,
+        user: null,
+        clientAddress: null,
+        shareLabel: null,
+        endDetail: null,
+        endRequestedBy: null,
+        endRequesterName: null,
+      };
 }

@@ -2,10 +2,12 @@
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
+import { findConsoleSummary } from "../repositories/consoles.ts";
 import { findSession, listLiveSessions, type LiveSession } from "../repositories/sessions.ts";
+import { judgeConsole } from "./access.ts";
 import type { ServiceContext } from "./context.ts";
 import { type EndedSessions, endSessions } from "./end-sessions.ts";
-import { viewerOf } from "./sessions.ts";
+import { isVisible } from "./sessions.ts";
 import type { TicketCaller } from "./tickets.ts";
 
 /** What became of an order to end many. */
@@ -15,7 +17,7 @@ export interface Terminations extends EndedSessions {
 }
 
 /**
- * Tells the session's relay to end it. The value says whether there was anything to end: a session
+ * Tells the session's relay to end it: a user their own, an owner those of their console. The value says whether there was anything to end: a session
  * that has ended already is a success. Fails with `resource.not-found`, `auth.forbidden`, or the
  * code of the push when the relay could not be told; then the session may still live.
  */
@@ -24,30 +26,41 @@ export async function terminateSession(
   caller: TicketCaller,
   id: string,
 ): Promise<Result<"requested" | "ended", Failure>> {
-  const row = await findSession(context.database, { id, viewer: viewerOf(caller) });
-  if (row === null) {
+  const row = await findSession(context.database, { id, userId: caller.actorId });
+  if (row === null || !isVisible(row, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  if (row.userId !== caller.actorId && !may(caller, "sessions.end-all")) {
+  const isOwn = row.userId === caller.actorId;
+  if (!isOwn && !row.ownsConsole && !may(caller, "sessions.end-all")) {
     return fail({ code: "auth.forbidden", detail: "" });
   }
   if (row.state === "ended" || row.relayId === null) {
     return ok("ended");
   }
-  const { unreached } = await endSessions(context, caller, [row], reasonFor(caller));
+  const who = isOwn ? "its user" : row.ownsConsole ? "the console's owner" : "an administrator";
+  const { unreached } = await endSessions(context, caller, [row], () => `ended by ${who}`);
   const [failed] = unreached;
   return failed === undefined ? ok("requested") : fail({ code: failed.code, detail: "" });
 }
 
-/** Ends the living sessions of a console. Fails with `auth.forbidden` unless all may be ended. */
+/**
+ * Ends the living sessions of a console, for its owner and for who may end everybody's. Fails with
+ * `resource.not-found` or `console.access-too-low`.
+ */
 export async function terminateSessionsOfConsole(
   context: ServiceContext,
   caller: TicketCaller,
   consoleId: string,
 ): Promise<Result<Terminations, Failure>> {
-  return may(caller, "sessions.end-all")
-    ? ok(await terminateLive(context, caller, { consoleId }))
-    : fail({ code: "auth.forbidden", detail: "" });
+  if (!may(caller, "sessions.end-all")) {
+    const wanted = { id: consoleId, userId: caller.actorId };
+    const row = await findConsoleSummary(context.database, wanted);
+    const judged = judgeConsole(caller, row, "own");
+    if (!judged.ok) {
+      return judged;
+    }
+  }
+  return ok(await terminateLive(context, caller, { consoleId }));
 }
 
 /** Ends the living sessions of a user, who may also be the caller. Fails with `auth.forbidden`. */

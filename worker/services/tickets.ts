@@ -7,7 +7,7 @@ import { toBase64Url } from "#shared/base/bytes.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import type { Policy } from "#shared/policy/policy.ts";
+import type { PartialPolicy, Policy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
 import { seal, unseal } from "#shared/ticket/seal.ts";
 import {
@@ -22,15 +22,16 @@ import { hashSecretToken, newSecretToken } from "../identity/secret-token.ts";
 import { type ConsoleRow, findConsole } from "../repositories/consoles.ts";
 import { listOnlineRelays } from "../repositories/relays.ts";
 import { markSessionFailed, storeFailedSession } from "../repositories/sessions.ts";
+import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import {
   replaceTicket,
   storeSessionWithTicket,
   type TicketRow,
   withdrawTicket,
 } from "../repositories/tickets.ts";
+import { judgeConsole } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
-import { effectivePolicy } from "./console-policy.ts";
-import { mayOpen } from "./consoles.ts";
+import { effectivePolicy, narrowPolicy } from "./console-policy.ts";
 import type { Caller, PushFailure, ServiceContext } from "./context.ts";
 import { signGrant } from "./grant-signer.ts";
 import { rankRelays, relaysFor } from "./placement.ts";
@@ -49,7 +50,7 @@ export interface TicketCaller extends Caller {
 }
 
 /**
- * Fails with `resource.not-found`, with `console.in-use` (the detail says since when), with
+ * Fails with `resource.not-found`, with `console.access-too-low`, with `console.in-use` (the detail says since when), with
  * `console.no-relay` (the detail says why for each relay that was tried), or with
  * `target.unreadable` when the console's password cannot be unsealed.
  */
@@ -60,17 +61,49 @@ export async function issueTicket(
   way: Way = "tls",
 ): Promise<Result<IssuedTicket, Failure>> {
   const [row, online] = await Promise.all([
-    findConsole(context.database, consoleId),
+    findConsole(context.database, { id: consoleId, userId: caller.actorId }),
     listOnlineRelays(context.database),
   ]);
-  if (row === null || !mayOpen(caller, row)) {
-    return fail({ code: "resource.not-found", detail: "" });
+  const judged = judgeConsole(caller, row, "open");
+  if (!judged.ok) {
+    return await recordDenial(context, caller, { failure: judged.error, consoleId });
   }
-  const policy = effectivePolicy(row);
+  const wish = { caller, userId: caller.actorId, console: judged.value, online, way, share: null };
+  return await openConsole(context, wish);
+}
+
+/** Somebody's wish for one console, who may open it. */
+export interface OpeningWish {
+  readonly caller: Caller;
+  /** Whose session it becomes. */
+  readonly userId: string;
+  readonly console: ConsoleRow;
+  readonly online: Awaited<ReturnType<typeof listOnlineRelays>>;
+  readonly way: Way;
+  /** The link that the caller comes through; one of its uses is taken with the ticket. */
+  readonly share: ShareUse | null;
+}
+
+/** What a link adds to an opening. */
+export interface ShareUse {
+  readonly id: string;
+  /** Rules that make the session stricter. */
+  readonly policy: PartialPolicy | null;
+}
+
+/**
+ * As {@link issueTicket}, for whom it was judged that they may open the console.
+ *
+ * @throws {Error} a check violation when the link has no use left (see database-errors.ts).
+ */
+export async function openConsole(
+  context: ServiceContext,
+  wish: OpeningWish,
+): Promise<Result<IssuedTicket, Failure>> {
+  const { caller, userId, console: row, online, way, share } = wish;
+  const policy = narrowPolicy(effectivePolicy(row), share?.policy ?? null);
   const free =
-    policy.secondViewer === "refuse"
-      ? await refuseSecondViewer(context, caller, consoleId)
-      : ok(null);
+    policy.secondViewer === "refuse" ? await refuseSecondViewer(context, caller, row.id) : ok(null);
   if (!free.ok) {
     return free;
   }
@@ -80,6 +113,8 @@ export async function issueTicket(
   }
   const opening: Opening = {
     caller,
+    userId,
+    share,
     console: row,
     policy,
     way,
@@ -90,16 +125,13 @@ export async function issueTicket(
   if (!candidates.ok) {
     return await failWithoutRelay(context, opening, candidates.error);
   }
-  const ranked = rankRelays(candidates.value, consoleId);
+  const ranked = rankRelays(candidates.value, row.id);
   return await offerToRelays(context, opening, ranked.slice(0, RELAYS_TRIED_MAX));
 }
 
-/** One user's wish for one console. */
-interface Opening {
-  readonly caller: TicketCaller;
-  readonly console: ConsoleRow;
+/** A wish that is carried out. */
+interface Opening extends Omit<OpeningWish, "online"> {
   readonly policy: Policy;
-  readonly way: Way;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
   readonly sessionId: string;
@@ -157,7 +189,7 @@ async function prepareTicket(
   const grantJws = await signGrant(settings.grantSigningKey, {
     iss: settings.publicUrl,
     aud: relay.id,
-    sub: opening.caller.actorId,
+    sub: opening.userId,
     jti: grantId,
     iat: Math.floor(issuedAtMs / 1000),
     exp: expiresAtS,
@@ -230,10 +262,20 @@ async function storeTicket(
   );
   if (storing.first) {
     const session = { ...pendingSession(context, opening), relayId: ticket.relayId };
-    await storeSessionWithTicket(context.database, { session, ticket, audit });
+    const audits = [...shareRecords(context, opening), audit];
+    await storeSessionWithTicket(context.database, { session, ticket, audits });
   } else {
     await replaceTicket(context.database, ticket, audit);
   }
+}
+
+function shareRecords(context: ServiceContext, opening: Opening) {
+  const { caller, share, userId } = opening;
+  if (share === null) {
+    return [];
+  }
+  const event = { type: "share.opened" as const, data: { shareId: share.id, userId } };
+  return [auditRecord(context, caller, event, subjectsOf(opening))];
 }
 
 /** Makes a ticket void that its relay did not acknowledge. Nobody has got it yet. */
@@ -255,6 +297,20 @@ async function takeBack(
   if (offer.failure.code === "control.ack-timeout") {
     context.defer?.(context.hubs.push(relayId, { kind: "withdraw", sessionId }));
   }
+}
+
+/** Who may not even see the console is told what strangers are, and leaves no trace. */
+async function recordDenial(
+  context: ServiceContext,
+  caller: Caller,
+  denial: { readonly failure: Failure; readonly consoleId: string },
+): Promise<Result<never, Failure>> {
+  const { failure, consoleId } = denial;
+  if (failure.code !== "resource.not-found") {
+    const event = { type: "ticket.denied", data: { code: failure.code } } as const;
+    await storeWithAudit(context.database, [auditRecord(context, caller, event, { consoleId })]);
+  }
+  return fail(failure);
 }
 
 async function failWithoutRelay(
@@ -299,10 +355,11 @@ function pendingSession(context: ServiceContext, opening: Opening) {
   return {
     id: opening.sessionId,
     consoleId: opening.console.id,
-    userId: opening.caller.actorId,
+    userId: opening.userId,
     state: "pending" as const,
     createdAtMs: context.nowMs(),
     secondViewer: opening.policy.secondViewer,
+    shareId: opening.share?.id ?? null,
   };
 }
 

@@ -34,7 +34,7 @@ export const sessionsCommand = listCommand({
   columns: {
     ID: (session) => session.id,
     CONSOLE: (session) => session.console.name,
-    USER: (session) => session.user.username,
+    USER: ({ user, share }) => `${user?.username ?? "-"}${share ? "'s guest" : ""}`,
     STATE: ({ state, endReason }) => (endReason === null ? state : `${state}: ${endReason}`),
     RELAY: (session) => session.relay?.name ?? "-",
     CREATED: (session) => session.createdAt,

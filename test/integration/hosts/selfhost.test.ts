@@ -3,8 +3,10 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { runToEnd } from "../../harness/child-process.ts";
 import { LinkedRelay } from "../../harness/linked-relay.ts";
 import {
   type HostOptions,
@@ -52,6 +54,22 @@ describe("npm run selfhost", { timeout: 90_000 }, () => {
     expect(JSON.parse(child.output("stdout"))).toMatchObject({ adminPasswordFile: null });
     expect(child.output("stderr")).not.toContain("password");
     await first.client.logIn("admin", first.password);
+  });
+
+  it("takes another admin from its owner, while it runs, who may have lost the password", async () => {
+    await using place = await HostPlace.make(SELFHOST);
+    const { client } = await place.start();
+    await writeFile(place.file("password"), "a password of one's own");
+    const added = await runToEnd({
+      command: process.execPath,
+      args: [
+        ...[join(PROJECT_ROOT, "worker/dev/add-user.ts"), "add", "owner", "--role", "admin"],
+        ...["--password-file", place.file("password"), "--state-dir", place.stateDir],
+      ],
+    });
+    expect(added).toMatchObject({ code: 0, stdout: expect.stringMatching(/^usr_/), stderr: "" });
+    await client.logIn("owner", "a password of one's own");
+    expect((await client.call("GET", "/relays")).status).toBe(200);
   });
 
   it("goes on from a copy of its state folder, and its relay with it", async () => {
@@ -190,3 +208,5 @@ function filesIn(folder: string): string[] {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
 }
+
+const PROJECT_ROOT = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));

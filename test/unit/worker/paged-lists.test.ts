@@ -42,7 +42,7 @@ describe("a list, page after page", () => {
     await using held = await startWithConsoles(["c", "a", "b", "b", "b"]);
     const { services, admin } = held;
     const pages = await readAll((after: { name: string; id: string } | null) =>
-      pageConsoles(services.context, admin, { name: undefined, after, limit: 2 }),
+      pageConsoles(services.context, admin, { filter: {}, after, limit: 2 }),
     );
     expect(pages.map((page) => page.map(({ name }) => name))).toEqual([
       ["a", "b"],
@@ -55,7 +55,7 @@ describe("a list, page after page", () => {
   it("ends without an empty page", async () => {
     await using held = await startWithConsoles(["a", "b"]);
     const { services, admin } = held;
-    const page = { name: undefined, after: null, limit: 2 };
+    const page = { filter: {}, after: null, limit: 2 };
     expect(await pageConsoles(services.context, admin, page)).toMatchObject({ next: null });
   });
 

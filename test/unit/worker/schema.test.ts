@@ -4,12 +4,14 @@ import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
 import { describe, expect, it } from "vitest";
 import { startLibsqlServer } from "../../../worker/dev/libsql/server.ts";
 import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts";
+import * as access from "../../../worker/repositories/schema/access.ts";
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
 import * as idempotency from "../../../worker/repositories/schema/idempotency.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
+import * as shares from "../../../worker/repositories/schema/shares.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 
 interface Column {
@@ -125,10 +127,12 @@ function byName(left: Column, right: Column): number {
 const MIGRATIONS_TABLE = "schema_migrations";
 
 const SCHEMA = {
+  ...access,
   ...audit,
   ...consoles,
   ...idempotency,
   ...people,
   ...relays,
   ...sessions,
+  ...shares,
 };

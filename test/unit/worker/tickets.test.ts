@@ -289,6 +289,8 @@ describe("ending a session", () => {
       await services.makeCaller("owner", "user"),
       await services.makeCaller("other", "user"),
     ];
+    await services.grant(owner, held.consoleId);
+    await services.grant(other, held.consoleId);
     const issued = await issue(services, owner, held.consoleId);
     for (const attempt of [terminateSession, readSession]) {
       const result = await attempt(services.context, other, issued.sessionId);
@@ -315,6 +317,7 @@ describe("ending a session", () => {
     await using held = await holdConsole([]);
     const { services } = held;
     const owner = await services.makeCaller("owner", "user");
+    await services.grant(owner, held.consoleId);
     await issueTicket(services.context, owner, held.consoleId);
     const { items } = await pageSessions(services.context, owner, { after: null, limit: 1 });
     expect(items).toMatchObject([{ endReason: "failed", endDetail: null }]);

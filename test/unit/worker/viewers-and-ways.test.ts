@@ -31,6 +31,7 @@ describe("a console that somebody has open", () => {
   async function openSession(held: Awaited<ReturnType<typeof holdConsole>>) {
     const { services, consoleId } = held;
     const owner = await services.makeCaller("owner", "user");
+    await services.grant(owner, consoleId);
     const { sessionId } = await issue(services, owner, consoleId);
     const [push] = services.pushes;
     await report(services, push?.relayId ?? "", opened(sessionId));
@@ -42,6 +43,7 @@ describe("a console that somebody has open", () => {
     const { services, admin, consoleId } = held;
     const { owner, sessionId } = await openSession(held);
     const stranger = await services.makeCaller("stranger", "user");
+    await services.grant(stranger, consoleId);
     const detailFor = async (caller: typeof admin) => {
       const refused = await issueTicket(services.context, caller, consoleId);
       expect(refused).toMatchObject({ ok: false, error: { code: "console.in-use" } });

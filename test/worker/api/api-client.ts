@@ -55,7 +55,7 @@ export async function callWith(
   return await createApp().fetch(
     new Request(path.startsWith("http") ? path : `${ORIGIN}/api/v1${path}`, init),
     { ...env, HUB: env.HUB, LIMITS: env.LIMITS, ...settings },
-    context as unknown as ExecutionContext,
+    context,
   );
 }
 
@@ -87,6 +87,18 @@ export async function makeUser(role: Role): Promise<TestUser> {
   const { token } = await read(response, 200);
   const cookie = response.headers.get("Set-Cookie")?.split(";")[0] ?? "";
   return { id: created.value.id, username, token: String(token), cookie };
+}
+
+/** Grants a user this level of what the match says. Gives the rule's id. */
+export async function grant(
+  admin: TestUser,
+  user: TestUser,
+  match: object,
+  level = "open",
+): Promise<string> {
+  const json = { subject: { kind: "user", id: user.id }, match, level };
+  const { id } = await read(await call("/access-rules", { token: admin.token, json }), 201);
+  return String(id);
 }
 
 /** The JSON of a success. */

@@ -5,6 +5,7 @@ import {
   call,
   expectProblem,
   fieldsOf,
+  grant,
   makeUser,
   read,
   services,
@@ -19,9 +20,13 @@ let user: TestUser;
 beforeAll(async () => {
   admin = await makeUser("admin");
   user = await makeUser("user");
+  await grant(admin, user, { tag: TAG }, "view");
 });
 
-const minimal = () => ({ name: uniqueName("console"), host: "10.0.0.5", port: 5900 });
+/** The user sees consoles that have it. */
+const TAG = uniqueName("tag");
+
+const minimal = () => ({ name: uniqueName("console"), host: "10.0.0.5", port: 5900, tags: [TAG] });
 
 async function addConsole(json: object = minimal()): Promise<Record<string, unknown>> {
   return await read(await call("/consoles", { token: admin.token, json }), 201);
@@ -40,6 +45,8 @@ describe("adding a console", () => {
       hostSubject: "C=IE,CN=hv1",
       password: "hypervisor",
       source: "static",
+      project: "shop",
+      tags: ["web", "env=prod", "web"],
     };
     const created = await addConsole(json);
     expect(created).toEqual({
@@ -47,6 +54,9 @@ describe("adding a console", () => {
       name: json.name,
       uuid,
       source: "static",
+      project: "shop",
+      tags: ["env=prod", "web"],
+      access: "open",
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       host: "hv1.example",
       port: null,
@@ -57,7 +67,11 @@ describe("adding a console", () => {
     });
     const trail = await auditOf(admin, { consoleId: String(created["id"]) });
     expect(trail).toMatchObject([
-      { type: "console.created", actor: { id: admin.id }, data: { name: json.name } },
+      {
+        type: "console.created",
+        actor: { id: admin.id },
+        data: { name: json.name, source: "static", project: "shop", tags: "env=prod,web" },
+      },
     ]);
   });
 
@@ -112,6 +126,11 @@ describe("adding a console", () => {
     ["a policy with an unknown channel", "policy.channels.0", { policy: { channels: ["tv"] } }],
     ["a policy that is idle at once", "policy.idleS", { policy: { idleS: 0 } }],
     ["a source that is not there", "source", { source: "elsewhere" }],
+    ["an empty project", "project", { project: " " }],
+    ["a tag with a blank", "tags.0", { tags: ["a b"] }],
+    ["a tag with a comma", "tags.1", { tags: ["a", "b,c"] }],
+    ["a tag that is too long", "tags.0", { tags: ["x".repeat(49)] }],
+    ["too many tags", "tags", { tags: Array.from({ length: 17 }, (_, index) => `t${index}`) }],
     ["an unknown field", "", { colour: "red" }],
   ];
 
@@ -182,6 +201,9 @@ describe("listing consoles", () => {
         id,
         name: json.name,
         source: "static",
+        project: null,
+        tags: [TAG],
+        access: "view",
         uuid: expect.any(String),
         createdAt: expect.any(String),
       },

@@ -17,6 +17,7 @@ import {
   auditOf,
   call,
   expectProblem,
+  grant,
   makeUser,
   ORIGIN,
   PASSWORD,
@@ -28,6 +29,8 @@ import {
 import { FakeRelay } from "./fake-relay.ts";
 
 const SPICE_PASSWORD = "hypervisor-secret";
+/** On this file's consoles. */
+const TAG = uniqueName("tag");
 let admin: TestUser;
 let user: TestUser;
 let relay: FakeRelay;
@@ -35,6 +38,7 @@ let relay: FakeRelay;
 beforeAll(async () => {
   admin = await makeUser("admin");
   user = await makeUser("user");
+  await grant(admin, user, { tag: TAG });
   relay = await FakeRelay.join(admin);
 });
 
@@ -48,6 +52,7 @@ async function makeConsole(): Promise<string> {
       host: "10.0.0.5",
       port: 5900,
       password: SPICE_PASSWORD,
+      tags: [TAG],
     };
     const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
     const online = await listOnlineRelays(services().database);
@@ -169,6 +174,7 @@ describe("sessions", () => {
       endReason: null,
       endDetail: null,
       refusedCode: null,
+      share: null,
       clientBytes: 0,
       serverBytes: 0,
       endRequest: null,
@@ -183,6 +189,7 @@ describe("sessions", () => {
 
   it("are listed newest first, each once, page after page", async () => {
     const owner = await makeUser("user");
+    await grant(admin, owner, { tag: TAG });
     const consoleId = await makeConsole();
     const issued: unknown[] = [];
     for (let count = 0; count < 3; count += 1) {

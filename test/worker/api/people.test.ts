@@ -15,12 +15,12 @@ const BOB = { displayName: "Bob Builder", email: "bob@example.com" };
 /** All items of a list, page after page. */
 async function readAll(path: string, token: string): Promise<Record<string, unknown>[]> {
   const items: Record<string, unknown>[] = [];
-  let cursor: unknown = null;
+  let cursor: string | null = null;
   do {
-    const more = cursor === null ? "" : `&cursor=${String(cursor)}`;
+    const more: string = cursor === null ? "" : `&cursor=${cursor}`;
     const page = await read(await call(`${path}${more}`, { token }), 200);
     items.push(...(page["items"] as Record<string, unknown>[]));
-    cursor = page["nextCursor"];
+    cursor = page["nextCursor"] as string | null;
   } while (cursor !== null);
   return items;
 }

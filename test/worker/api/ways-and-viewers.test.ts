@@ -10,6 +10,7 @@ import {
   call,
   expectProblem,
   fieldsOf,
+  grant,
   makeUser,
   ORIGIN,
   read,
@@ -21,11 +22,20 @@ import { FakeRelay } from "./fake-relay.ts";
 let admin: TestUser;
 let user: TestUser;
 const joined: FakeRelay[] = [];
+/** On this file's consoles. */
+const TAG = uniqueName("tag");
 
 beforeAll(async () => {
   admin = await makeUser("admin");
-  user = await makeUser("user");
+  user = await makeOpener();
 });
+
+/** A user who may open this file's consoles. */
+async function makeOpener(): Promise<TestUser> {
+  const opener = await makeUser("user");
+  await grant(admin, opener, { tag: TAG });
+  return opener;
+}
 
 afterEach(async () => {
   for (const relay of joined.splice(0)) {
@@ -48,7 +58,7 @@ async function relayView(relay: FakeRelay): Promise<Record<string, unknown>> {
 }
 
 async function makeConsole(policy: object = {}): Promise<string> {
-  const json = { name: uniqueName("console"), host: "10.0.0.5", port: 5900, policy };
+  const json = { name: uniqueName("console"), host: "10.0.0.5", port: 5900, policy, tags: [TAG] };
   const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
   return String(id);
 }
@@ -139,7 +149,7 @@ describe("a console that somebody has open", () => {
     const consoleId = await makeConsole();
     const { sessionId } = await issue(consoleId);
     await open(relay, sessionId);
-    const other = await makeUser("user");
+    const other = await makeOpener();
     const refused = await expectProblem(await ask(consoleId, other), 409, "console.in-use");
     expect(refused["detail"]).toMatch(/^Somebody else has it open since [-\d]+T[\d:.]+Z\.$/);
     const own = await expectProblem(await ask(consoleId), 409, "console.in-use");
@@ -163,7 +173,7 @@ describe("a console that somebody has open", () => {
     await open(from, first);
     from.say({ type: "serving", draining: true });
     await expect.poll(async () => (await relayView(from))["draining"]).toBe(true);
-    const { sessionId: second } = await issue(consoleId, await makeUser("user"));
+    const { sessionId: second } = await issue(consoleId, await makeOpener());
     await open(to, second);
     const orders = () => from.pushes.filter(({ command }) => command.kind === "terminate");
     await expect.poll(() => orders().length).toBe(1);

@@ -1,5 +1,5 @@
 /** Where consoles come from, and the consoles. */
-import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 export const sources = sqliteTable("sources", {
   id: text().primaryKey(),
@@ -26,4 +26,17 @@ export const consoles = sqliteTable("consoles", {
   policy: text(),
   createdAtMs: integer("created_at_ms").notNull(),
   deletedAtMs: integer("deleted_at_ms"),
+  /** Its project or namespace in its source. */
+  project: text(),
 });
+
+export const consoleTags = sqliteTable(
+  "console_tags",
+  {
+    consoleId: text("console_id").notNull(),
+    tag: text().notNull(),
+    /** The console's own, kept by a trigger: a tag's consoles are read in the order of lists. */
+    name: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.consoleId, table.tag] })],
+);

@@ -37,6 +37,18 @@ export const groupMembers = sqliteTable(
   (table) => [primaryKey({ columns: [table.groupId, table.userId, table.origin] })],
 );
 
+/** Whom a provider's subject is here. */
+export const identities = sqliteTable(
+  "identities",
+  {
+    provider: text().notNull(),
+    subject: text().notNull(),
+    userId: text("user_id").notNull(),
+    createdAtMs: integer("created_at_ms").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.provider, table.subject] })],
+);
+
 export const logins = sqliteTable("logins", {
   id: text().primaryKey(),
   userId: text("user_id").notNull(),

@@ -24,6 +24,8 @@ export const sessions = sqliteTable("sessions", {
   yieldsTo: text("yields_to"),
   /** Why its relay refused its main channel last, or why it had to end as soon as it was open. */
   refusedCode: text("refused_code"),
+  /** The link through which a guest opened it; its user is then who issued the link. */
+  shareId: text("share_id"),
   /** Who asked for its end last, and when: a user's id. */
   endRequestedBy: text("end_requested_by"),
   endRequestedAtMs: integer("end_requested_at_ms"),

@@ -1,0 +1,109 @@
+/** Opening a console by a link, for a guest who has no account. */
+import { fail, type Result } from "#shared/base/result.ts";
+import type { Failure } from "#shared/errors/catalogue.ts";
+import type { Way } from "#shared/ticket/way.ts";
+import { permissionsOf } from "../identity/permissions.ts";
+import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
+import { findConsole } from "../repositories/consoles.ts";
+import { isCheckViolation } from "../repositories/database-errors.ts";
+import { listOnlineRelays } from "../repositories/relays.ts";
+import { findShareByToken, type IssuedShare } from "../repositories/shares.ts";
+import { storeWithAudit } from "../repositories/store-with-audit.ts";
+import { settleAttempt, takeAttempt } from "./attempts.ts";
+import { auditRecord } from "./audit-record.ts";
+import { readPolicy } from "./console-policy.ts";
+import type { Caller, ServiceContext } from "./context.ts";
+import type { FieldFailure } from "./field-failure.ts";
+import { judgeIssuer, type ShareState, stateOf } from "./shares.ts";
+import { type IssuedTicket, openConsole } from "./tickets.ts";
+
+export interface ShareOpening {
+  readonly token: string;
+  readonly way: Way;
+}
+
+/**
+ * Opens the link's console for a guest: the session is the issuer's, marked with the link. One use is
+ * taken with the ticket, and given back when no relay takes it. Fails with `share.gone`, whatever
+ * ended the link or if it never was; with `request.rate-limited`; or as a ticket does (see
+ * issueTicket).
+ */
+export async function openShare(
+  context: ServiceContext,
+  caller: Caller,
+  opening: ShareOpening,
+): Promise<Result<IssuedTicket, FieldFailure>> {
+  const attempt = await takeAttempt(context, caller, "share-link");
+  if (!attempt.ok) {
+    return attempt;
+  }
+  const opened = await openByToken(context, caller, opening);
+  if (opened.ok) {
+    await settleAttempt(context, attempt.value);
+  }
+  return opened;
+}
+
+async function openByToken(
+  context: ServiceContext,
+  caller: Caller,
+  opening: ShareOpening,
+): Promise<Result<IssuedTicket, Failure>> {
+  const share = isSecretToken("shareLink", opening.token)
+    ? await findShareByToken(context.database, await hashSecretToken(opening.token))
+    : null;
+  if (share === null) {
+    return fail(GONE);
+  }
+  const guest: Caller = { ...caller, actorKind: "guest", actorId: share.id };
+  const wanted = { id: share.consoleId, userId: share.issuerId };
+  const [console, online] = await Promise.all([
+    findConsole(context.database, wanted),
+    listOnlineRelays(context.database),
+  ]);
+  const state = stateOf(share, context.nowMs());
+  const issuer = { permissions: permissionsOf(share.issuerRole) };
+  const judged = judgeIssuer(issuer, console);
+  if (state !== "active" || share.issuerIsGone || !judged.ok) {
+    return await refuseGuest(context, guest, { share, why: whyRefused(share, state) });
+  }
+  const wish = {
+    caller: guest,
+    userId: share.issuerId,
+    console: judged.value,
+    online,
+    way: opening.way,
+    share: { id: share.id, policy: readPolicy(share.policy) },
+  };
+  try {
+    return await openConsole(context, wish);
+  } catch (error) {
+    // Somebody else took the last use, or the link was revoked, while this opening was under way.
+    if (isCheckViolation(error)) {
+      return await refuseGuest(context, guest, { share, why: "used-up" });
+    }
+    throw error;
+  }
+}
+
+/** The exact reason is for the audit trail: a guest hears that the link is gone. */
+async function refuseGuest(
+  context: ServiceContext,
+  guest: Caller,
+  refusal: { readonly share: IssuedShare; readonly why: string },
+): Promise<Result<never, Failure>> {
+  const { id: shareId, issuerId: userId, consoleId } = refusal.share;
+  const data = { shareId, userId, code: refusal.why };
+  const audit = auditRecord(context, guest, { type: "share.refused", data }, { consoleId });
+  await storeWithAudit(context.database, [audit]);
+  return fail(GONE);
+}
+
+function whyRefused(share: IssuedShare, state: ShareState): string {
+  if (state !== "active") {
+    return state;
+  }
+  return share.issuerIsGone ? "issuer-gone" : "issuer-lost-right";
+}
+
+const GONE: Failure = { code: "share.gone", detail: "" };
