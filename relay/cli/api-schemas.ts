@@ -96,3 +96,37 @@ export const terminationsSchema = z.looseObject({
 });
 
 export type Terminated = z.infer<typeof terminationsSchema>;
+
+export const shareSchema = z.looseObject({
+  id: z.string(),
+  console: named,
+  issuer: z.looseObject({ username: z.string() }),
+  label: z.string().nullable(),
+  uses: z.number(),
+  usesLeft: z.number(),
+  state: z.string(),
+  expiresAt: z.string(),
+});
+
+export const issuedShareSchema = z.looseObject({ share: shareSchema, url: z.string() });
+
+export const revokedShareSchema = z.looseObject({
+  sessionsEnding: z.number(),
+  sessionsWaiting: z.number(),
+});
+
+export const accessRuleSchema = z.looseObject({
+  id: z.string(),
+  subject: z.looseObject({ kind: z.string(), name: z.string().nullable() }),
+  match: z.object({
+    consoleId: z.string().nullable(),
+    consoleName: z.string().nullable(),
+    source: z.string().nullable(),
+    project: z.string().nullable(),
+    tag: z.string().nullable(),
+    name: z.string().nullable(),
+  }),
+  level: z.string(),
+});
+
+export type AccessRule = z.infer<typeof accessRuleSchema>;

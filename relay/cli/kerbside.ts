@@ -1,5 +1,6 @@
 /** The `kerbside` command: finds the command that was asked for, runs it, says what went wrong. */
 import { type CliTools, type Command, EXIT, runCommand } from "./command.ts";
+import { ACCESS_COMMANDS } from "./commands/access.ts";
 import { auditSearchCommand } from "./commands/audit-search.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
@@ -16,6 +17,7 @@ import { relayStatusCommand } from "./commands/relay-status.ts";
 import { relaysCommand } from "./commands/relays.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
 import { terminateCommand } from "./commands/terminate.ts";
+import { SHARE_COMMANDS } from "./commands/shares.ts";
 import { TOKEN_COMMANDS } from "./commands/tokens.ts";
 import { USER_COMMANDS } from "./commands/users.ts";
 import { readEnvironment } from "./environment.ts";
@@ -89,6 +91,8 @@ const COMMANDS: readonly Command[] = [
   ...USER_COMMANDS,
   ...GROUP_COMMANDS,
   ...TOKEN_COMMANDS,
+  ...ACCESS_COMMANDS,
+  ...SHARE_COMMANDS,
   auditSearchCommand,
   relayEnrolCommand,
   relayRunCommand,

@@ -186,6 +186,7 @@ const revokeRoute = createRoute({
 const openRoute = createRoute({
   method: "post",
   path: "/shares/open",
+  operationId: "openShare",
   summary: "Open a console by a link",
   description:
     "Needs no login: the token, which is what follows the `#` of the link, is the credential. " +

@@ -245,6 +245,8 @@ const TAG_DESCRIPTIONS: Readonly<Record<string, string>> = {
   Account: "What is the caller's own.",
   Users: "People, their logins and API tokens.",
   Groups: "People together.",
+  "Access rules": "Who may see, open and own which consoles.",
+  Shares: "Links that open one console for a guest.",
   Consoles: "The displays of virtual machines, and tickets for them.",
   Sessions: "Who uses which console.",
   Audit: "What happened.",
