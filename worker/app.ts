@@ -25,7 +25,10 @@ import { measureRequests } from "./routes/measure-requests.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
+import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
+import { policyRoutes } from "./routes/policies.ts";
+import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import {
@@ -77,6 +80,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.route("/", pageRoutes);
   app.route("/", metricsRoutes);
   app.route("/", sharePageRoutes);
+  app.route("/", publicKeyRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -136,7 +140,10 @@ const API_ROUTES = [
   sessionRoutes,
   terminateSessionRoutes,
   auditRoutes,
+  policyRoutes,
+  policyAttachmentRoutes,
   relayRoutes,
+  keyRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

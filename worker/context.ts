@@ -7,6 +7,7 @@ import { createHubs } from "./hub/hubs.ts";
 import { createLimits, type Limiter } from "./limits/limits.ts";
 import { openDatabase } from "./repositories/database.ts";
 import type { ServiceContext } from "./services/context.ts";
+import { SigningKeyCache } from "./services/signing-key-cache.ts";
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function createServiceContext(env: Env): ServiceContext {
@@ -16,6 +17,7 @@ export function createServiceContext(env: Env): ServiceContext {
     settings,
     hubs: createHubs(env.HUB),
     limits: createLimits((name) => limiterNamed(env, name)),
+    signingKeys: SIGNING_KEYS,
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
@@ -31,3 +33,6 @@ function limiterNamed({ LIMITS }: Env, name: string): Limiter {
     },
   };
 }
+
+/** One an isolate: it holds values alone, and nothing that belongs to a request. */
+const SIGNING_KEYS = new SigningKeyCache();

@@ -14,6 +14,7 @@ import {
 } from "./identity/provider-settings.ts";
 import type { RateLimiter } from "./limits/rate-limiter.ts";
 import type { SettingValues } from "./settings.ts";
+import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
 
 /** The bindings as the platform hands them over: settings of settings.ts, objects of deployment.ts. */
 export interface Env extends SettingValues {
@@ -27,8 +28,8 @@ export interface Config {
   readonly databaseAuthToken: string;
   readonly publicUrl: string;
   readonly ticketRoot: Bytes;
-  readonly grantSigningKey: GrantSigningKey;
-  readonly secretsKey: Bytes;
+  readonly grantSigningKey: GrantSigningKey | null;
+  readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
@@ -47,7 +48,7 @@ const signingKeySchema = z.object({
   kid: z.string(),
 });
 
-export type GrantSigningKey = z.infer<typeof signingKeySchema>;
+type GrantSigningKey = z.infer<typeof signingKeySchema>;
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function readConfig(env: Env): Config {
@@ -57,8 +58,8 @@ export function readConfig(env: Env): Config {
     databaseAuthToken: env.LIBSQL_AUTH_TOKEN,
     publicUrl,
     ticketRoot: key("TICKET_ROOT", env.TICKET_ROOT),
-    grantSigningKey: signingKey(required("GRANT_SIGNING_KEY", env.GRANT_SIGNING_KEY)),
-    secretsKey: key("SECRETS_KEY", env.SECRETS_KEY),
+    grantSigningKey: signingKey(env.GRANT_SIGNING_KEY),
+    secretsKeys: parseSecretsKeys(env),
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
@@ -163,7 +164,10 @@ function key(name: string, value: string): Bytes {
   return bytes;
 }
 
-function signingKey(text: string): GrantSigningKey {
+function signingKey(text: string | undefined): GrantSigningKey | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
   try {
     return signingKeySchema.parse(JSON.parse(text));
   } catch {

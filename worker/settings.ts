@@ -24,6 +24,8 @@ export const SETTINGS = {
   TICKET_ROOT: { secret: true, givenBy: "state" },
   /** A private Ed25519 JWK with its kid: signs grants. */
   GRANT_SIGNING_KEY: { secret: true, givenBy: "state" },
+  /** What seals secrets in the database: `id:key` by comma, the first seals. */
+  SECRETS_KEYS: { secret: true, givenBy: "operator" },
   /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
   SECRETS_KEY: { secret: true, givenBy: "state" },
   /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */

@@ -12,6 +12,7 @@ import { openCommand } from "./commands/open.ts";
 import { relayDrainCommand } from "./commands/relay-drain.ts";
 import { relayEnrolCommand } from "./commands/relay-enrol.ts";
 import { relayResumeCommand } from "./commands/relay-resume.ts";
+import { relayRotateKeyCommand } from "./commands/relay-rotate-key.ts";
 import { relayRunCommand } from "./commands/relay-run.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
 import { relaysCommand } from "./commands/relays.ts";
@@ -99,6 +100,7 @@ const COMMANDS: readonly Command[] = [
   relayStatusCommand,
   relayDrainCommand,
   relayResumeCommand,
+  relayRotateKeyCommand,
 ];
 
 if (import.meta.main) {

@@ -72,6 +72,9 @@ const END_SENTENCES: Readonly<Record<string, string>> = {
   "taken-over": "Another session opened this console and took it over.",
   "server-closed": "The virtual machine's console was closed by its server.",
   "duration-exceeded": "The session was ended: it lasted as long as its policy allows.",
+  "outside-hours": "The session was ended: its policies allow it at other hours only.",
+  "control-lost":
+    "The session was ended: its relay had lost the control plane, and its policy is strict.",
   "relay-drained": "The relay was emptied for maintenance. Open the console again.",
   "relay-fault": "A part of the relay crashed. Open the console again.",
   "relay-stopped": "The relay was stopped. Open the console again.",

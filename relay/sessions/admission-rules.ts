@@ -105,6 +105,8 @@ const REASON_BY_STOP: Readonly<Record<SessionStop, SessionEndReason>> = {
   "taken-over": "taken-over",
   idle: "idle",
   "duration-exceeded": "duration-exceeded",
+  "outside-hours": "outside-hours",
+  "control-lost": "control-lost",
   drained: "relay-drained",
 };
 

@@ -9,10 +9,18 @@ import { ok, type Result } from "#shared/base/result.ts";
 import type { Grant } from "#shared/ticket/grant.ts";
 import { judgeMain } from "./admission-rules.ts";
 import { type ClueLimits, ClueMeter } from "./clue-meter.ts";
+import { whyClosed } from "./enforcement.ts";
 import type { HeldGrant } from "./grant-store.ts";
 import type { Lives } from "./lives.ts";
 import type { LivingSession } from "./living-session.ts";
-import type { DialTarget, ForeseenSession, Presented, Refusal, SessionClue } from "./ports.ts";
+import type {
+  ControlContact,
+  DialTarget,
+  ForeseenSession,
+  Presented,
+  Refusal,
+  SessionClue,
+} from "./ports.ts";
 import { refuse, type Refusals } from "./refusals.ts";
 import type { AuthenticTicket, TicketDesk } from "./ticket-desk.ts";
 
@@ -24,6 +32,7 @@ export interface ForesightOptions {
   readonly lives: Lives;
   readonly refusals: Refusals;
   readonly phase: () => Phase;
+  readonly contact: ControlContact;
   readonly limits: ClueLimits;
   readonly nowMs: () => number;
 }
@@ -124,9 +133,11 @@ export class Foresight {
   }
 
   #mayOpen(grant: Grant): boolean {
-    const { lives, phase, nowMs } = this.#options;
+    const { lives, phase, nowMs, contact } = this.#options;
     const isUsable = nowMs() < grant.exp * 1000;
-    return phase() === "open" && isUsable && lives.judgeViewer(grant) !== "refuse";
+    const now = { nowMs: nowMs(), silentMs: contact.silentMs() };
+    const isOpen = phase() === "open" && whyClosed(grant, now) === null;
+    return isOpen && isUsable && lives.judgeViewer(grant) !== "refuse";
   }
 }
 

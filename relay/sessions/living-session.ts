@@ -8,10 +8,12 @@ import { assert } from "#shared/base/assert.ts";
 import type { Grant } from "#shared/ticket/grant.ts";
 import { awaitsReturn, sessionEndReason } from "./admission-rules.ts";
 import { type Deadlines, OwnDeadlines } from "./deadlines.ts";
+import { silenceAllowedMs } from "./enforcement.ts";
 import type { SessionObserver } from "./observer.ts";
 import type {
   AdmittedChannel,
   ChannelEnd,
+  ControlContact,
   DialTarget,
   EventSink,
   Presented,
@@ -29,6 +31,9 @@ export interface LivingSessionOptions {
   readonly observer: SessionObserver;
   /** The deadlines' clock. */
   readonly nowMs: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
+  readonly contact: ControlContact;
   readonly deadlines: Deadlines;
   /** How long the other channels may live after the main channel. */
   readonly mainGraceMs: number;
@@ -198,14 +203,47 @@ export class LivingSession {
     if (this.isEnding) {
       return;
     }
-    const { durationS } = this.grant.policy;
     const isReturn = this.#loss !== null;
     this.#loss = null;
     this.#armed.disarm("window");
     this.#watchIdle();
-    if (durationS !== null && !isReturn) {
-      this.#armed.arm("duration", this.#options.nowMs() + durationS * 1000, () => {
+    if (!isReturn) {
+      this.#boundTime();
+      this.#watchControl();
+    }
+  }
+
+  /** What is armed here runs on while the session waits for its client. */
+  #boundTime(): void {
+    const { policy, notAfterMs } = this.grant;
+    const { durationS } = policy;
+    const nowMs = this.#options.nowMs();
+    if (durationS !== null) {
+      this.#armed.arm("duration", nowMs + durationS * 1000, () => {
         this.endAll("duration-exceeded", `its policy allows ${durationS} s`);
+      });
+    }
+    if (notAfterMs !== null) {
+      // From here on by the steady clock, which nobody sets.
+      this.#armed.arm("hours", nowMs + notAfterMs - this.#options.wallMs(), () => {
+        this.endAll("outside-hours", "the hours that its policies allow are over");
+      });
+    }
+  }
+
+  /** One deadline, moved on when it finds that the control plane was heard since. */
+  #watchControl(): void {
+    const allowedMs = silenceAllowedMs(this.grant);
+    if (allowedMs === null) {
+      return;
+    }
+    const leftMs = allowedMs - this.#options.contact.silentMs();
+    if (leftMs <= 0) {
+      const detail = `nothing was heard from the control plane for ${allowedMs / 1000} s`;
+      this.endAll("control-lost", detail);
+    } else {
+      this.#armed.arm("control", this.#options.nowMs() + leftMs, () => {
+        this.#watchControl();
       });
     }
   }
@@ -293,7 +331,7 @@ export class LivingSession {
   }
 }
 
-type DeadlineKind = "grace" | "window" | "idle" | "duration" | "drain";
+type DeadlineKind = "grace" | "window" | "idle" | "duration" | "hours" | "control" | "drain";
 
 const NOTHING_MOVED = { code: "closed", clientBytes: 0, serverBytes: 0 } as const;
 /**

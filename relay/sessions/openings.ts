@@ -11,12 +11,20 @@ import { permitsChannel } from "#shared/policy/policy.ts";
 import type { Grant } from "#shared/ticket/grant.ts";
 import { judgeLater, judgeMain, type MainVerdict } from "./admission-rules.ts";
 import type { Deadlines } from "./deadlines.ts";
+import { whyClosed } from "./enforcement.ts";
 import type { Phase } from "./foresight.ts";
 import type { HeldGrant } from "./grant-store.ts";
 import type { Lives } from "./lives.ts";
 import { LivingSession } from "./living-session.ts";
 import type { SessionObserver } from "./observer.ts";
-import type { AdmittedChannel, DialTarget, EventSink, Presented, Refusal } from "./ports.ts";
+import type {
+  AdmittedChannel,
+  ControlContact,
+  DialTarget,
+  EventSink,
+  Presented,
+  Refusal,
+} from "./ports.ts";
 import { refuse, type Refusals } from "./refusals.ts";
 import { type AuthenticTicket, targetOf, type TicketDesk } from "./ticket-desk.ts";
 
@@ -28,6 +36,7 @@ export interface OpeningsOptions {
   readonly phase: () => Phase;
   readonly events: EventSink;
   readonly observer: SessionObserver;
+  readonly contact: ControlContact;
   readonly limits: {
     readonly channelsMax: number;
     readonly channelsPerSessionMax: number;
@@ -107,7 +116,7 @@ export class Openings {
     }
     const session = lives.findByTicket(ticket.hash);
     if (verdict === "reopen" && session !== null) {
-      return this.#reserve(session, presented);
+      return this.#join(session, presented);
     }
     const isHeld = held !== null && desk.store.held(ticket.hash) === held;
     if (verdict === "use" && isHeld) {
@@ -150,6 +159,10 @@ export class Openings {
     if (!permitsChannel(grant.policy, "main")) {
       return "channel.not-permitted";
     }
+    const isClosed = this.#whyClosedBy(grant);
+    if (isClosed !== null) {
+      return isClosed;
+    }
     if (this.#options.lives.judgeViewer(grant) === "refuse") {
       return "console.in-use";
     }
@@ -185,7 +198,20 @@ export class Openings {
     if (!permitsChannel(session.grant.policy, presented.channel)) {
       return refusals.channel(presented, session.sessionId, "channel.not-permitted");
     }
-    return this.#reserve(session, presented);
+    return this.#join(session, presented);
+  }
+
+  /** One more channel of a session that lives, or its client that is back. */
+  #join(session: LivingSession, presented: Presented): Admission {
+    const closed = this.#whyClosedBy(session.grant);
+    return closed === null
+      ? this.#reserve(session, presented)
+      : this.#options.refusals.channel(presented, session.sessionId, closed);
+  }
+
+  #whyClosedBy(grant: Grant): ReturnType<typeof whyClosed> {
+    const { nowMs, contact } = this.#options;
+    return whyClosed(grant, { nowMs: nowMs(), silentMs: contact.silentMs() });
   }
 
   #judgeMain(presented: Presented, ticket: AuthenticTicket): MainVerdict {
@@ -232,7 +258,7 @@ export class Openings {
   }
 
   #makeSession(grant: Grant, label: string, target: DialTarget): LivingSession {
-    const { lives, events, observer, steadyMs, deadlines, limits } = this.#options;
+    const { lives, events, observer, steadyMs, nowMs, contact, deadlines, limits } = this.#options;
     const session = new LivingSession({
       grant,
       label,
@@ -240,6 +266,8 @@ export class Openings {
       events,
       observer,
       nowMs: steadyMs,
+      wallMs: nowMs,
+      contact,
       deadlines,
       mainGraceMs: limits.mainGraceMs,
       onConnectionId: (connectionId, before) => {

@@ -27,6 +27,12 @@ export interface CommandHandler {
   apply(command: Command): Promise<Failure | null>;
 }
 
+/** How old what the control plane ordered may be. */
+export interface ControlContact {
+  /** Milliseconds since it was last heard; Infinity when it never was. */
+  silentMs(): number;
+}
+
 /** What a client presented when it linked a channel. */
 export interface Presented {
   /** The SPICE password as decrypted: a ticket, if all is well. */
@@ -115,7 +121,14 @@ export interface AdmittedChannel {
 }
 
 /** Ends that the relay itself decides on, and that are nobody's error. */
-export type SessionStop = "terminated" | "taken-over" | "idle" | "duration-exceeded" | "drained";
+export type SessionStop =
+  | "terminated"
+  | "taken-over"
+  | "idle"
+  | "duration-exceeded"
+  | "outside-hours"
+  | "control-lost"
+  | "drained";
 
 /** Why and with what a channel ended. */
 export interface ChannelEnd {

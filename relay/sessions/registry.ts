@@ -19,6 +19,7 @@ import { type Admission, Openings } from "./openings.ts";
 import type {
   Admissions,
   CommandHandler,
+  ControlContact,
   EventSink,
   ForeseenSession,
   GrantLookup,
@@ -32,6 +33,7 @@ import { TicketDesk } from "./ticket-desk.ts";
 export interface RegistryOptions {
   readonly keyRing: KeyRing;
   readonly lookup: GrantLookup;
+  readonly contact: ControlContact;
   readonly events: EventSink;
   readonly observer: SessionObserver;
   readonly limits: DataPlaneLimits;

@@ -1,14 +1,18 @@
 /**
  * Verifies a grant: the control plane's signature, its type, issuer, audience and time, then its
- * content by schema. Says why not without repeating the grant.
+ * content by schema and by what this relay can enforce. Says why not without repeating the grant.
  */
-import { type CryptoKey, errors, jwtVerify } from "jose";
+import { type CryptoKey, decodeProtectedHeader, errors, jwtVerify } from "jose";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { type Grant, GRANT_ALGORITHM, GRANT_TYPE, grantSchema } from "#shared/ticket/grant.ts";
+import { whyUnenforceable } from "./enforcement.ts";
 import type { RelayKeys } from "./key-ring.ts";
 
-/** The grant, or a `control.grant-invalid` that says what is wrong with it. */
+/**
+ * The grant, a `control.grant-invalid` that says what is wrong with it, or a `policy.unenforceable`
+ * that names the rules which this relay cannot keep.
+ */
 export async function verifyGrant(
   jws: string,
   keys: RelayKeys,
@@ -33,7 +37,13 @@ export async function verifyGrant(
     const paths = parsed.error.issues.map((issue) => issue.path.join(".")).join(", ");
     return invalid(`content is unlawful at: ${paths}`);
   }
-  return ok(parsed.data);
+  const unenforceable = whyUnenforceable(parsed.data);
+  return unenforceable === null ? ok(parsed.data) : fail(unenforceable);
+}
+
+/** The key that a verified grant was signed with. */
+export function kidOf(jws: string): string {
+  return decodeProtectedHeader(jws).kid ?? "";
 }
 
 function keyFor(keys: RelayKeys, kid: string | undefined): CryptoKey {

@@ -75,6 +75,8 @@ const STOPS: Readonly<Record<SessionStop, true>> = {
   "taken-over": true,
   idle: true,
   "duration-exceeded": true,
+  "outside-hours": true,
+  "control-lost": true,
   drained: true,
 };
 

@@ -103,7 +103,7 @@ export type ApiTokenPage = {
 export type AuditEvent = {
   readonly id: string;
   readonly at: string;
-  readonly type: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "access.granted" | "access.changed" | "access.revoked" | "share.created" | "share.revoked" | "share.opened" | "share.refused" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused";
+  readonly type: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "access.granted" | "access.changed" | "access.revoked" | "share.created" | "share.revoked" | "share.opened" | "share.refused" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "policy.created" | "policy.changed" | "policy.deleted" | "policy.attached" | "policy.detached" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | "relay.key-offered" | "relay.key-rotated" | "relay.ticket-key-rotated" | "relay.certificate-renewed" | "relay.certificate-reported" | "relay.certificate-refused" | "relay.certificate-reverted" | "relay.certificate-expiring" | "signing-key.created" | "signing-key.activated" | "signing-key.retired" | "secrets.reencrypted";
   readonly actor: {
     readonly kind: "user" | "guest" | "relay" | "system" | "anonymous";
     readonly id: string | null;
@@ -151,6 +151,22 @@ export type Console = {
     readonly reconnectWindowS?: number | undefined;
     readonly idleS?: number | null | undefined;
     readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
   } | null | undefined;
 };
 
@@ -172,6 +188,22 @@ export type ConsoleChanges = {
     readonly reconnectWindowS?: number | undefined;
     readonly idleS?: number | null | undefined;
     readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
   } | null | undefined;
   /** The project or namespace in the source. */
   readonly project?: string | null | undefined;
@@ -193,6 +225,77 @@ export type Credentials = {
    * may log in, else the only other one.
    */
   readonly provider?: string | undefined;
+};
+
+export type EffectivePolicy = {
+  readonly console: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly user: {
+    readonly id: string;
+    readonly username: string;
+  };
+  /** Whether the hours allow a session now. */
+  readonly allowedNow: boolean;
+  /** When they next begin or cease to; null: not within days. */
+  readonly changesAt: string | null;
+  /** What a session that began now would be given. */
+  readonly rules: {
+    readonly channels: readonly ("main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav")[] | null;
+    readonly firewall: "enforce" | "observe";
+    readonly secondViewer: "refuse" | "take-over";
+    readonly reconnectWindowS: number;
+    readonly idleS: number | null;
+    readonly durationS: number | null;
+    readonly sessionsMax: number | null;
+    readonly allowedHours: readonly {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    }[] | null;
+    readonly controlLoss: "fail-static" | {
+      readonly strict: number;
+    };
+    readonly clipboard: "allow" | "to-guest" | "to-client" | "deny";
+    readonly fileTransfer: "allow" | "deny";
+    readonly usb: "allow" | "deny";
+    readonly input: "allow" | "deny";
+  };
+  readonly decisions: readonly {
+    readonly rule: "channels" | "firewall" | "secondViewer" | "reconnectWindowS" | "idleS" | "durationS" | "controlLoss" | "clipboard" | "fileTransfer" | "usb" | "input" | "sessionsMax" | "allowedHours";
+    /** As the rule has it; hours as a list. */
+    readonly value?: unknown | undefined;
+    /** Empty: nobody says it, and the default counts. */
+    readonly contributions: readonly {
+      readonly from: {
+        readonly by: "policy";
+        readonly policyId: string;
+        readonly name: string;
+        readonly attachedTo: {
+          readonly kind: "everyone" | "console" | "source" | "group" | "user";
+          /** Of that kind, or `everyone`. */
+          readonly id: string;
+          readonly name: string | null;
+        };
+      } | {
+        readonly by: "console";
+      } | {
+        readonly by: "share";
+      };
+      /** As the rule has it; hours as a list. */
+      readonly value?: unknown | undefined;
+      readonly wins: boolean;
+    }[];
+  }[];
+  /** What of it no relay that is online can enforce: tickets are refused. */
+  readonly warnings: readonly {
+    readonly rule: "controlLoss" | "notAfter" | "usb" | "clipboard" | "fileTransfer" | "input";
+    readonly message: string;
+  }[];
 };
 
 export type EndedLogins = {
@@ -261,6 +364,17 @@ export type IssuedShare = {
 export type JoinToken = {
   readonly token: string;
   readonly expiresAt: string;
+};
+
+export type JsonWebKeySet = {
+  readonly keys: readonly {
+    readonly kty: "OKP";
+    readonly crv: "Ed25519";
+    readonly x: string;
+    readonly kid: string;
+    readonly alg: "EdDSA";
+    readonly use: "sig";
+  }[];
 };
 
 export type Login = {
@@ -344,6 +458,22 @@ export type NewConsole = {
     readonly reconnectWindowS?: number | undefined;
     readonly idleS?: number | null | undefined;
     readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
   } | undefined;
   readonly source?: string | undefined;
   /** The project or namespace in the source. */
@@ -360,6 +490,46 @@ export type NewPassword = {
   readonly password: string;
 };
 
+export type NewPolicy = {
+  /** Unique, whatever the case of its letters. */
+  readonly name: string;
+  readonly description?: string | undefined;
+  /** Those that are absent are other policies' to say. */
+  readonly rules?: {
+    readonly channels?: readonly ("main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav")[] | null | undefined;
+    readonly firewall?: "enforce" | "observe" | undefined;
+    readonly secondViewer?: "refuse" | "take-over" | undefined;
+    readonly reconnectWindowS?: number | undefined;
+    readonly idleS?: number | null | undefined;
+    readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
+  } | undefined;
+};
+
+export type NewPolicyAttachment = {
+  readonly policyId: string;
+  readonly kind: "everyone";
+} | {
+  readonly policyId: string;
+  readonly kind: "console" | "source" | "group" | "user";
+  readonly subjectId: string;
+};
+
 export type NewShare = {
   readonly consoleId: string;
   /** Seconds in which sessions can begin. */
@@ -374,6 +544,22 @@ export type NewShare = {
     readonly reconnectWindowS?: number | undefined;
     readonly idleS?: number | null | undefined;
     readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
   } | undefined;
   readonly label?: string | undefined;
 };
@@ -389,6 +575,96 @@ export type NewUser = {
 export type PasswordChange = {
   readonly currentPassword: string;
   readonly newPassword: string;
+};
+
+export type Policy = {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly rules: {
+    readonly channels?: readonly ("main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav")[] | null | undefined;
+    readonly firewall?: "enforce" | "observe" | undefined;
+    readonly secondViewer?: "refuse" | "take-over" | undefined;
+    readonly reconnectWindowS?: number | undefined;
+    readonly idleS?: number | null | undefined;
+    readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
+  };
+  readonly createdAt: string;
+  readonly changedAt: string;
+};
+
+export type PolicyAttachment = {
+  readonly id: string;
+  readonly policy: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly kind: "everyone" | "console" | "source" | "group" | "user";
+  readonly subject: {
+    /** Of that kind, or `everyone`. */
+    readonly id: string;
+    /** Null: it is gone. */
+    readonly name: string | null;
+  };
+  readonly createdAt: string;
+};
+
+export type PolicyAttachmentPage = {
+  readonly items: readonly PolicyAttachment[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
+export type PolicyChanges = {
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  /** In the place of all rules that it had. */
+  readonly rules?: {
+    readonly channels?: readonly ("main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav")[] | null | undefined;
+    readonly firewall?: "enforce" | "observe" | undefined;
+    readonly secondViewer?: "refuse" | "take-over" | undefined;
+    readonly reconnectWindowS?: number | undefined;
+    readonly idleS?: number | null | undefined;
+    readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
+  } | undefined;
+};
+
+export type PolicyPage = {
+  readonly items: readonly Policy[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
 };
 
 export type Problem = {
@@ -412,6 +688,20 @@ export type Readiness = {
   readonly status: "ready";
 };
 
+export type ReencryptedBatch = {
+  readonly reencrypted: number;
+  /** Left as they are: no key in the settings opens them. */
+  readonly unreadable: readonly {
+    readonly column: string;
+    readonly rowId: string;
+  }[];
+  readonly nextCursor: string | null;
+};
+
+export type Reencryption = {
+  readonly cursor?: string | undefined;
+};
+
 export type Relay = {
   readonly id: string;
   readonly name: string;
@@ -431,6 +721,20 @@ export type Relay = {
   readonly lastSeenAt: string | null;
 };
 
+export type RelayKeys = {
+  /** Of the key by which it proves itself. */
+  readonly fingerprint: string;
+  /** Of the key that it is changing to. */
+  readonly nextFingerprint: string | null;
+  readonly ticketEpoch: number;
+  readonly certificate: {
+    /** own: its operator's. */
+    readonly kind: "issued" | "own";
+    readonly hostSubject: string | null;
+    readonly endsAt: string | null;
+  };
+};
+
 export type RelayPage = {
   readonly items: readonly Relay[];
   /** Null on the last page. */
@@ -438,10 +742,20 @@ export type RelayPage = {
 };
 
 export type RevokedShare = {
-  /** Living sessions that their relays were told to end. */
+  /** Living sessions that their relays end now. */
   readonly sessionsEnding: number;
-  /** Of these, sessions whose relay hears it when it is back. */
+  /** Living sessions whose relay is told when it is back. */
   readonly sessionsWaiting: number;
+};
+
+export type SecretCounts = {
+  readonly currentKeyId: string;
+  readonly counts: readonly {
+    readonly column: string;
+    /** Empty: sealed before keys had ids. */
+    readonly keyId: string;
+    readonly count: number;
+  }[];
 };
 
 export type Session = {
@@ -534,6 +848,22 @@ export type Share = {
     readonly reconnectWindowS?: number | undefined;
     readonly idleS?: number | null | undefined;
     readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
   } | null;
   readonly uses: number;
   readonly usesLeft: number;
@@ -559,6 +889,65 @@ export type ShareRevocation = {
   readonly endSessions?: boolean | undefined;
 };
 
+export type SigningKey = {
+  readonly kid: string;
+  readonly state: "next" | "active" | "retired";
+  /** The `x` of its JWK, which is Ed25519. */
+  readonly publicKey: string;
+  readonly createdAt: string;
+  readonly activatedAt: string | null;
+  readonly retiredAt: string | null;
+  /** Until when what it signed is accepted; null while it is in use. */
+  readonly verifiesUntil: string | null;
+};
+
+export type SigningKeyRotation = {
+  /** Rotate only while this key signs. */
+  readonly activeKid?: string | undefined;
+  readonly emergency?: boolean | undefined;
+};
+
+export type SigningKeys = {
+  readonly items: readonly SigningKey[];
+};
+
+export type StoredPolicy = {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly rules: {
+    readonly channels?: readonly ("main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav")[] | null | undefined;
+    readonly firewall?: "enforce" | "observe" | undefined;
+    readonly secondViewer?: "refuse" | "take-over" | undefined;
+    readonly reconnectWindowS?: number | undefined;
+    readonly idleS?: number | null | undefined;
+    readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
+  };
+  readonly createdAt: string;
+  readonly changedAt: string;
+  /** What of it no relay that is online can enforce: tickets are refused. */
+  readonly warnings: readonly {
+    readonly rule: "controlLoss" | "notAfter" | "usb" | "clipboard" | "fileTransfer" | "input";
+    readonly message: string;
+  }[];
+};
+
 export type Termination = {
   readonly sessionId: string;
   readonly state: "ending" | "ended";
@@ -580,6 +969,10 @@ export type Ticket = {
   readonly sessionId: string;
   readonly vvUrl: string;
   readonly expiresAt: string;
+};
+
+export type TicketEpoch = {
+  readonly ticketEpoch: number;
 };
 
 export type TicketRequest = {
@@ -640,6 +1033,11 @@ export interface Operations {
   /** Metrics for Prometheus */
   readonly "GET /metrics": {
     readonly answer: string;
+  };
+
+  /** The public keys that grants may be signed with (RFC 7517) */
+  readonly "GET /.well-known/jwks.json": {
+    readonly answer: JsonWebKeySet;
   };
 
   /** Which ways to log in are switched on */
@@ -1213,9 +1611,93 @@ export interface Operations {
       readonly consoleId?: string | undefined;
       readonly sessionId?: string | undefined;
       readonly relayId?: string | undefined;
-      readonly type?: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "access.granted" | "access.changed" | "access.revoked" | "share.created" | "share.revoked" | "share.opened" | "share.refused" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | undefined;
+      readonly type?: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "access.granted" | "access.changed" | "access.revoked" | "share.created" | "share.revoked" | "share.opened" | "share.refused" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "policy.created" | "policy.changed" | "policy.deleted" | "policy.attached" | "policy.detached" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | "relay.key-offered" | "relay.key-rotated" | "relay.ticket-key-rotated" | "relay.certificate-renewed" | "relay.certificate-reported" | "relay.certificate-refused" | "relay.certificate-reverted" | "relay.certificate-expiring" | "signing-key.created" | "signing-key.activated" | "signing-key.retired" | "secrets.reencrypted" | undefined;
     };
     readonly answer: AuditPage;
+  };
+
+  /** Explain the policy of a session: every rule, who says what of it, and which one wins */
+  readonly "GET /api/v1/policies/effective": {
+    readonly query: {
+      readonly consoleId: string;
+      /** The caller by default; others for those who may read policies and people. */
+      readonly userId?: string | undefined;
+    };
+    readonly answer: EffectivePolicy;
+  };
+
+  /** List the policies, by name */
+  readonly "GET /api/v1/policies": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: PolicyPage;
+  };
+
+  /** Make a policy */
+  readonly "POST /api/v1/policies": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: NewPolicy;
+    readonly answer: StoredPolicy;
+  };
+
+  /** Read a policy */
+  readonly "GET /api/v1/policies/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: Policy;
+  };
+
+  /** Change a policy; living sessions keep what they began with */
+  readonly "PATCH /api/v1/policies/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly body: PolicyChanges;
+    readonly answer: StoredPolicy;
+  };
+
+  /** Delete a policy that is attached to nothing */
+  readonly "DELETE /api/v1/policies/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
+  };
+
+  /** List what policies are attached to */
+  readonly "GET /api/v1/policy-attachments": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+      readonly policyId?: string | undefined;
+      /** A console's, source's, group's or user's id, or `everyone`. */
+      readonly subjectId?: string | undefined;
+    };
+    readonly answer: PolicyAttachmentPage;
+  };
+
+  /** Attach a policy to everyone, a console, a source, a group or a user */
+  readonly "POST /api/v1/policy-attachments": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: NewPolicyAttachment;
+    readonly answer: PolicyAttachment;
+  };
+
+  /** Detach a policy */
+  readonly "DELETE /api/v1/policy-attachments/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
   };
 
   /** Make a join token: it lets one new relay enrol, within ten minutes */
@@ -1261,5 +1743,52 @@ export interface Operations {
       readonly id: string;
     };
     readonly answer: Relay;
+  };
+
+  /** List the keys that sign grants, newest first */
+  readonly "GET /api/v1/signing-keys": {
+    readonly answer: SigningKeys;
+  };
+
+  /** Let the next key sign, and make another next one */
+  readonly "POST /api/v1/signing-keys/rotate": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body?: SigningKeyRotation;
+    readonly answer: SigningKeys;
+  };
+
+  /** Give a relay another key for its tickets */
+  readonly "POST /api/v1/relays/{id}/rotate-ticket-key": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: TicketEpoch;
+  };
+
+  /** Read a relay's keys and certificate */
+  readonly "GET /api/v1/relays/{id}/keys": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: RelayKeys;
+  };
+
+  /** Count the sealed secrets by the key that sealed them */
+  readonly "GET /api/v1/secrets": {
+    readonly answer: SecretCounts;
+  };
+
+  /** Seal a batch of secrets with the current key in the place of older ones */
+  readonly "POST /api/v1/secrets/reencrypt": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body?: Reencryption;
+    readonly answer: ReencryptedBatch;
   };
 }

@@ -7,6 +7,8 @@ import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
 const text = z.string().max(1024);
+/** JSON of a policy; its bounds are in shared/policy. */
+const policyText = z.string().max(8 * 1024);
 const bytes = z.int().nonnegative();
 const count = z.int().nonnegative();
 
@@ -29,6 +31,10 @@ export const SESSION_END_REASONS = [
   "duration-exceeded",
   /** Another session opened its console, as its policy allows. */
   "taken-over",
+  /** The relay heard nothing from the control plane for longer than its policy allows. */
+  "control-lost",
+  /** The hours in which its policy allows it are over. */
+  "outside-hours",
   "never-opened",
   "failed",
 ] as const;
@@ -168,6 +174,9 @@ const PEOPLE_EVENTS = [
   }),
 ] as const;
 
+/** A policy, and what it applies to: `kind` with its id and its name, or everyone. */
+const attachment = { policyId: text, name: text, kind: text, subjectId: text, subject: text };
+
 /** A console's project, empty when it has none, and its tags, by comma. */
 const GROUPING = { project: text.exactOptional(), tags: text.exactOptional() };
 
@@ -204,12 +213,16 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     /** The names of the rules that it makes stricter, by comma. */
     policy: text,
   }),
-  event("share.revoked", { shareId: text, userId: text, sessionsEnded: count }),
+  event("share.revoked", { shareId: text, userId: text }),
   event("share.opened", { shareId: text, userId: text }),
   event("share.refused", { shareId: text, userId: text, code: text }),
   event("ticket.issued", { grantId: text, expiresAt: text }),
-  /** No ticket was given: `code` says why, `heldBy` which session was in the way, if one was. */
-  event("ticket.denied", { code: text, heldBy: text.exactOptional() }),
+  /** No ticket was given: `code` and `detail` say why, `heldBy` which session was in the way. */
+  event("ticket.denied", {
+    code: text,
+    detail: text.exactOptional(),
+    heldBy: text.exactOptional(),
+  }),
   event("ticket.withdrawn", { grantId: text, code: text }),
   event("ticket.downloaded", {}),
   event("ticket.refused", {
@@ -244,6 +257,12 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     findings: z.array(firewallFindingSchema).max(FIREWALL_FINDINGS_MAX),
   }),
   event("channel.refused", { channel: text, channelId: z.int(), code: text, detail: text }),
+  event("policy.created", { policyId: text, name: text, rules: policyText }),
+  /** What was changed, as JSON of name, description and rules, before and after. */
+  event("policy.changed", { policyId: text, name: text, before: policyText, after: policyText }),
+  event("policy.deleted", { policyId: text, name: text, rules: policyText }),
+  event("policy.attached", attachment),
+  event("policy.detached", attachment),
   event("join-token.created", { expiresAt: text }),
   event("relay.enrolled", { name: text, fingerprint: text }),
   event("relay.online", { build: text }),
@@ -252,6 +271,22 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("relay.draining", {}),
   event("relay.serving", {}),
   event("relay.refused", { code: text, detail: text }),
+  /** A key of its own that it may change to. */
+  event("relay.key-offered", { fingerprint: text }),
+  event("relay.key-rotated", { from: text, to: text }),
+  event("relay.ticket-key-rotated", { epoch: z.int() }),
+  event("relay.certificate-renewed", { serial: text, notAfter: text }),
+  /** The operator's own certificate, named in console files from now on. */
+  event("relay.certificate-reported", { serial: text, subject: text, notAfter: text }),
+  event("relay.certificate-refused", { code: text, detail: text }),
+  /** The relay shows the certificate again that the control plane signed. */
+  event("relay.certificate-reverted", {}),
+  event("relay.certificate-expiring", { notAfter: text }),
+  event("signing-key.created", { kid: text }),
+  event("signing-key.activated", { kid: text }),
+  event("signing-key.retired", { kid: text, verifiesUntil: text }),
+  /** Secrets of a column that were sealed with the current key in the place of an older one. */
+  event("secrets.reencrypted", { column: text, keyId: text, count: z.int().nonnegative() }),
 ]);
 
 export type AuditEvent = z.infer<typeof auditEventSchema>;

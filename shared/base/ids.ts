@@ -18,6 +18,8 @@ export const ID_PREFIX = {
   joinToken: "jtk",
   session: "ses",
   grant: "grt",
+  policy: "pol",
+  attachment: "att",
   audit: "aud",
   channel: "chn",
   stream: "str",

@@ -155,6 +155,36 @@ export const ERRORS = {
     spiceError: "PERMISSION_DENIED",
     hint: "Somebody is watching this console. Wait until that session ends, or end it.",
   },
+  "session.limit": http(
+    "client",
+    409,
+    "You have as many sessions as your policies allow. End one, or let one end.",
+    true,
+  ),
+  "policy.outside-hours": {
+    fault: "client",
+    retryable: true,
+    httpStatus: 403,
+    spiceError: "PERMISSION_DENIED",
+    hint: "The policies that apply allow sessions at other hours only; the detail says when.",
+  },
+  "policy.no-channels": http(
+    "client",
+    403,
+    "The policies that apply together leave no channel to open. Ask an administrator.",
+  ),
+  "policy.unenforceable": http(
+    "control",
+    409,
+    "No relay that is online can keep a rule of the policies that apply. Upgrade relays, or change the rule.",
+  ),
+  "policy.attached": http("client", 409, "Detach the policy from everything, then delete it."),
+  "policy.control-lost": spice(
+    "control",
+    "ERROR",
+    "The relay has lost the control plane, and the session's policy is strict about that. Try again shortly.",
+    true,
+  ),
   "share.gone": http(
     "client",
     410,
@@ -180,7 +210,46 @@ export const ERRORS = {
     401,
     "The relay's key is unknown or its clock is off. Check the time, else enrol again.",
   ),
+  "relay.renewal-limited": spice(
+    "client",
+    null,
+    "The relay has had too many certificates signed lately. It tries again by itself.",
+    true,
+  ),
+  "relay.certificate-unusable": spice(
+    "client",
+    null,
+    "The operator's certificate cannot be named in console files; the detail says why.",
+  ),
+  "relay.key-refused": spice(
+    "client",
+    null,
+    "The offered key is not vouched for by the relay's own key and by itself.",
+  ),
   "relay.version-unsupported": http("client", 426, "Upgrade the older of relay and control plane."),
+  "signing-key.not-published": http(
+    "client",
+    409,
+    "The next signing key is too young to sign: not everybody who verifies may know it yet.",
+    true,
+  ),
+  "signing-key.changed": http(
+    "client",
+    409,
+    "Another rotation came first. Read the signing keys, and rotate again if you still want to.",
+  ),
+  "signing-key.unreadable": http(
+    "control",
+    503,
+    "No key in SECRETS_KEYS opens the signing key: restore it, or rotate with emergency set.",
+    false,
+  ),
+  "relay.ticket-key-too-young": http(
+    "client",
+    409,
+    "The relay's ticket key was changed moments ago, and tickets of the one before it are out.",
+    true,
+  ),
   "database.unavailable": http(
     "control",
     503,
@@ -388,6 +457,7 @@ export const ERRORS = {
     null,
     "The grant's signature or content is invalid for this relay.",
   ),
+  "control.keys-changed": link("The relay connects again at once, to learn its new keys."),
   "control.replaced": spice(
     "control",
     null,

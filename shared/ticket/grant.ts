@@ -52,6 +52,8 @@ export const grantSchema = z.object({
   ticketHash: z.string().length(43),
   target: targetSchema,
   policy: policySchema,
+  /** When the session has to be over, in milliseconds since 1970; null: its policy alone says. */
+  notAfterMs: z.int().nullable().default(null),
 });
 
 export type Grant = z.infer<typeof grantSchema>;

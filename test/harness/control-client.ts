@@ -1,6 +1,6 @@
 /** The control plane's API as tests use it: as the admin, over HTTP, whatever host it runs on. */
 import { z } from "zod";
-import type { Policy } from "#shared/policy/policy.ts";
+import type { PartialPolicy } from "#shared/policy/policy.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import type { Way } from "#shared/ticket/way.ts";
 import { enrolRelay } from "../../relay/control/enrolment.ts";
@@ -24,7 +24,7 @@ export interface ConsoleTarget {
   readonly proxy?: string;
   readonly password?: string;
   /** What differs from the default policy. */
-  readonly policy?: Partial<Policy>;
+  readonly policy?: PartialPolicy;
 }
 
 const ticketSchema = z.object({ sessionId: z.string(), vvUrl: z.string(), expiresAt: z.string() });

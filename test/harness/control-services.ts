@@ -19,6 +19,7 @@ import { openDatabase } from "../../worker/repositories/database.ts";
 import { relays } from "../../worker/repositories/schema/relays.ts";
 import { grantAccess } from "../../worker/services/access-rules.ts";
 import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
+import { SigningKeyCache } from "../../worker/services/signing-key-cache.ts";
 import { createUser } from "../../worker/services/users.ts";
 import { makeTempFolder } from "./temp-folder.ts";
 
@@ -26,14 +27,16 @@ export interface ControlServices extends AsyncDisposable {
   readonly context: ServiceContext;
   /** What was pushed, in order. */
   readonly pushes: readonly { readonly relayId: string; readonly command: Command }[];
+  /** The relays whose hubs were asked to tell them their keys, in order. */
+  readonly toldKeys: readonly string[];
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
   makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
   /** Grants the caller this level of one console. Gives the rule's id. */
   grant(caller: Caller, consoleId: string, level?: AccessLevel): Promise<string>;
-  /** Makes a relay that is online. Gives its id. */
-  makeRelay(name: string): Promise<string>;
+  /** Makes a relay that is online, and enforces nothing by default. Gives its id. */
+  makeRelay(name: string, enforces?: readonly string[]): Promise<string>;
   moveClock(byMs: number): void;
   /** Rolls transactions back that nobody goes on with, which the database does after seconds. */
   rollBackAbandoned(): void;
@@ -53,6 +56,7 @@ export async function startControlServices(): Promise<ControlServices> {
   await migrateDatabase({ url: server.url, authToken });
   const secrets = await generateSecrets(Date.now());
   const pushes: { relayId: string; command: Command }[] = [];
+  const toldKeys: string[] = [];
   const failures = new Map<string, PushFailure>();
   let nowMs = START_MS;
   const context: ServiceContext = {
@@ -61,7 +65,7 @@ export async function startControlServices(): Promise<ControlServices> {
       publicUrl: "https://kerbside.test",
       ticketRoot: fromBase64(secrets.TICKET_ROOT),
       grantSigningKey: JSON.parse(secrets.GRANT_SIGNING_KEY),
-      secretsKey: fromBase64(secrets.SECRETS_KEY),
+      secretsKeys: [{ id: "test", key: fromBase64(secrets.SECRETS_KEY) }],
       caCertificate: secrets.CA_CERTIFICATE,
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
@@ -78,13 +82,19 @@ export async function startControlServices(): Promise<ControlServices> {
         const failure = failures.get(relayId);
         return failure === undefined ? ok(null) : fail(failure);
       },
+      tellKeys: async (relayId) => {
+        toldKeys.push(relayId);
+        return ok(null);
+      },
     },
+    signingKeys: new SigningKeyCache(),
     nowMs: () => nowMs,
     randomBytes: (count) => randomBytes(count),
   };
   return {
     context,
     pushes,
+    toldKeys,
     answerPushes: (relayId, failure) => {
       failures.delete(relayId);
       if (failure !== null) {
@@ -115,7 +125,7 @@ export async function startControlServices(): Promise<ControlServices> {
       }
       return granted.value.id;
     },
-    makeRelay: async (name) => await insertRelay(context, name),
+    makeRelay: async (name, enforces = []) => await insertRelay(context, name, enforces),
     moveClock: (byMs) => {
       nowMs += byMs;
     },
@@ -166,7 +176,11 @@ class HastyTimers implements Timers {
   }
 }
 
-async function insertRelay(context: ServiceContext, name: string): Promise<string> {
+async function insertRelay(
+  context: ServiceContext,
+  name: string,
+  enforces: readonly string[],
+): Promise<string> {
   const id = newId("relay", context.randomBytes);
   await context.database.insert(relays).values({
     id,
@@ -178,6 +192,7 @@ async function insertRelay(context: ServiceContext, name: string): Promise<strin
     hostSubject: `CN=${name}`,
     ticketEpoch: 1,
     state: "online",
+    enforces: JSON.stringify(enforces),
     enrolledAtMs: context.nowMs(),
   });
   return id;

@@ -7,6 +7,7 @@ import { keystoneSchema } from "../../worker/identity/provider-settings.ts";
 import { makeCa, type ServerCertificate } from "../harness/certificates.ts";
 import { eventually } from "../harness/deadline.ts";
 import { startKeystone, type TestKeystone } from "../harness/keystone.ts";
+import { startLocalControl } from "../harness/local-control.ts";
 import { makeTempFolder, type TempFolder } from "../harness/temp-folder.ts";
 
 let folder: TempFolder;
@@ -106,6 +107,43 @@ describe("logging in to a real Keystone", () => {
     expect(await logInToKeystone(provider(), credentials)).toMatchObject(outage);
     const away = provider({ url: "http://127.0.0.1:9/v3" });
     expect(await logInToKeystone(away, credentials)).toMatchObject(outage);
+  });
+});
+
+describe("a login through Keystone, by way of the Worker", () => {
+  it("trusts the authority that the settings name, and admits by groups", async () => {
+    const roles = { operator: ["ops"], user: ["kerbside-users"] };
+    await using control = await startLocalControl(
+      async () => ({
+        KERBSIDE_LOCAL_LOGIN: "off",
+        KERBSIDE_KEYSTONE: JSON.stringify({ url: keystone.url, roles }),
+      }),
+      certificate.caFile,
+    );
+    await keystone.makeUser({ name: "erin", password: PASSWORD, groups: ["ops"] });
+    await keystone.makeUser({ name: "frank", password: PASSWORD });
+    const login = async (credentials: object) => {
+      const response = await fetch(`${control.url}/api/v1/auth/login`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(credentials),
+      });
+      return (await response.json()) as { readonly token?: string; readonly code?: string };
+    };
+    const { token } = await login({ username: "erin", password: PASSWORD, provider: "keystone" });
+    const account = await fetch(`${control.url}/api/v1/account`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    expect(await account.json()).toMatchObject({
+      user: { username: "erin", origin: "keystone" },
+      role: "operator",
+    });
+    // Where nobody logs in here, the only provider needs no name.
+    expect(await login({ username: "erin", password: PASSWORD })).toHaveProperty("token");
+    const wrong = await login({ username: "erin", password: "wrong" });
+    expect(wrong.code).toBe("auth.invalid-credentials");
+    const outsider = await login({ username: "frank", password: PASSWORD });
+    expect(outsider.code).toBe("auth.not-admitted");
   });
 });
 

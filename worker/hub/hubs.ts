@@ -5,9 +5,9 @@
  */
 import type { Result } from "#shared/base/result.ts";
 import { fail, ok } from "#shared/base/result.ts";
-import type { Command } from "#shared/control/contract.ts";
 import { PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import type { Env } from "../env.ts";
+import type { RelayHub } from "./relay-hub.ts";
 import type { Hubs, PushFailure } from "../services/context.ts";
 import { pushes } from "../telemetry/measures.ts";
 import { withDeadline } from "./with-deadline.ts";
@@ -15,23 +15,24 @@ import { withDeadline } from "./with-deadline.ts";
 export function createHubs(namespace: Env["HUB"]): Hubs {
   return {
     push: async (relayId, command) => {
-      const answer = await pushToHub(namespace, relayId, command);
+      const answer = await ask(namespace, relayId, async (hub) => await hub.push(relayId, command));
       const outcome = answer.ok ? "acknowledged" : answer.error.code;
       pushes.add({ kind: command.kind, outcome });
       return answer;
     },
+    tellKeys: async (relayId) =>
+      await ask(namespace, relayId, async (hub) => await hub.tellKeys(relayId)),
   };
 }
 
-async function pushToHub(
+async function ask(
   namespace: Env["HUB"],
   relayId: string,
-  command: Command,
+  question: (hub: DurableObjectStub<RelayHub>) => Promise<Result<null, PushFailure>>,
 ): Promise<Result<null, PushFailure>> {
   const hub = namespace.get(namespace.idFromName(relayId));
   try {
-    const asking = async (): Promise<Result<null, PushFailure>> => await hub.push(relayId, command);
-    const answer = await withDeadline(asking(), HUB_ANSWER_DEADLINE_MS);
+    const answer = await withDeadline(question(hub), HUB_ANSWER_DEADLINE_MS);
     return answer.ok ? ok(null) : fail({ code: answer.error.code, detail: answer.error.detail });
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);

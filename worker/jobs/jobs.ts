@@ -7,6 +7,7 @@ import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { sweepIdempotencyKeys } from "../services/idempotency.ts";
 import { sweepSessionFeed } from "../services/session-feed.ts";
+import { KEY_JOBS } from "./key-jobs.ts";
 
 export interface Job {
   /** Stable: its last run is kept under this name. */
@@ -20,6 +21,7 @@ const MINUTE_MS = 60 * 1000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 export const JOBS: readonly Job[] = [
+  ...KEY_JOBS,
   { name: "sweep-idempotency-keys", everyMs: 10 * MINUTE_MS, run: sweepIdempotencyKeys },
   { name: "forget-credentials", everyMs: 10 * MINUTE_MS, run: forgetExpiredCredentials },
   { name: "sweep-session-feed", everyMs: HOUR_MS, run: sweepSessionFeed },

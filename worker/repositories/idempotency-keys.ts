@@ -6,7 +6,7 @@ import { idempotencyKeys } from "./schema/idempotency.ts";
 export type KeyRow = typeof idempotencyKeys.$inferSelect;
 
 /** A key, and the request that holds it. */
-export type KeyHolder = Pick<KeyRow, "caller" | "keyHash" | "attempt">;
+export type KeyHolder = Pick<KeyRow, "id" | "attempt">;
 
 /** What a request brings along to hold a key. */
 export type NewKey = Omit<KeyRow, "state" | "sealedAnswer">;
@@ -20,24 +20,24 @@ export async function reserveKey(
   key: NewKey,
   keysMax: number,
 ): Promise<KeyRow | null> {
-  const { caller, keyHash, startedAtMs } = key;
+  const { id, caller, startedAtMs } = key;
   const values = [
-    ...[caller, keyHash, key.fingerprint, key.attempt, key.requestId, "running"],
+    ...[id, caller, key.fingerprint, key.attempt, key.requestId, "running"],
     ...[startedAtMs, key.leaseUntilMs, key.expiresAtMs],
   ].map((value) => sql`${value}`);
   const [, , rows] = await database.batch([
     // An expired key that was not swept yet is as good as none.
     database
       .delete(idempotencyKeys)
-      .where(and(isKey(key), lte(idempotencyKeys.expiresAtMs, startedAtMs))),
+      .where(and(eq(idempotencyKeys.id, id), lte(idempotencyKeys.expiresAtMs, startedAtMs))),
     database.run(sql`
-      INSERT INTO idempotency_keys (caller, key_hash, fingerprint, attempt, request_id, state,
+      INSERT INTO idempotency_keys (id, caller, fingerprint, attempt, request_id, state,
         started_at_ms, lease_until_ms, expires_at_ms)
       SELECT ${sql.join(values, sql`, `)}
       WHERE (SELECT count(*) FROM (SELECT 1 FROM idempotency_keys WHERE caller = ${caller}
         LIMIT ${keysMax})) < ${keysMax}
-      ON CONFLICT (caller, key_hash) DO NOTHING`),
-    database.select().from(idempotencyKeys).where(isKey(key)),
+      ON CONFLICT (id) DO NOTHING`),
+    database.select().from(idempotencyKeys).where(eq(idempotencyKeys.id, id)),
   ]);
   return rows[0] ?? null;
 }
@@ -80,20 +80,16 @@ export async function deleteExpiredKeys(
   limit: number,
 ): Promise<void> {
   const expired = database
-    .select({ rowid: sql`rowid` })
+    .select({ id: idempotencyKeys.id })
     .from(idempotencyKeys)
     .where(lte(idempotencyKeys.expiresAtMs, nowMs))
     .limit(limit);
-  await database.delete(idempotencyKeys).where(inArray(sql`rowid`, expired));
-}
-
-function isKey({ caller, keyHash }: Pick<KeyRow, "caller" | "keyHash">) {
-  return and(eq(idempotencyKeys.caller, caller), eq(idempotencyKeys.keyHash, keyHash));
+  await database.delete(idempotencyKeys).where(inArray(idempotencyKeys.id, expired));
 }
 
 function isRunning(holder: KeyHolder) {
   return and(
-    isKey(holder),
+    eq(idempotencyKeys.id, holder.id),
     eq(idempotencyKeys.attempt, holder.attempt),
     eq(idempotencyKeys.state, "running"),
   );

@@ -11,7 +11,10 @@ export type RelayRow = typeof relays.$inferSelect;
 export type OnlineRelay = Pick<
   RelayRow,
   "id" | "name" | "ticketEpoch" | "connectPort" | "draining"
->;
+> & {
+  /** What it can keep of a policy. */
+  readonly enforces: readonly string[];
+};
 
 export async function findRelay(database: Database, id: string): Promise<RelayRow | null> {
   const [row] = await database.select().from(relays).where(eq(relays.id, id)).limit(1);
@@ -33,16 +36,22 @@ export async function listRelays(
 
 /** The relays that are there. */
 export async function listOnlineRelays(database: Database): Promise<OnlineRelay[]> {
-  return await database
+  const rows = await database
     .select({
       id: relays.id,
       name: relays.name,
       ticketEpoch: relays.ticketEpoch,
       connectPort: relays.connectPort,
       draining: relays.draining,
+      enforces: relays.enforces,
     })
     .from(relays)
     .where(eq(relays.state, "online"));
+  return rows.map((row) => ({ ...row, enforces: readEnforces(row.enforces) }));
+}
+
+function readEnforces(stored: string): string[] {
+  return JSON.parse(stored) as string[];
 }
 
 /**
@@ -100,18 +109,20 @@ export async function storeRelayOnline(
         }
       | undefined;
     readonly draining: boolean;
+    readonly enforces: readonly string[];
     readonly atMs: number;
   },
   audits: { readonly online: AuditRecord; readonly serving: AuditRecord },
 ): Promise<RelayRow | null> {
   const { id, build, channelsMax, advertised, draining, atMs } = relay;
+  const enforces = JSON.stringify(relay.enforces);
   const connectPort = advertised?.connectPort ?? null;
   const place = { ...advertised, connectPort };
   return await database.transaction(async (transaction) => {
     const turned = await turnServing(transaction, { id, draining });
     const [row] = await transaction
       .update(relays)
-      .set({ state: "online", build, channelsMax, ...place, lastSeenAtMs: atMs })
+      .set({ state: "online", build, channelsMax, enforces, ...place, lastSeenAtMs: atMs })
       .where(eq(relays.id, id))
       .returning();
     if (row === undefined) {

@@ -1,12 +1,13 @@
 /** Links that open one console for guests. A link's token is found by its hash alone. */
-import { and, desc, eq, gt, isNull, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Role } from "../identity/permissions.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
-import { sessions, tickets } from "./schema/sessions.ts";
+import { sessions } from "./schema/sessions.ts";
 import { shares } from "./schema/shares.ts";
+import type { LiveSession } from "./sessions.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export interface ShareSummary {
@@ -101,7 +102,7 @@ export async function findShareByToken(
  * revoked, it breaks the table's check and with it the batch that it belongs to.
  */
 export function takeShareUse(
-  database: Database,
+  database: Database | Transaction,
   use: { readonly id: string; readonly nowMs: number },
 ) {
   const isAlive = and(isNull(shares.revokedAtMs), gt(shares.expiresAtMs, use.nowMs));
@@ -123,57 +124,39 @@ export function giveShareUseBack(database: Database, sessionId: string) {
     .where(eq(shares.id, sql`(${shareOfSession})`));
 }
 
-/** A session that a revoked link opened and that lives. */
-export interface LivingSession {
-  readonly id: string;
-  readonly consoleId: string;
-  readonly relayId: string;
-}
-
-/**
- * Revokes the link, and with `endSessions` makes the tickets of its living sessions void. Gives
- * these sessions, whose relays are to be told; null when the link was revoked already.
- */
+/** Revokes the link; false when it was revoked already, and then nothing is recorded. */
 export async function markShareRevoked(
   database: Database,
-  revocation: { readonly id: string; readonly atMs: number; readonly endSessions: boolean },
-  auditsOf: (ended: readonly LivingSession[]) => readonly AuditRecord[],
-): Promise<readonly LivingSession[] | null> {
-  const { id, atMs, endSessions } = revocation;
+  revocation: { readonly id: string; readonly atMs: number },
+  audit: AuditRecord,
+): Promise<boolean> {
   return await database.transaction(async (transaction) => {
     const revoked = await transaction
       .update(shares)
-      .set({ revokedAtMs: atMs })
-      .where(and(eq(shares.id, id), isNull(shares.revokedAtMs)))
+      .set({ revokedAtMs: revocation.atMs })
+      .where(and(eq(shares.id, revocation.id), isNull(shares.revokedAtMs)))
       .returning({ id: shares.id });
-    if (revoked.length === 0) {
-      return null;
+    if (revoked.length > 0) {
+      await insertAuditRecords(transaction, [audit]);
     }
-    const ended = endSessions
-      ? await transaction.select(LIVING).from(sessions).where(isLivingOf(id))
-      : [];
-    if (endSessions) {
-      await transaction
-        .update(tickets)
-        .set({ withdrawnAtMs: atMs })
-        .where(
-          and(
-            sql`${tickets.sessionId} IN (SELECT id FROM sessions WHERE ${isLivingOf(id)})`,
-            isNull(tickets.withdrawnAtMs),
-          ),
-        );
-    }
-    const living = ended.flatMap(({ relayId, ...session }) =>
-      relayId === null ? [] : [{ ...session, relayId }],
-    );
-    await insertAuditRecords(transaction, auditsOf(living));
-    return living;
+    return revoked.length > 0;
   });
 }
 
-/** The sessions of a link that live. */
-function isLivingOf(shareId: string): SQL {
-  return sql`share_id = ${shareId} AND state IN ('pending', 'active')`;
+/** The sessions that the link opened and that live: no more than it has uses. */
+export async function listLiveSessionsOfShare(
+  database: Database,
+  id: string,
+): Promise<LiveSession[]> {
+  return await database
+    .select({
+      id: sessions.id,
+      consoleId: sessions.consoleId,
+      userId: sessions.userId,
+      relayId: sessions.relayId,
+    })
+    .from(sessions)
+    .where(and(eq(sessions.shareId, id), inArray(sessions.state, ["pending", "active"])));
 }
 
 function selectSummaries(database: Database) {
@@ -183,8 +166,6 @@ function selectSummaries(database: Database) {
     .innerJoin(consoles, eq(consoles.id, shares.consoleId))
     .innerJoin(users, eq(users.id, shares.issuerId));
 }
-
-const LIVING = { id: sessions.id, consoleId: sessions.consoleId, relayId: sessions.relayId };
 
 const SUMMARY = {
   id: shares.id,

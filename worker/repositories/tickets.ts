@@ -2,15 +2,18 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, eq, exists, gt, isNull, ne } from "drizzle-orm";
+import { and, count, eq, exists, gt, inArray, isNull, ne } from "drizzle-orm";
+import type { BatchItem } from "drizzle-orm/batch";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Way } from "#shared/ticket/way.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
+import { ownCertificates } from "./schema/keys.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 import { takeShareUse } from "./shares.ts";
+import { isLivingOf } from "./living-sessions.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export type TicketRow = Pick<
@@ -42,10 +45,19 @@ export interface ConsoleFileParts {
   readonly tlsPort: number;
   readonly connectPort: number | null;
   readonly hostSubject: string;
+  /** The certificate of its operator's own that the relay shows. */
+  readonly own: { readonly ca: string | null; readonly hostSubject: string | null } | null;
+}
+
+/** How many sessions a user may have; null: any number. */
+export interface SessionLimit {
+  readonly userId: string;
+  readonly sessionsMax: number | null;
 }
 
 /**
- * Stores a new session with its first ticket, and takes a use of the link that it comes through.
+ * Stores a new session with its first ticket, and takes a use of the link that it comes through;
+ * false, and nothing stored, beyond the limit.
  *
  * @throws {Error} a check violation when the link has none left, has expired or is revoked (see
  * database-errors.ts); nothing is then stored.
@@ -57,28 +69,31 @@ export async function storeSessionWithTicket(
     readonly ticket: TicketRow;
     readonly audits: readonly AuditRecord[];
   },
-): Promise<void> {
+  limit: SessionLimit,
+): Promise<boolean> {
   const { session, ticket, audits } = opening;
-  const { shareId, createdAtMs: nowMs } = session;
-  await storeWithAudit(database, audits, () => [
-    ...(typeof shareId === "string" ? [takeShareUse(database, { id: shareId, nowMs })] : []),
-    database.insert(sessions).values(session),
-    database.insert(tickets).values(ticket),
+  const { id: sessionId, shareId, createdAtMs: nowMs } = session;
+  return await storeWithinLimit(database, { audits, limit, sessionId }, (on) => [
+    ...(typeof shareId === "string" ? [takeShareUse(on, { id: shareId, nowMs })] : []),
+    on.insert(sessions).values(session),
+    on.insert(tickets).values(ticket),
   ]);
 }
 
-/** Puts another ticket, for another relay, in the place of the session's withdrawn one. */
+/**
+ * Puts another ticket, for another relay, in the place of the session's withdrawn one; false, and
+ * nothing stored, beyond the limit.
+ */
 export async function replaceTicket(
   database: Database,
-  ticket: TicketRow,
-  audit: AuditRecord,
-): Promise<void> {
-  await storeWithAudit(database, [audit], () => [
-    database
-      .update(sessions)
-      .set({ relayId: ticket.relayId })
-      .where(eq(sessions.id, ticket.sessionId)),
-    database
+  replacement: { readonly ticket: TicketRow; readonly audit: AuditRecord },
+  limit: SessionLimit,
+): Promise<boolean> {
+  const { ticket, audit } = replacement;
+  const { sessionId } = ticket;
+  return await storeWithinLimit(database, { audits: [audit], limit, sessionId }, (on) => [
+    on.update(sessions).set({ relayId: ticket.relayId }).where(eq(sessions.id, ticket.sessionId)),
+    on
       .insert(tickets)
       .values(ticket)
       .onConflictDoUpdate({
@@ -86,6 +101,42 @@ export async function replaceTicket(
         set: { ...ticket, vvFetchedAtMs: null, consumedAtMs: null, withdrawnAtMs: null },
       }),
   ]);
+}
+
+/**
+ * One batch, or where there is a limit one transaction with the count: of requests that race for the
+ * last session one gets it.
+ */
+async function storeWithinLimit(
+  database: Database,
+  storing: {
+    readonly audits: readonly AuditRecord[];
+    readonly limit: SessionLimit;
+    readonly sessionId: string;
+  },
+  build: (on: Database | Transaction) => readonly Storing[],
+): Promise<boolean> {
+  const { audits, limit, sessionId } = storing;
+  const { userId, sessionsMax } = limit;
+  if (sessionsMax === null) {
+    await storeWithAudit(database, audits, () => build(database));
+    return true;
+  }
+  return await database.transaction(async (transaction) => {
+    const others = await transaction
+      .select({ count: count() })
+      .from(sessions)
+      .leftJoin(tickets, eq(tickets.sessionId, sessions.id))
+      .where(and(isLivingOf(userId), ne(sessions.id, sessionId)));
+    if ((others[0]?.count ?? 0) >= sessionsMax) {
+      return false;
+    }
+    for (const statement of build(transaction)) {
+      await statement;
+    }
+    await insertAuditRecords(transaction, audits);
+    return true;
+  });
 }
 
 /** From then on nobody can fetch the ticket or open a session with it. */
@@ -102,6 +153,49 @@ export async function withdrawTicket(
         and(eq(tickets.sessionId, withdrawal.sessionId), eq(tickets.grantId, withdrawal.grantId)),
       ),
   ]);
+}
+
+/** As {@link withdrawTicket}, for every ticket that could still open a session. */
+export async function withdrawOutstandingTickets(
+  database: Database,
+  nowMs: number,
+  auditOf: (ticket: OutstandingTicket) => AuditRecord,
+): Promise<void> {
+  for (let withdrawn = TICKETS_AT_ONCE; withdrawn === TICKETS_AT_ONCE;) {
+    withdrawn = await database.transaction(async (transaction) => {
+      const found = await transaction
+        .select({
+          sessionId: tickets.sessionId,
+          relayId: tickets.relayId,
+          grantId: tickets.grantId,
+          consoleId: sessions.consoleId,
+        })
+        .from(tickets)
+        .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
+        .where(
+          and(
+            gt(tickets.expiresAtMs, nowMs),
+            isNull(tickets.consumedAtMs),
+            isNull(tickets.withdrawnAtMs),
+          ),
+        )
+        .limit(TICKETS_AT_ONCE);
+      const ids = found.map(({ sessionId }) => sessionId);
+      await transaction
+        .update(tickets)
+        .set({ withdrawnAtMs: nowMs })
+        .where(inArray(tickets.sessionId, ids));
+      await insertAuditRecords(transaction, found.map(auditOf));
+      return found.length;
+    });
+  }
+}
+
+interface OutstandingTicket {
+  readonly sessionId: string;
+  readonly relayId: string;
+  readonly grantId: string;
+  readonly consoleId: string;
 }
 
 /**
@@ -158,11 +252,18 @@ export async function takeConsoleFile(
         tlsPort: relays.tlsPort,
         connectPort: relays.connectPort,
         hostSubject: relays.hostSubject,
+        own: {
+          // Never null in a row that is there, so that the whole is null only without one.
+          relayId: ownCertificates.relayId,
+          ca: ownCertificates.ca,
+          hostSubject: ownCertificates.hostSubject,
+        },
       })
       .from(tickets)
       .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
       .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
       .innerJoin(relays, eq(relays.id, tickets.relayId))
+      .leftJoin(ownCertificates, eq(ownCertificates.relayId, tickets.relayId))
       .where(eq(tickets.sessionId, taken.sessionId))
       .limit(1);
     assert(parts !== undefined, "a ticket has a session, a console and a relay");
@@ -170,3 +271,9 @@ export async function takeConsoleFile(
     return parts;
   });
 }
+
+/** Bound values of one statement, and audit rows of one transaction. */
+const TICKETS_AT_ONCE = 500;
+
+/** Runs in a batch, and by itself inside a transaction. */
+type Storing = BatchItem<"sqlite"> & PromiseLike<unknown>;

@@ -7,7 +7,7 @@ import type { Context } from "hono";
 import { createServiceContext } from "../context.ts";
 import { logFailure } from "../log.ts";
 import type { ServiceContext } from "../services/context.ts";
-import { findUnready, type ReadinessCheck } from "../services/health.ts";
+import { findUnready, type Unready } from "../services/health.ts";
 import { problemResponses, refuse } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
 
@@ -52,22 +52,21 @@ const readinessRoute = createRoute({
 export const healthRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(healthRoute, (context) => context.json({ status: "ok" as const }, 200))
   .openapi(readinessRoute, async (context) => {
-    const failures = await judge(context);
-    for (const [check, error] of failures) {
-      logFailure("readiness.failed", error, { requestId: context.var.requestId, check });
-    }
-    if (failures.size > 0) {
-      refuse("service.not-ready", `Not ready: ${[...failures.keys()].join(", ")}.`);
+    const unready = await judge(context);
+    if (unready !== null) {
+      const { check, reason } = unready;
+      logFailure("readiness.failed", reason, { requestId: context.var.requestId, check });
+      refuse("service.not-ready", `Not ready: ${check}.`);
     }
     return context.json({ status: "ready" as const }, 200);
   });
 
-async function judge(context: Context<RouteEnv>): Promise<ReadonlyMap<ReadinessCheck, unknown>> {
+async function judge(context: Context<RouteEnv>): Promise<Unready | null> {
   let services: ServiceContext;
   try {
     services = createServiceContext(context.env);
   } catch (error) {
-    return new Map([["settings", error]]);
+    return { check: "settings", reason: error };
   }
   return await findUnready(services);
 }

@@ -120,6 +120,7 @@ export function statusOf(code: ErrorCode): number {
  */
 export const GENERAL_CODES = [
   "api.version-unknown",
+  "control.keys-changed",
   "relay.unauthorized",
   "relay.version-unsupported",
   "request.url-too-long",

@@ -164,10 +164,10 @@ const revokeRoute = createRoute({
         .object({
           sessionsEnding: z
             .int()
-            .openapi({ description: "Living sessions that their relays were told to end." }),
+            .openapi({ description: "Living sessions that their relays end now." }),
           sessionsWaiting: z
             .int()
-            .openapi({ description: "Of these, sessions whose relay hears it when it is back." }),
+            .openapi({ description: "Living sessions whose relay is told when it is back." }),
         })
         .openapi("RevokedShare"),
     ),
@@ -212,6 +212,11 @@ const openRoute = createRoute({
       "share.gone",
       "request.rate-limited",
       "console.in-use",
+      "session.limit",
+      "policy.outside-hours",
+      "policy.no-channels",
+      "policy.unenforceable",
+      "signing-key.unreadable",
       "console.no-relay",
       "request.cross-origin",
       "request.invalid",

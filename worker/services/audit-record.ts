@@ -48,3 +48,8 @@ export const SYSTEM_CALLER: Caller = {
   address: null,
   requestId: null,
 };
+
+/** A relay that speaks over its link. */
+export function relayCaller(relayId: string): Caller {
+  return { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId };
+}

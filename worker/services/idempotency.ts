@@ -8,7 +8,6 @@
 import { toBase64Url, utf8 } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import { seal, unseal } from "#shared/ticket/seal.ts";
 import { hasAuditedRequest } from "../repositories/audit-events.ts";
 import {
   deleteExpiredKeys,
@@ -21,6 +20,7 @@ import {
   takeKeyOver,
 } from "../repositories/idempotency-keys.ts";
 import type { ServiceContext } from "./context.ts";
+import { sealSecret, type SecretPlace, unsealSecret } from "./secrets.ts";
 
 /** A request with a key, as its caller sent it. */
 export interface RepeatableRequest {
@@ -70,15 +70,10 @@ export async function keepAnswer(
   holder: KeyHolder,
   answer: KeptAnswer,
 ): Promise<void> {
-  const { caller, keyHash } = holder;
   const sealed =
     utf8(answer.body).length > ANSWER_BYTES_MAX
       ? null
-      : await seal(
-          context.settings.secretsKey,
-          JSON.stringify({ ...answer, caller, keyHash }),
-          context.randomBytes,
-        );
+      : await sealSecret(context, placeOf(holder), JSON.stringify(answer));
   await storeAnswer(context.database, holder, sealed);
 }
 
@@ -92,15 +87,21 @@ export async function sweepIdempotencyKeys(context: ServiceContext): Promise<voi
   await deleteExpiredKeys(context.database, context.nowMs(), SWEPT_MAX);
 }
 
+/** A key as a request wants it. */
+interface WantedKey extends NewKey {
+  /** With each of the secrets keys, so that a change of these keeps repetitions recognisable. */
+  readonly fingerprints: readonly string[];
+}
+
 /** How the request stands to the row that has its key. Pure. */
 export function standingOf(
   row: Pick<KeyRow, "attempt" | "fingerprint" | "state" | "leaseUntilMs">,
-  key: Pick<NewKey, "attempt" | "fingerprint" | "startedAtMs">,
+  key: Pick<WantedKey, "attempt" | "fingerprints" | "startedAtMs">,
 ): "mine" | "key-reused" | "done" | "in-progress" | "lapsed" {
   if (row.attempt === key.attempt) {
     return "mine";
   }
-  if (row.fingerprint !== key.fingerprint) {
+  if (!key.fingerprints.includes(row.fingerprint)) {
     return "key-reused";
   }
   if (row.state === "done") {
@@ -109,12 +110,17 @@ export function standingOf(
   return row.leaseUntilMs > key.startedAtMs ? "in-progress" : "lapsed";
 }
 
-async function newKey(context: ServiceContext, request: RepeatableRequest): Promise<NewKey> {
+async function newKey(context: ServiceContext, request: RepeatableRequest): Promise<WantedKey> {
   const startedAtMs = context.nowMs();
+  const fingerprints = await Promise.all(
+    context.settings.secretsKeys.map(async ({ key }) => await fingerprintOf(key, request.content)),
+  );
+  const [fingerprint = ""] = fingerprints;
   return {
+    id: await hash(JSON.stringify([request.caller, request.key])),
     caller: request.caller,
-    keyHash: await hash(request.key),
-    fingerprint: await fingerprint(context.settings.secretsKey, request.content),
+    fingerprint,
+    fingerprints,
     attempt: toBase64Url(context.randomBytes(ATTEMPT_BYTES)),
     requestId: request.requestId,
     startedAtMs,
@@ -124,23 +130,17 @@ async function newKey(context: ServiceContext, request: RepeatableRequest): Prom
 }
 
 async function replay(context: ServiceContext, row: KeyRow): Promise<Result<KeyVerdict, Failure>> {
-  const { sealedAnswer, caller, keyHash } = row;
   const text =
-    sealedAnswer === null ? null : await unseal(context.settings.secretsKey, sealedAnswer);
-  if (text === null) {
-    return refuse("answer-lost");
-  }
-  const kept = JSON.parse(text) as KeptAnswer & Pick<KeyRow, "caller" | "keyHash">;
-  // An answer that was moved to another row is nobody's.
-  return kept.caller === caller && kept.keyHash === keyHash
-    ? ok({ kind: "repetition", answer: kept })
-    : refuse("answer-lost");
+    row.sealedAnswer === null ? null : await unsealSecret(context, placeOf(row), row.sealedAnswer);
+  return text === null
+    ? refuse("answer-lost")
+    : ok({ kind: "repetition", answer: JSON.parse(text) as KeptAnswer });
 }
 
 async function takeOver(
   context: ServiceContext,
   row: KeyRow,
-  key: NewKey,
+  key: WantedKey,
 ): Promise<Result<KeyVerdict, Failure>> {
   const first = {
     requestId: row.requestId,
@@ -160,12 +160,16 @@ function refuse(
   return fail({ code: `idempotency.${why}`, detail: "" });
 }
 
+function placeOf({ id }: Pick<KeyRow, "id">): SecretPlace {
+  return { column: "idempotency_keys.sealed_answer", rowId: id };
+}
+
 async function hash(text: string): Promise<string> {
   return toBase64Url(new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text))));
 }
 
 /** Keyed: the body may hold a password, which a plain hash would let be guessed. */
-async function fingerprint(
+async function fingerprintOf(
   secretsKey: Uint8Array<ArrayBuffer>,
   content: readonly string[],
 ): Promise<string> {

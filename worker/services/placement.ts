@@ -4,6 +4,8 @@
  * moves only the consoles that it gains or loses.
  */
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { Failure } from "#shared/errors/catalogue.ts";
+import { type Enforcement, lackingOf } from "#shared/policy/enforcement.ts";
 import type { Way } from "#shared/ticket/way.ts";
 
 /** The candidates among the relays that are online, or a sentence that says why there is none. */
@@ -31,6 +33,24 @@ export function relaysFor<
   const rest = unnamed === 0 ? [] : [`and so on for ${unnamed} more`];
   const what = way === "connect" ? "can take this over CONNECT" : "takes new sessions";
   return fail(`No relay ${what}: ${[...reasons, ...rest].join("; ")}.`);
+}
+
+/**
+ * Those of the relays that can keep what a policy needs. Fails with `policy.unenforceable` when there
+ * are relays and none of them can; the detail names what.
+ */
+export function relaysThatKeep<Relay extends { readonly enforces: readonly string[] }>(
+  online: readonly Relay[],
+  needs: readonly Enforcement[],
+): Result<readonly Relay[], Failure> {
+  const able = online.filter(({ enforces }) => lackingOf(needs, enforces).length === 0);
+  if (able.length > 0 || online.length === 0) {
+    return ok(able);
+  }
+  const nowhere = needs.filter((need) => online.every(({ enforces }) => !enforces.includes(need)));
+  const named = (nowhere.length > 0 ? nowhere : needs).join(", ");
+  const detail = `No relay that is online can enforce what its policies say: ${named}.`;
+  return fail({ code: "policy.unenforceable", detail });
 }
 
 /** The candidates, best first. The order depends on the ids alone, not on the candidates' order. */

@@ -8,9 +8,8 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
 import { type ActiveSession, findActiveSession } from "../repositories/sessions.ts";
-import { storeWithAudit } from "../repositories/store-with-audit.ts";
-import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { recordDenial } from "./ticket-terms.ts";
 
 /** A session that its relay must end, because another one has its console. */
 export interface Yielding {
@@ -32,9 +31,8 @@ export async function refuseSecondViewer(
     return ok(null);
   }
   const code = "console.in-use";
-  const event = { type: "ticket.denied", data: { code, heldBy: active.id } } as const;
-  const audit = auditRecord(context, caller, event, { consoleId });
-  await storeWithAudit(context.database, [audit]);
+  const failure = { code, detail: "" } as const;
+  await recordDenial(context, caller, { consoleId, failure, heldBy: active.id });
   return fail({ code, detail: describeViewer(active, caller) });
 }
 

@@ -13,8 +13,8 @@ import { findConsole } from "../repositories/consoles.ts";
 import {
   findShare,
   insertShare,
+  listLiveSessionsOfShare,
   listShares,
-  type LivingSession,
   markShareRevoked,
   type ShareCursor,
   type ShareSummary,
@@ -23,6 +23,7 @@ import { judgeConsole } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy, writePolicy } from "./console-policy.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
+import { endSessions } from "./end-sessions.ts";
 
 export interface NewShare {
   readonly consoleId: string;
@@ -131,32 +132,35 @@ export async function readShare(
 
 /** What became of the sessions of a link that was revoked. */
 export interface Revocation {
-  /** Sessions whose relays were told to end them. */
+  /** Sessions that their relays end now. */
   readonly sessionsEnding: number;
-  /** Those of them whose relay has not heard it yet; the order waits for it. */
+  /** Sessions whose relays could not be told now; they are told when they come back. */
   readonly sessionsWaiting: number;
 }
 
 /**
- * Revokes a link, and where it is wished ends the sessions that it opened. A link that is revoked
- * already is a success. Fails with `resource.not-found`.
+ * Revokes a link, and where it is wished ends the sessions that it opened, also of a link that is
+ * revoked already. Fails with `resource.not-found`.
  */
 export async function revokeShare(
   context: ServiceContext,
   caller: ActingUser,
   revocation: { readonly id: string; readonly endSessions: boolean },
 ): Promise<Result<Revocation, Failure>> {
-  const share = await findShare(context.database, revocation.id);
+  const { id, endSessions: endsSessions } = revocation;
+  const share = await findShare(context.database, id);
   if (share === null || !isIssuersOrAdmins(share, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  const atMs = context.nowMs();
-  const living = await markShareRevoked(context.database, { ...revocation, atMs }, (ended) =>
-    recordsOfRevocation(context, caller, { share, ended }),
-  );
-  const pushes = await Promise.all((living ?? []).map((session) => endSession(context, session)));
-  const waiting = pushes.filter((pushed) => !pushed.ok);
-  return ok({ sessionsEnding: pushes.length, sessionsWaiting: waiting.length });
+  const { issuerId: userId, consoleId } = share;
+  const event = { type: "share.revoked", data: { shareId: id, userId } } as const;
+  const audit = auditRecord(context, caller, event, { consoleId });
+  await markShareRevoked(context.database, { id, atMs: context.nowMs() }, audit);
+  // Afterwards, because until then it could open another one.
+  const live = endsSessions ? await listLiveSessionsOfShare(context.database, id) : [];
+  const reason = "its link was revoked";
+  const { ending, unreached } = await endSessions(context, caller, live, () => reason);
+  return ok({ sessionsEnding: ending.length, sessionsWaiting: unreached.length });
 }
 
 /** Whoever owns the console may share it, and whoever manages all links any that they see. */
@@ -191,37 +195,6 @@ function viewShare(row: ShareSummary, nowMs: number): ShareView {
 
 function isIssuersOrAdmins(share: ShareSummary, caller: ActingUser): boolean {
   return share.issuerId === caller.actorId || may(caller, "shares.manage-all");
-}
-
-function recordsOfRevocation(
-  context: ServiceContext,
-  caller: Caller,
-  revoked: { readonly share: ShareSummary; readonly ended: readonly LivingSession[] },
-) {
-  const { share, ended } = revoked;
-  const { id: shareId, issuerId: userId, consoleId } = share;
-  const data = { shareId, userId, sessionsEnded: ended.length };
-  return [
-    auditRecord(context, caller, { type: "share.revoked", data }, { consoleId }),
-    ...ended.map(({ id: sessionId, relayId }) =>
-      auditRecord(
-        context,
-        caller,
-        { type: "session.terminate-requested", data: {} },
-        { consoleId, sessionId, relayId },
-      ),
-    ),
-  ];
-}
-
-function endSession(context: ServiceContext, session: LivingSession) {
-  const reason = "its link was revoked";
-  return context.hubs.push(session.relayId, {
-    kind: "terminate",
-    sessionId: session.id,
-    reason,
-    cause: "terminated",
-  });
 }
 
 /** The page that opens a link. The token is in the fragment, which browsers send to nobody. */

@@ -7,9 +7,9 @@ import { toBase64Url } from "#shared/base/bytes.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import type { PartialPolicy, Policy } from "#shared/policy/policy.ts";
+import type { PartialPolicy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
-import { seal, unseal } from "#shared/ticket/seal.ts";
+import { seal } from "#shared/ticket/seal.ts";
 import {
   deriveRelayBytes,
   deriveTicketKey,
@@ -22,7 +22,6 @@ import { hashSecretToken, newSecretToken } from "../identity/secret-token.ts";
 import { type ConsoleRow, findConsole } from "../repositories/consoles.ts";
 import { listOnlineRelays } from "../repositories/relays.ts";
 import { markSessionFailed, storeFailedSession } from "../repositories/sessions.ts";
-import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import {
   replaceTicket,
   storeSessionWithTicket,
@@ -31,11 +30,21 @@ import {
 } from "../repositories/tickets.ts";
 import { judgeConsole } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
-import { effectivePolicy, narrowPolicy } from "./console-policy.ts";
 import type { Caller, PushFailure, ServiceContext } from "./context.ts";
 import { signGrant } from "./grant-signer.ts";
-import { rankRelays, relaysFor } from "./placement.ts";
+import { rankRelays, relaysFor, relaysThatKeep } from "./placement.ts";
 import { refuseSecondViewer } from "./second-viewers.ts";
+import { unsealSecret } from "./secrets.ts";
+import { sayLimit } from "./session-limits.ts";
+import type { SigningKey } from "./signing-key-cache.ts";
+import { activeSigningKey } from "./signing-keys.ts";
+import {
+  findTicketTerms,
+  grantTerms,
+  recordDenial,
+  ticketExpiryS,
+  type TicketTerms,
+} from "./ticket-terms.ts";
 
 export interface IssuedTicket {
   readonly sessionId: string;
@@ -50,9 +59,11 @@ export interface TicketCaller extends Caller {
 }
 
 /**
- * Fails with `resource.not-found`, with `console.access-too-low`, with `console.in-use` (the detail says since when), with
- * `console.no-relay` (the detail says why for each relay that was tried), or with
- * `target.unreadable` when the console's password cannot be unsealed.
+ * Fails with `resource.not-found`, with `console.access-too-low`, with `console.in-use` (the detail
+ * says since when), with what the policies say (`policy.outside-hours`, `policy.no-channels`,
+ * `policy.unenforceable`, `session.limit`), with `console.no-relay` (the detail says why for each relay
+ * that was tried), with `target.unreadable` when the console's password cannot be unsealed, or with
+ * `signing-key.unreadable`.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -66,7 +77,7 @@ export async function issueTicket(
   ]);
   const judged = judgeConsole(caller, row, "open");
   if (!judged.ok) {
-    return await recordDenial(context, caller, { failure: judged.error, consoleId });
+    return await refuseAccess(context, caller, { failure: judged.error, consoleId });
   }
   const wish = { caller, userId: caller.actorId, console: judged.value, online, way, share: null };
   return await openConsole(context, wish);
@@ -101,9 +112,15 @@ export async function openConsole(
   wish: OpeningWish,
 ): Promise<Result<IssuedTicket, Failure>> {
   const { caller, userId, console: row, online, way, share } = wish;
-  const policy = narrowPolicy(effectivePolicy(row), share?.policy ?? null);
+  const subject = { console: row, userId, share: share?.policy ?? null };
+  const terms = await findTicketTerms(context, caller, subject);
+  if (!terms.ok) {
+    return terms;
+  }
   const free =
-    policy.secondViewer === "refuse" ? await refuseSecondViewer(context, caller, row.id) : ok(null);
+    terms.value.policy.secondViewer === "refuse"
+      ? await refuseSecondViewer(context, caller, row.id)
+      : ok(null);
   if (!free.ok) {
     return free;
   }
@@ -111,17 +128,26 @@ export async function openConsole(
   if (!password.ok) {
     return password;
   }
+  const signingKey = await activeSigningKey(context);
+  if (!signingKey.ok) {
+    return signingKey;
+  }
   const opening: Opening = {
     caller,
     userId,
     share,
     console: row,
-    policy,
+    terms: terms.value,
     way,
     password: password.value,
+    signingKey: signingKey.value,
     sessionId: newId("session", context.randomBytes),
   };
-  const candidates = relaysFor(online, way);
+  const able = relaysThatKeep(online, opening.terms.needs);
+  if (!able.ok) {
+    return await deny(context, opening, able.error);
+  }
+  const candidates = relaysFor(able.value, way);
   if (!candidates.ok) {
     return await failWithoutRelay(context, opening, candidates.error);
   }
@@ -131,9 +157,10 @@ export async function openConsole(
 
 /** A wish that is carried out. */
 interface Opening extends Omit<OpeningWish, "online"> {
-  readonly policy: Policy;
+  readonly terms: TicketTerms;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
+  readonly signingKey: SigningKey;
   readonly sessionId: string;
 }
 
@@ -142,6 +169,7 @@ interface TicketRelay {
   readonly id: string;
   readonly name: string;
   readonly ticketEpoch: number;
+  readonly enforces: readonly string[];
 }
 
 interface PreparedTicket {
@@ -158,7 +186,10 @@ async function offerToRelays(
   const reasons: string[] = [];
   for (const relay of relays) {
     const prepared = await prepareTicket(context, opening, relay);
-    await storeTicket(context, opening, { prepared, first: reasons.length === 0 });
+    const storing = { prepared, first: reasons.length === 0 };
+    if (!(await storeTicket(context, opening, storing))) {
+      return await denyBeyondLimit(context, opening, storing);
+    }
     const pushed = await context.hubs.push(relay.id, {
       kind: "grant",
       grant: prepared.row.grantJws,
@@ -167,6 +198,10 @@ async function offerToRelays(
       return ok(prepared.issued);
     }
     reasons.push(`${relay.name}: ${pushed.error.code}`);
+    if (pushed.error.code === "control.grant-invalid") {
+      // The key may have been retired in an emergency that this isolate has not heard of.
+      context.signingKeys.forget();
+    }
     await takeBack(context, opening, { ticket: prepared.row, failure: pushed.error });
   }
   return await failAfterRelays(context, opening, reasons.join("; "));
@@ -180,13 +215,13 @@ async function prepareTicket(
 ): Promise<PreparedTicket> {
   const { settings, randomBytes } = context;
   const issuedAtMs = context.nowMs();
-  const expiresAtS = Math.floor((issuedAtMs + TICKET_TTL_MS) / 1000);
+  const expiresAtS = ticketExpiryS(opening.terms, issuedAtMs);
   const ticketId = Uint8Array.from(randomBytes(TICKET_ID_BYTES));
   const key = await deriveTicketKey(settings.ticketRoot, relay.id, relay.ticketEpoch);
   const ticketHash = await hashTicket(await mintTicket(key, { ticketId, expiresAtS }));
   const vvToken = newSecretToken("consoleFile", randomBytes);
   const grantId = newId("grant", randomBytes);
-  const grantJws = await signGrant(settings.grantSigningKey, {
+  const grantJws = await signGrant(opening.signingKey, {
     iss: settings.publicUrl,
     aud: relay.id,
     sub: opening.userId,
@@ -197,7 +232,7 @@ async function prepareTicket(
     consoleId: opening.console.id,
     ticketHash,
     target: await sealTarget(context, opening, relay),
-    policy: opening.policy,
+    ...grantTerms(opening.terms, relay, expiresAtS),
   });
   const expiresAtMs = expiresAtS * 1000;
   return {
@@ -244,13 +279,17 @@ async function sealTarget(
   return { ...address, sealedPassword: await seal(key, opening.password, context.randomBytes) };
 }
 
-/** Stores the ticket before the relay hears of it, so that a look-up never misses it. */
+/**
+ * Stores the ticket before the relay hears of it, so that a look-up never misses it. False when the
+ * user has as many sessions as they may have: then nothing is stored.
+ */
 async function storeTicket(
   context: ServiceContext,
   opening: Opening,
   storing: { readonly prepared: PreparedTicket; readonly first: boolean },
-): Promise<void> {
+): Promise<boolean> {
   const { row: ticket } = storing.prepared;
+  const limit = limitOf(opening);
   const audit = auditRecord(
     context,
     opening.caller,
@@ -263,10 +302,9 @@ async function storeTicket(
   if (storing.first) {
     const session = { ...pendingSession(context, opening), relayId: ticket.relayId };
     const audits = [...shareRecords(context, opening), audit];
-    await storeSessionWithTicket(context.database, { session, ticket, audits });
-  } else {
-    await replaceTicket(context.database, ticket, audit);
+    return await storeSessionWithTicket(context.database, { session, ticket, audits }, limit);
   }
+  return await replaceTicket(context.database, { ticket, audit }, limit);
 }
 
 function shareRecords(context: ServiceContext, opening: Opening) {
@@ -299,18 +337,40 @@ async function takeBack(
   }
 }
 
+/** Another session of the user has come first; one that a relay did not take ends here. */
+async function denyBeyondLimit(
+  context: ServiceContext,
+  opening: Opening,
+  { first }: { readonly first: boolean },
+): Promise<Result<never, Failure>> {
+  const detail = await sayLimit(context, opening.caller, limitOf(opening));
+  const failure: Failure = { code: "session.limit", detail };
+  if (!first) {
+    await failSession(context, opening, failure);
+  }
+  return await deny(context, opening, failure);
+}
+
+async function deny(
+  context: ServiceContext,
+  opening: Opening,
+  failure: Failure,
+): Promise<Result<never, Failure>> {
+  const { caller, console: row } = opening;
+  await recordDenial(context, caller, { consoleId: row.id, failure });
+  return fail(failure);
+}
+
 /** Who may not even see the console is told what strangers are, and leaves no trace. */
-async function recordDenial(
+async function refuseAccess(
   context: ServiceContext,
   caller: Caller,
   denial: { readonly failure: Failure; readonly consoleId: string },
 ): Promise<Result<never, Failure>> {
-  const { failure, consoleId } = denial;
-  if (failure.code !== "resource.not-found") {
-    const event = { type: "ticket.denied", data: { code: failure.code } } as const;
-    await storeWithAudit(context.database, [auditRecord(context, caller, event, { consoleId })]);
+  if (denial.failure.code !== "resource.not-found") {
+    await recordDenial(context, caller, denial);
   }
-  return fail(failure);
+  return fail(denial.failure);
 }
 
 async function failWithoutRelay(
@@ -336,9 +396,17 @@ async function failAfterRelays(
   reasons: string,
 ): Promise<Result<never, Failure>> {
   const failure: Failure = { code: "console.no-relay", detail: `No relay took it: ${reasons}.` };
+  await failSession(context, opening, failure);
+  return fail(failure);
+}
+
+async function failSession(
+  context: ServiceContext,
+  opening: Opening,
+  failure: Failure,
+): Promise<void> {
   const ending = { id: opening.sessionId, atMs: context.nowMs(), detail: failure.detail };
   await markSessionFailed(context.database, ending, failureRecord(context, opening, failure));
-  return fail(failure);
 }
 
 function failureRecord(context: ServiceContext, opening: Opening, failure: Failure) {
@@ -351,6 +419,10 @@ function subjectsOf(opening: Opening, relayId?: string) {
   return { consoleId: row.id, sessionId, ...(relayId === undefined ? {} : { relayId }) };
 }
 
+function limitOf({ userId, terms }: Opening) {
+  return { userId, sessionsMax: terms.sessionsMax };
+}
+
 function pendingSession(context: ServiceContext, opening: Opening) {
   return {
     id: opening.sessionId,
@@ -358,7 +430,7 @@ function pendingSession(context: ServiceContext, opening: Opening) {
     userId: opening.userId,
     state: "pending" as const,
     createdAtMs: context.nowMs(),
-    secondViewer: opening.policy.secondViewer,
+    secondViewer: opening.terms.policy.secondViewer,
     shareId: opening.share?.id ?? null,
   };
 }
@@ -370,14 +442,13 @@ async function unsealPassword(
   if (row.sealedPassword === null) {
     return ok(null);
   }
-  const password = await unseal(context.settings.secretsKey, row.sealedPassword);
+  const place = { column: "consoles.sealed_password", rowId: row.id } as const;
+  const password = await unsealSecret(context, place, row.sealedPassword);
   return password === null
-    ? fail({ code: "target.unreadable", detail: "It was sealed with another SECRETS_KEY." })
+    ? fail({ code: "target.unreadable", detail: "No key in SECRETS_KEYS opens it." })
     : ok(password);
 }
 
-/** From the answer to the client's first link: enough to start a viewer by hand. */
-export const TICKET_TTL_MS = 120_000;
 /** With each unreachable relay costing an acknowledgement's deadline, more would not be waited for. */
 export const RELAYS_TRIED_MAX = 3;
 /** The console file's address is this path and a token. */

@@ -28,6 +28,7 @@ async function start(tls: { readonly cert: string; readonly key: string }): Prom
     workers: 1,
     events: { record() {} },
     lookup: { lookup: () => Promise.resolve(fail("unknown")) },
+    contact: { silentMs: () => 0 },
     keyRing: control.ring,
     isLinked: () => true,
     log: createLog({ level: "info", stream: { write() {} } }),

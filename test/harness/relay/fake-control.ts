@@ -19,6 +19,8 @@ export interface IssueOptions {
   readonly password?: string | null;
   /** What the default policy does not say. */
   readonly policy?: Partial<Policy>;
+  /** When the session has to be over, in milliseconds since 1970. */
+  readonly notAfterMs?: number;
   readonly consoleId?: string;
   /** The user. */
   readonly userId?: string;
@@ -91,6 +93,7 @@ export class FakeControl {
       ticketHash: options.ticketHash ?? hash,
       target,
       policy: { ...DEFAULT_POLICY, ...options.policy },
+      ...(options.notAfterMs === undefined ? {} : { notAfterMs: options.notAfterMs }),
     })
       .setProtectedHeader({ alg: "EdDSA", typ: options.type ?? GRANT_TYPE, kid: "k1" })
       .setIssuer(options.issuer ?? ISSUER)

@@ -66,6 +66,8 @@ export class RegistryBench {
   readonly events = new RecordedEvents();
   readonly summaries = new RecordedSummaries();
   readonly lookups: string[] = [];
+  /** When the control plane was last heard, by the clock. */
+  heardAtMs = BENCH_START_MS;
   /** How far the time of day was set away from the clock. */
   setForwardMs = 0;
   answer: (hash: string) => Promise<Result<string, TicketRefusalReason>> = async () =>
@@ -83,6 +85,7 @@ export class RegistryBench {
           return this.answer(hash);
         },
       },
+      contact: { silentMs: () => this.clock.nowMs() - this.heardAtMs },
       events: this.events,
       observer: this.summaries,
       limits: withLimits(limits),

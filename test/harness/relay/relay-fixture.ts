@@ -16,6 +16,8 @@ export interface RelayFixtureOptions {
   readonly limits?: Partial<DataPlaneLimits>;
   readonly lookup?: (ticketHash: string) => Promise<Result<string, TicketRefusalReason>>;
   readonly nowMs?: () => number;
+  /** How long the control plane has been silent; absent: it never is. */
+  readonly silentMs?: () => number;
   readonly identity?: TestIdentity;
   /** Worker processes; 0 by default: the test's process carries the connections. */
   readonly workers?: number;
@@ -136,6 +138,7 @@ export async function startRelay(options: RelayFixtureOptions = {}): Promise<Rel
         return options.lookup === undefined ? fail("unknown") : options.lookup(ticketHash);
       },
     },
+    contact: { silentMs: options.silentMs ?? (() => 0) },
     keyRing: control.ring,
     isLinked: () => true,
     log: createLog({ level: "debug", stream: { write: (line) => void logLines.push(line) } }),

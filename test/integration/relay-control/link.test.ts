@@ -45,9 +45,10 @@ class TestRelay implements AsyncDisposable {
     const identity = { relayId: RELAY_ID, controlUrl: AUDIENCE, identityKey: KEYS.privateKey };
     this.link = new ControlLink({
       linkUrl,
-      about: { build: "test", instanceId: "instance-1", channelsMax: 5 },
+      about: { build: "test", instanceId: "instance-1", channelsMax: 5, enforces: ["usb"] },
       signToken: () => signRelayToken(identity, Date.now(), randomBytes),
       adopt: () => this.adopt(),
+      adoptKeys: () => this.adopt(),
       spool: this.spool,
       log,
       nowMs: Date.now,
@@ -107,6 +108,7 @@ describe("the control link", () => {
       appliedSeq: 0,
       channelsMax: 5,
       draining: false,
+      enforces: ["usb"],
     });
     const { events } = await socket.storeEvents();
     expect(events.map(({ event }) => event)).toEqual([

@@ -22,6 +22,36 @@ describe("a policy by flags", () => {
       { firewall: "observe", "second-viewer": "take-over" },
       { firewall: "observe", secondViewer: "take-over" },
     ],
+    [{ "sessions-max": "2" }, { sessionsMax: 2 }],
+    [{ "sessions-max": "any" }, { sessionsMax: null }],
+    [{ "control-loss": "5m" }, { controlLoss: { strict: 300 } }],
+    [{ "control-loss": "fail-static" }, { controlLoss: "fail-static" }],
+    [
+      { clipboard: "to-guest", "file-transfer": "deny", usb: "deny", input: "allow" },
+      { clipboard: "to-guest", fileTransfer: "deny", usb: "deny", input: "allow" },
+    ],
+    [{ hours: "always" }, { allowedHours: null }],
+    [
+      { hours: "Europe/Zurich mon-tue 07:00-19:00, sat 22:00-02:00" },
+      {
+        allowedHours: {
+          timeZone: "Europe/Zurich",
+          windows: [
+            { days: ["mon", "tue"], from: "07:00", to: "19:00" },
+            { days: ["sat"], from: "22:00", to: "02:00" },
+          ],
+        },
+      },
+    ],
+    [
+      { hours: "UTC sun-mon 00:00-24:00" },
+      {
+        allowedHours: {
+          timeZone: "UTC",
+          windows: [{ days: ["sun", "mon"], from: "00:00", to: "24:00" }],
+        },
+      },
+    ],
   ])("reads %j", async (options, value) => {
     expect(await readPolicyOptions(options)).toEqual({ ok: true, value });
   });
@@ -38,6 +68,17 @@ describe("a policy by flags", () => {
     [{ channels: "display,inputs" }, "--channels"],
     [{ firewall: "off" }, "--firewall"],
     [{ "second-viewer": "share" }, "--second-viewer"],
+    [{ "sessions-max": "0" }, "--sessions-max"],
+    [{ "sessions-max": "few" }, "--sessions-max"],
+    [{ "control-loss": "10" }, "--control-loss"],
+    [{ "control-loss": "never" }, "--control-loss"],
+    [{ clipboard: "both" }, "--clipboard"],
+    [{ usb: "to-guest" }, "--usb"],
+    [{ hours: "mon-fri 07:00-19:00" }, "--hours"],
+    [{ hours: "UTC monday 07:00-19:00" }, "--hours"],
+    [{ hours: "UTC mon-fri 07:00-19:00," }, "--hours"],
+    [{ hours: "Mars/Olympus mon 07:00-19:00" }, "--hours"],
+    [{ hours: "UTC mon 7:00-19:00" }, "--hours"],
   ])("says which flag is wrong: %j", async (options, flag) => {
     const read = await readPolicyOptions(options);
     expect(read).toMatchObject({ ok: false, error: { exitCode: 2 } });
@@ -67,7 +108,7 @@ describe("a policy from a file", () => {
     };
     expect(await sentenceOf("# Kerbside")).toBe(`${file} is not JSON.`);
     expect(await sentenceOf('{"colour": "red"}')).toMatch(
-      /"colour"\. The rules are channels, firewall, .*durationS\.$/,
+      /"colour"\. The rules are channels, firewall, .*input\.$/,
     );
   });
 

@@ -12,6 +12,8 @@ describe("what is told of a session after the viewer has ended", () => {
     ["idle", "as long as its policy allows without input"],
     ["server-closed", "The virtual machine's console was closed by its server."],
     ["duration-exceeded", "as long as its policy allows"],
+    ["outside-hours", "at other hours only"],
+    ["control-lost", "had lost the control plane"],
     ["relay-drained", "maintenance"],
     ["relay-fault", "crashed"],
     ["terminated", "by an admin"],

@@ -1,6 +1,6 @@
 /** The control link's decisions, one at a time. */
 import { describe, expect, it } from "vitest";
-import type { HubMessage, Welcome } from "#shared/control/contract.ts";
+import { CONTROL_VERSIONS, type HubMessage, type Welcome } from "#shared/control/contract.ts";
 import {
   HEARTBEAT_INTERVAL_MS,
   HELLO_DEADLINE_MS,
@@ -97,7 +97,7 @@ describe("draining", () => {
     const again = run(lost.state, [{ kind: "tick" }, { kind: "opened" }], NOW + 60_000);
     expect(again.effects).toContainEqual({
       kind: "hello",
-      hello: { epoch: "epoch-a", appliedSeq: 0, versions: { min: 1, max: 1 }, draining: true },
+      hello: { epoch: "epoch-a", appliedSeq: 0, versions: CONTROL_VERSIONS, draining: true },
     });
     const inputs: LinkInput[] = [message(WELCOME), { kind: "adopted", failure: null }];
     expect(sent(run(again.state, inputs))).toEqual([]);
@@ -111,6 +111,28 @@ describe("draining", () => {
       { kind: "adopted", failure: null },
     ]);
     expect(sent(step)).toEqual([{ type: "serving", draining: true }]);
+  });
+});
+
+describe("when the hub was heard", () => {
+  const heard = (state: LinkState, input: LinkInput, nowMs: number) =>
+    run(state, [input], nowMs).state.heardAtMs;
+
+  it("is the welcome whose keys are in use, and every word of its link since", () => {
+    const greeting = run(initialLinkState(), [...START, message(WELCOME)]).state;
+    expect(greeting.heardAtMs).toBeNull();
+    expect(linked().heardAtMs).toBe(NOW);
+    expect(heard(linked(), { kind: "pong" }, NOW + 5)).toBe(NOW + 5);
+    expect(heard(linked(), terminate(1), NOW + 7)).toBe(NOW + 7);
+    expect(heard(linked(), { kind: "tick" }, NOW + 9)).toBe(NOW);
+  });
+
+  it("is not what it says to a relay that it does not welcome", () => {
+    const again: LinkInput[] = [{ kind: "closed", detail: "gone" }, { kind: "tick" }];
+    const refusal = message({ type: "refuse", code: "relay.unauthorized", detail: "" });
+    const { state } = run(linked(), [...again, { kind: "opened" }], NOW + 60_000);
+    expect(heard(state, refusal, NOW + 60_001)).toBe(NOW);
+    expect(heard(state, { kind: "pong" }, NOW + 60_001)).toBe(NOW);
   });
 });
 
@@ -128,7 +150,7 @@ describe("connecting", () => {
     ]);
     expect(step.effects).toContainEqual({
       kind: "hello",
-      hello: { epoch: null, appliedSeq: 0, versions: { min: 1, max: 1 }, draining: false },
+      hello: { epoch: null, appliedSeq: 0, versions: CONTROL_VERSIONS, draining: false },
     });
   });
 
@@ -141,7 +163,7 @@ describe("connecting", () => {
     const again = run(before, [{ kind: "tick" }, { kind: "opened" }], NOW + 60_000);
     expect(again.effects).toContainEqual({
       kind: "hello",
-      hello: { epoch: "epoch-a", appliedSeq: 4, versions: { min: 1, max: 1 }, draining: false },
+      hello: { epoch: "epoch-a", appliedSeq: 4, versions: CONTROL_VERSIONS, draining: false },
     });
   });
 
@@ -181,7 +203,7 @@ describe("connecting", () => {
   });
 
   it("refuses a version that it does not speak", () => {
-    const step = run(initialLinkState(), [...START, message({ ...WELCOME, version: 2 })]);
+    const step = run(initialLinkState(), [...START, message({ ...WELCOME, version: 99 })]);
     expect(step.effects).toContainEqual({ kind: "close", reason: "relay.version-unsupported" });
     expect(logNames(step.effects)).toContain("control.refused");
   });

@@ -129,3 +129,39 @@ describe("a session's duration", () => {
     expect(main.signal.aborted).toBe(true);
   });
 });
+
+describe("the end of a session's hours", () => {
+  const notAfterMs = BENCH_START_MS + 45_000;
+
+  it("ends it at that time of day, whenever it opened and whoever comes back", async () => {
+    const policy = { reconnectWindowS: 600, durationS: 3_600 };
+    const { ticket } = await bench.issue({ notAfterMs, policy });
+    bench.clock.advance(20_000);
+    const main = await bench.openMain(ticket);
+    main.end(closed("client"));
+    bench.clock.advance(10_000);
+    const back = await bench.openMain(ticket);
+    bench.clock.advance(14_999);
+    expect(back.signal.aborted).toBe(false);
+    bench.clock.advance(1);
+    expect(back.signal.reason).toMatchObject({ by: "relay", code: "outside-hours" });
+    obey(back);
+    expect(bench.events.of("session.ended")).toMatchObject([{ reason: "outside-hours" }]);
+    expect(bench.clock.timerCount).toBe(0);
+  });
+
+  it("is not moved by a clock that is set afterwards", async () => {
+    const { ticket } = await bench.issue({ notAfterMs });
+    const main = await bench.openMain(ticket);
+    bench.setForwardMs = -3_600_000;
+    bench.clock.advance(45_000);
+    expect(main.signal.aborted).toBe(true);
+  });
+
+  it("refuses whoever comes after it, and uses no ticket up", async () => {
+    const { ticket } = await bench.issue({ notAfterMs });
+    bench.clock.advance(45_000);
+    expect(await bench.code(ticket)).toBe("policy.outside-hours");
+    expect(bench.registry.counts()).toMatchObject({ sessions: 0, grants: 1 });
+  });
+});

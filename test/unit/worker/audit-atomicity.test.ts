@@ -1,11 +1,11 @@
-import "reflect-metadata";
 import { randomBytes } from "node:crypto";
-import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { sql } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { changeOwnPassword } from "../../../worker/services/account.ts";
 import { createApiToken, endApiToken } from "../../../worker/services/api-tokens.ts";
 import type { Caller } from "../../../worker/services/context.ts";
+import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
+import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
@@ -19,6 +19,17 @@ import {
 import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
 import { endLogin, endLogins } from "../../../worker/services/logins.ts";
+import {
+  changePolicy,
+  createPolicy,
+  deletePolicy,
+  pagePolicies,
+} from "../../../worker/services/policies.ts";
+import {
+  attachPolicy,
+  detachPolicy,
+  pageAttachments,
+} from "../../../worker/services/policy-attachments.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
   endSessionsOfLostRelay,
@@ -28,13 +39,36 @@ import {
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
-import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
+import { openShare } from "../../../worker/services/open-share.ts";
+import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, createUser, deleteUser, setPassword } from "../../../worker/services/users.ts";
+import {
+  noteShownCertificate,
+  renewRelayCertificate,
+  warnOfEndingCertificates,
+} from "../../../worker/services/relay-certificates.ts";
+import { rotateTicketKey, takeKeyOffer, takeKeyUse } from "../../../worker/services/relay-keys.ts";
+import { reencryptSecrets } from "../../../worker/services/secrets-upkeep.ts";
+import { PUBLISHED_MS_MIN } from "../../../worker/services/signing-key-rules.ts";
+import { rotateSigningKeys } from "../../../worker/services/signing-key-rotation.ts";
+import { ensureSigningKeys } from "../../../worker/services/signing-keys.ts";
 import {
   type ControlServices,
   startControlServices,
   TEST_PASSWORD,
 } from "../../harness/control-services.ts";
+
+import { makeOwnCertificate } from "./own-certificate-fixture.ts";
+import {
+  giveKey,
+  makeCsr,
+  makeOffer,
+  makeRelayKey,
+  type RelayKey,
+  signToken,
+} from "./relay-keys-fixture.ts";
 
 /** A control plane in use: everything that a change can be about is there. */
 interface Scene {
@@ -47,6 +81,9 @@ interface Scene {
   readonly apiTokenId: string;
   readonly groupId: string;
   readonly joinToken: string;
+  readonly ruleId: string;
+  readonly shareId: string;
+  readonly shareToken: string;
   /** Pending, with its console file not fetched. */
   readonly sessionId: string;
   readonly fileToken: string;
@@ -73,6 +110,10 @@ async function setScene(services: ControlServices): Promise<Scene> {
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
   const { joinToken } = await issueJoinToken(context, admin);
   const fileToken = vvUrl.split("/").at(-1) ?? "";
+  const ruleId = await services.grant(admin, consoleId);
+  const link = await issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 });
+  const shareId = link.ok ? link.value.share.id : "";
+  const shareToken = link.ok ? (link.value.url.split("#")[1] ?? "") : "";
   return {
     services,
     context,
@@ -83,6 +124,9 @@ async function setScene(services: ControlServices): Promise<Scene> {
     apiTokenId,
     groupId,
     joinToken,
+    ruleId,
+    shareId,
+    shareToken,
     sessionId,
     fileToken,
   };
@@ -90,11 +134,46 @@ async function setScene(services: ControlServices): Promise<Scene> {
 
 const CONSOLE = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
 
+const POLICY = { name: "p", description: "", rules: { sessionsMax: 1 } };
+
+async function makePolicy({ context, admin }: Scene): Promise<void> {
+  await createPolicy(context, admin, POLICY);
+}
+
+async function makeAttachedPolicy(scene: Scene): Promise<void> {
+  await makePolicy(scene);
+  await attachToEveryone(scene);
+}
+
+async function policyId({ context }: Scene): Promise<string> {
+  const { items } = await pagePolicies(context, { afterName: null, limit: 1 });
+  return items[0]?.id ?? "";
+}
+
+async function attachToEveryone(scene: Scene): Promise<void> {
+  const wish = {
+    policyId: await policyId(scene),
+    kind: "everyone",
+    subjectId: "everyone",
+  } as const;
+  await attachPolicy(scene.context, scene.admin, wish);
+}
+
 const setState = async (scene: Scene, state: "online" | "offline", session: string) => {
   const { database } = scene.context;
   await database.run(sql`UPDATE relays SET state = ${state}`);
   await database.run(sql`UPDATE sessions SET state = ${session}`);
 };
+
+/** Keys of the tests' relay, known before it is made. */
+const OLD_KEY: Promise<RelayKey> = makeRelayKey();
+const NEXT_KEY: Promise<RelayKey> = makeRelayKey();
+
+const offerOf = async ({ services, relayId }: Scene) =>
+  await makeOffer(services, { relayId, old: await OLD_KEY, next: await NEXT_KEY });
+
+const ownOf = async ({ context }: Scene, lifeMs?: number) =>
+  await makeOwnCertificate({ host: "relay.relay.test", nowMs: context.nowMs(), lifeMs });
 
 interface Change {
   /** Brings about what the change needs. */
@@ -179,10 +258,69 @@ const CHANGES: Record<string, Change> = {
   "a deleted console": {
     make: ({ context, admin, consoleId }) => deleteConsole(context, admin, consoleId),
   },
+  "a console's other tags": {
+    make: ({ context, admin, consoleId: id }) =>
+      changeConsole(context, admin, { id, changes: { tags: ["a", "b"] } }),
+  },
+  "a new rule of access": {
+    make: ({ context, admin }) =>
+      grantAccess(context, admin, { subject: { kind: "everyone" }, match: {}, level: "view" }),
+  },
+  "a changed rule of access": {
+    make: ({ context, admin, ruleId: id }) =>
+      changeAccess(context, admin, { id, match: { tag: "t" } }),
+  },
+  "a revoked rule of access": {
+    make: ({ context, admin, ruleId }) => revokeAccess(context, admin, ruleId),
+  },
+  "a new link": {
+    make: ({ context, admin, consoleId }) =>
+      issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 }),
+  },
+  "an opened link": {
+    make: ({ context, admin, shareToken: token }) =>
+      openShare(context, admin, { token, way: "tls" }),
+  },
+  "a revoked link": {
+    make: ({ context, admin, shareId: id }) =>
+      revokeShare(context, admin, { id, endSessions: false }),
+  },
   "a ticket": { make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId) },
   "a session without a relay": {
     before: async (scene) => await setState(scene, "offline", "pending"),
     make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
+  },
+  "a ticket within a limit": {
+    before: async (scene) => {
+      await makeAttachedPolicy(scene);
+      await setState(scene, "online", "ended");
+    },
+    make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
+  },
+  "a ticket beyond a limit": {
+    before: makeAttachedPolicy,
+    make: ({ context, admin, consoleId }) => issueTicket(context, admin, consoleId),
+  },
+  "a new policy": { make: makePolicy },
+  "a changed policy": {
+    before: makePolicy,
+    make: async (scene) => {
+      const change = { id: await policyId(scene), changes: { rules: {} } };
+      return await changePolicy(scene.context, scene.admin, change);
+    },
+  },
+  "a deleted policy": {
+    before: makePolicy,
+    make: async (scene) => await deletePolicy(scene.context, scene.admin, await policyId(scene)),
+  },
+  "an attached policy": { before: makePolicy, make: attachToEveryone },
+  "a detached policy": {
+    before: makeAttachedPolicy,
+    make: async ({ context, admin }) => {
+      const page = { filter: {}, afterId: null, limit: 1 };
+      const [attachment] = (await pageAttachments(context, page)).items;
+      return await detachPolicy(context, admin, attachment?.id ?? "");
+    },
   },
   "a fetched console file": {
     make: ({ context, admin, fileToken }) => fetchConsoleFile(context, admin, fileToken),
@@ -204,7 +342,12 @@ const CHANGES: Record<string, Change> = {
   },
   "a relay that comes": {
     make: ({ context, relayId }) =>
-      welcomeRelay(context, relayId, { build: "test", channelsMax: 1, draining: false }),
+      welcomeRelay(context, relayId, {
+        build: "test",
+        channelsMax: 1,
+        draining: false,
+        enforces: [],
+      }),
   },
   "a relay that drains": {
     make: ({ context, relayId }) => markRelayServing(context, relayId, true),
@@ -219,6 +362,70 @@ const CHANGES: Record<string, Change> = {
   "sessions that nobody opened": {
     before: ({ services }) => services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS),
     make: ({ context, relayId }) => expireSessions(context, relayId),
+  },
+  "the first signing keys": {
+    before: async ({ context }) => {
+      await context.database.run(sql`DELETE FROM signing_keys`);
+    },
+    make: ({ context }) => ensureSigningKeys(context),
+  },
+  "a rotated signing key": {
+    before: ({ services }) => services.moveClock(PUBLISHED_MS_MIN),
+    make: ({ context }) => rotateSigningKeys(context, SYSTEM_CALLER, { isEmergency: false }),
+  },
+  "signing keys rotated in an emergency": {
+    make: ({ context }) => rotateSigningKeys(context, SYSTEM_CALLER, { isEmergency: true }),
+  },
+  "a relay's ticket key": {
+    make: ({ context, admin, relayId }) => rotateTicketKey(context, admin, relayId),
+  },
+  "a relay's offered key": {
+    before: async ({ services, relayId }) => await giveKey(services, relayId, await OLD_KEY),
+    make: async (scene) => takeKeyOffer(scene.context, scene.relayId, await offerOf(scene)),
+  },
+  "a relay's used key": {
+    before: async (scene) => {
+      await giveKey(scene.services, scene.relayId, await OLD_KEY);
+      await takeKeyOffer(scene.context, scene.relayId, await offerOf(scene));
+    },
+    make: async ({ services, context, relayId }) =>
+      takeKeyUse(context, relayId, await signToken(services, relayId, await NEXT_KEY)),
+  },
+  "a relay's renewed certificate": {
+    make: async ({ context, relayId }) => renewRelayCertificate(context, relayId, await makeCsr()),
+  },
+  "an operator's certificate": {
+    make: async (scene) =>
+      noteShownCertificate(scene.context, scene.relayId, { own: await ownOf(scene) }),
+  },
+  "an operator's certificate that is of no use": {
+    make: ({ context, relayId }) =>
+      noteShownCertificate(context, relayId, { own: { chain: "none", ca: null } }),
+  },
+  "an operator's certificate that is not shown any more": {
+    before: async (scene) => {
+      const own = await ownOf(scene);
+      await noteShownCertificate(scene.context, scene.relayId, { own });
+    },
+    make: ({ context, relayId }) => noteShownCertificate(context, relayId, { own: null }),
+  },
+  "a warning of a certificate's end": {
+    before: async (scene) => {
+      const own = await ownOf(scene, 24 * 3_600_000);
+      await noteShownCertificate(scene.context, scene.relayId, { own });
+    },
+    make: ({ context }) => warnOfEndingCertificates(context),
+  },
+  "secrets sealed again": {
+    before: async ({ context, admin }) => {
+      await createConsole(context, admin, { ...CONSOLE, password: "secret" });
+    },
+    make: ({ context, admin }) => {
+      const [older] = context.settings.secretsKeys;
+      const key = Uint8Array.from(randomBytes(32));
+      const settings = { ...context.settings, secretsKeys: [{ id: "new", key }, older] as const };
+      return reencryptSecrets({ ...context, settings }, admin, null);
+    },
   },
   "a relay's events": {
     make: ({ context, relayId, sessionId }) =>
@@ -247,17 +454,6 @@ describe("a change that cannot be audited", () => {
     expect(await services.dumpDatabase()).not.toBe(before);
   });
 });
-
-async function makeCsr(): Promise<string> {
-  const signingAlgorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await crypto.subtle.generateKey(signingAlgorithm, true, ["sign", "verify"]);
-  const request = await Pkcs10CertificateRequestGenerator.create({
-    name: "CN=any",
-    keys,
-    signingAlgorithm,
-  });
-  return request.toString("pem");
-}
 
 const REFUSE_AUDIT = sql`CREATE TRIGGER refuse_audit BEFORE INSERT ON audit_events
   BEGIN SELECT RAISE(ABORT, 'the trail is full'); END`;

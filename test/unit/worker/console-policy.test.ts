@@ -1,34 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_POLICY, mergePolicy, partialPolicySchema } from "#shared/policy/policy.ts";
-import {
-  effectivePolicy,
-  readPolicy,
-  writePolicy,
-} from "../../../worker/services/console-policy.ts";
+import { partialPolicySchema } from "#shared/policy/policy.ts";
+import { readPolicy, writePolicy } from "../../../worker/services/console-policy.ts";
 
-describe("a console's own policy", () => {
-  it("changes the rules that it has, and leaves the others as by default", () => {
-    const policy = writePolicy({ idleS: 900, secondViewer: "take-over" });
-    expect(effectivePolicy({ policy })).toEqual({
-      ...DEFAULT_POLICY,
-      idleS: 900,
-      secondViewer: "take-over",
-    });
-    expect(effectivePolicy({ policy: null })).toEqual(DEFAULT_POLICY);
-  });
+const hours = { timeZone: "UTC", windows: [{ days: ["mon"], from: "07:00", to: "19:00" }] };
 
-  it("keeps a rule that says what the default says: the default may be another one day", () => {
-    expect(readPolicy(writePolicy({ channels: null, idleS: null }))).toEqual({
-      channels: null,
-      idleS: null,
-    });
-    const strict = mergePolicy(DEFAULT_POLICY, { channels: ["main"] });
-    expect(mergePolicy(strict, { channels: null }).channels).toBeNull();
+describe("a policy as it is stored", () => {
+  it("keeps the rules that it has, also those that say what the default says", () => {
+    const rules = { channels: null, idleS: null, controlLoss: "fail-static" } as const;
+    expect(readPolicy(writePolicy(rules))).toEqual(rules);
   });
 
   it("is none when it has no rules", () => {
     expect(writePolicy({})).toBeNull();
     expect(writePolicy(null)).toBeNull();
+    expect(readPolicy(null)).toBeNull();
   });
 
   it.each([
@@ -38,6 +23,13 @@ describe("a console's own policy", () => {
     [{ channels: ["telepathy"] }],
     [{ channels: ["display", "inputs"] }],
     [{ reconnectWindowS: null }],
+    [{ sessionsMax: 0 }],
+    [{ controlLoss: { strict: 19 } }],
+    [{ controlLoss: "strict" }],
+    [{ clipboard: "both" }],
+    [{ usb: "to-guest" }],
+    [{ allowedHours: [hours] }],
+    [{ allowedHours: { ...hours, timeZone: "Mars/Olympus" } }],
   ])("is refused: %j", (policy) => {
     expect(partialPolicySchema.safeParse(policy).success).toBe(false);
   });

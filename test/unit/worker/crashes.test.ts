@@ -10,7 +10,8 @@ import {
   markRelayOffline,
 } from "../../../worker/services/relay-presence.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
-import { issueTicket, TICKET_TTL_MS } from "../../../worker/services/tickets.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { countSteps, crashAt } from "../../harness/crash.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
 

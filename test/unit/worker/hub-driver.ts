@@ -59,6 +59,7 @@ export const HELLO = {
   appliedSeq: 0,
   channelsMax: 100,
   draining: false,
+  enforces: [],
 };
 
 export const WELCOME = {

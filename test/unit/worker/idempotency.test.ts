@@ -72,13 +72,31 @@ describe("a key", () => {
     const holder = await begin(services);
     await keepAnswer(services.context, holder, ANSWER);
     await services.context.database.run(sql`
-      INSERT INTO idempotency_keys (caller, key_hash, fingerprint, attempt, request_id, state,
+      INSERT INTO idempotency_keys (id, caller, fingerprint, attempt, request_id, state,
         started_at_ms, lease_until_ms, expires_at_ms)
       WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 9999)
-      SELECT 'usr_1', n, 'f', n, 'r', 'done', 0, 0, 9e15 FROM many`);
+      SELECT n, 'usr_1', 'f', n, 'r', 'done', 0, 0, 9e15 FROM many`);
     expect(await ask(services, { key: "one more" })).toBe("idempotency.too-many-keys");
     expect(await ask(services)).toBe("repetition");
     expect(await ask(services, { caller: "usr_2" })).toBe("first");
+  });
+
+  it("is known again after a new secrets key, as long as the old one is kept", async () => {
+    await using services = await startControlServices();
+    const { context } = services;
+    await keepAnswer(context, await begin(services), ANSWER);
+    const key = Uint8Array.from({ length: 32 }, () => 7);
+    const fresh = { id: "fresh", key } as const;
+    const keep = [fresh, ...context.settings.secretsKeys] as const;
+    const rotated = { ...context, settings: { ...context.settings, secretsKeys: keep } };
+    const again = await judgeRepetition(rotated, request());
+    expect(again).toMatchObject({ ok: true, value: { kind: "repetition", answer: ANSWER } });
+    const dropped = {
+      ...context,
+      settings: { ...context.settings, secretsKeys: [fresh] as const },
+    };
+    const refused = await judgeRepetition(dropped, request());
+    expect(refused).toMatchObject({ ok: false, error: { code: "idempotency.key-reused" } });
   });
 
   it("leaves nothing readable behind", async () => {

@@ -50,6 +50,19 @@ import { openShare } from "../../../worker/services/open-share.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import {
+  changePolicy,
+  createPolicy,
+  deletePolicy,
+  pagePolicies,
+  readNamedPolicy,
+} from "../../../worker/services/policies.ts";
+import {
+  attachPolicy,
+  detachPolicy,
+  pageAttachments,
+} from "../../../worker/services/policy-attachments.ts";
+import { explainPolicy } from "../../../worker/services/policy-explanation.ts";
+import {
   endSessionsOfLostRelay,
   markRelayOffline,
   markRelayServing,
@@ -71,6 +84,7 @@ import {
   pageUsers,
   setPassword,
 } from "../../../worker/services/users.ts";
+import { sayLimit } from "../../../worker/services/session-limits.ts";
 import { issueShare, pageShares, readShare, revokeShare } from "../../../worker/services/shares.ts";
 import {
   type ControlServices,
@@ -126,6 +140,7 @@ async function useEverything(services: ControlServices): Promise<void> {
   await readConsole(context, admin, consoleId);
   await useRules(services, admin, consoleId);
   await useLists(services, admin, consoleId);
+  await usePolicies(services, admin, consoleId);
   const issued = await issueTicket(context, admin, consoleId);
   const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
   await fetchConsoleFile(context, admin, vvUrl.split("/").at(-1) ?? "");
@@ -158,6 +173,35 @@ async function useKeysAndMetrics(services: ControlServices): Promise<void> {
   }
   await sweepIdempotencyKeys(context);
   await readMetrics(context);
+}
+
+/** Leaves a limit on everyone's sessions, so that tickets count them. */
+async function usePolicies(
+  { context }: ControlServices,
+  admin: TicketCaller,
+  consoleId: string,
+): Promise<void> {
+  const rules = { sessionsMax: 1, input: "deny" } as const;
+  const made = await createPolicy(context, admin, { name: "p", description: "", rules });
+  const policyId = made.ok ? made.value.id : "";
+  await readNamedPolicy(context, policyId);
+  for (const afterName of [null, "a"]) {
+    await pagePolicies(context, { afterName, limit: 2 });
+  }
+  await attachPolicy(context, admin, { policyId, kind: "everyone", subjectId: "everyone" });
+  const of = { kind: "console", subjectId: consoleId } as const;
+  const attached = await attachPolicy(context, admin, { policyId, ...of });
+  for (const filter of [{}, { policyId }, { subjectId: consoleId }]) {
+    for (const afterId of [null, "att"]) {
+      await pageAttachments(context, { filter, afterId, limit: 2 });
+    }
+  }
+  await explainPolicy(context, admin, { consoleId, userId: admin.actorId });
+  await deletePolicy(context, admin, policyId);
+  await detachPolicy(context, admin, attached.ok ? attached.value.attachment.id : "");
+  const change = { id: policyId, changes: { rules: { sessionsMax: 1 } } };
+  await changePolicy(context, admin, change);
+  await sayLimit(context, admin, { userId: admin.actorId, sessionsMax: 1 });
 }
 
 async function usePeople(
@@ -293,7 +337,12 @@ async function useRelay(
   await readRelay(context, relayId);
   await pageRelays(context, { afterName: null, limit: 2 });
   await pageRelays(context, { afterName: "a", limit: 2 });
-  await welcomeRelay(context, relayId, { build: "test", channelsMax: 10, draining: false });
+  await welcomeRelay(context, relayId, {
+    build: "test",
+    channelsMax: 10,
+    draining: false,
+    enforces: [],
+  });
   await markRelayServing(context, relayId, true);
   await storeRelayEvents(context, relayId, "stream", [
     { seq: 1, atMs: 1, event: { type: "session.opened", sessionId, clientAddress: "192.0.2.1" } },
@@ -397,8 +446,12 @@ function isFirstPage(sql: string): boolean {
   return !sql.includes(" where ") && sql.endsWith(" limit ?");
 }
 
-/** A relay has eight streams at most, and few sessions that wait to be opened; a console, few rules. */
+/**
+ * A relay has eight streams at most, and few sessions that wait to be opened; a console, few rules; a
+ * subject, sixteen policies.
+ */
 const SORTS_LITTLE = [
+  /where \(?"policy_attachments"."subject_id" = \?( and "policy_attachments"."id" > \?\))? order/,
   /from "relay_streams"/,
   /order by "tickets"\."expires_at_ms" asc limit \?$/,
   /from "access_rules" .* where \(?"access_rules"\."id" IN \(/s,

@@ -8,7 +8,9 @@ import * as access from "../../../worker/repositories/schema/access.ts";
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
 import * as idempotency from "../../../worker/repositories/schema/idempotency.ts";
+import * as keys from "../../../worker/repositories/schema/keys.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
+import * as policies from "../../../worker/repositories/schema/policies.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
 import * as shares from "../../../worker/repositories/schema/shares.ts";
@@ -131,7 +133,9 @@ const SCHEMA = {
   ...audit,
   ...consoles,
   ...idempotency,
+  ...keys,
   ...people,
+  ...policies,
   ...relays,
   ...sessions,
   ...shares,

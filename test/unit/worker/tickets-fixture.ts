@@ -4,6 +4,7 @@ import { type Grant, grantSchema } from "#shared/ticket/grant.ts";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
+import { publishedKeys } from "../../../worker/services/signing-keys.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { type IssuedTicket, issueTicket } from "../../../worker/services/tickets.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
@@ -53,8 +54,8 @@ export async function readGrant(services: ControlServices, index: number): Promi
   if (push?.command.kind !== "grant") {
     throw new Error("no grant was pushed");
   }
-  const { d: _private, ...publicKey } = services.context.settings.grantSigningKey;
-  const key = await importJWK(publicKey, "EdDSA");
+  const [publicKey] = await publishedKeys(services.context);
+  const key = await importJWK({ ...publicKey }, "EdDSA");
   const { payload } = await compactVerify(push.command.grant, key);
   return grantSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
 }

@@ -176,7 +176,7 @@ describe("a relay that drains", () => {
     await using held = await holdConsole(["one"]);
     const { services, relayIds } = held;
     const relayId = relayIds[0] ?? "";
-    const hello = { build: "test", channelsMax: 10 };
+    const hello = { build: "test", channelsMax: 10, enforces: [] };
     for (const draining of [true, true, false]) {
       await markRelayServing(services.context, relayId, draining);
       await welcomeRelay(services.context, relayId, { ...hello, draining });
@@ -194,7 +194,7 @@ describe("a relay that drains", () => {
 });
 
 describe("the way in by HTTP CONNECT", () => {
-  const hello = { build: "test", channelsMax: 10, draining: false };
+  const hello = { build: "test", channelsMax: 10, draining: false, enforces: [] };
 
   async function fileBy(held: Awaited<ReturnType<typeof holdConsole>>, way: "tls" | "connect") {
     const { services, admin, consoleId } = held;

@@ -44,11 +44,10 @@ describe("/readyz", () => {
   });
 
   it("names what is missing, and says why in the log alone", async () => {
-    const key = JSON.stringify({ kty: "OKP", crv: "Ed25519", x: "x", d: "short", kid: "k" });
     const cases = [
       [{ TICKET_ROOT: "" }, "Not ready: settings.", "TICKET_ROOT"],
-      [{ GRANT_SIGNING_KEY: key }, "Not ready: signing-key.", "signed"],
-      [{ LIBSQL_URL: AWAY }, "Not ready: database, migrations.", "database"],
+      [{ LIBSQL_URL: AWAY }, "Not ready: database.", "database"],
+      [{ SECRETS_KEY: "A".repeat(43) }, "Not ready: signing-key.", "signing-key.unreadable"],
     ] as const;
     for (const [bindings, detail, reason] of cases) {
       const { response, logged } = await ask("/readyz", bindings);

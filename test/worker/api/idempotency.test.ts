@@ -165,7 +165,7 @@ describe("an answer that holds a secret", () => {
     expect(rows).toHaveLength(2);
     const stored = JSON.stringify(rows.map((row) => ({ ...row })));
     expect(stored).not.toMatch(/kvv1_|kjt1_|key of/);
-    expect(stored).toContain('"v1.');
+    expect(stored.match(/"v\d\./g)).toHaveLength(2);
   });
 });
 

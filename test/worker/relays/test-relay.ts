@@ -177,4 +177,5 @@ export const HELLO = {
   appliedSeq: 0,
   channelsMax: 100,
   draining: false,
+  enforces: [],
 };

@@ -53,7 +53,7 @@ function complete(declared: Declared, place: Place): Operation {
   const named = {
     method,
     path,
-    isList: isList(declared, place.document),
+    isList: method === "get" && isList(declared, place.document),
     isCreating: declared.responses["201"] !== undefined,
   };
   const { operationId = operationIdOf(named), tags = [tagOf(path)], ...rest } = declared;
@@ -149,7 +149,8 @@ function answersJson({ responses }: Declared): boolean {
 /** Whether it answers a page (see paging.ts). */
 function isList(declared: Declared, document: Place["document"]): boolean {
   const schema = declared.responses["200"]?.content?.["application/json"]?.schema;
-  return schema !== undefined && resolve(schema, document).properties?.["nextCursor"] !== undefined;
+  const { items, nextCursor } = resolve(schema ?? {}, document).properties ?? {};
+  return items !== undefined && nextCursor !== undefined;
 }
 
 function resolve(schema: Schema, { components }: Place["document"]): Schema {
@@ -250,6 +251,10 @@ const TAG_DESCRIPTIONS: Readonly<Record<string, string>> = {
   Consoles: "The displays of virtual machines, and tickets for them.",
   Sessions: "Who uses which console.",
   Audit: "What happened.",
+  Policies: "What sessions may do.",
+  "Policy attachments": "Which policy is about whom or what.",
+  "Signing keys": "What signs the decisions that relays act on.",
+  Secrets: "What is kept sealed, and by which key.",
   Relays: "The programs that carry consoles to their users.",
   [SERVICE_TAG]: "Whether the control plane works.",
 };

@@ -1,0 +1,144 @@
+/** What policies are attached to. */
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { ATTACHED_KINDS } from "#shared/policy/policy.ts";
+import {
+  type AttachmentView,
+  attachPolicy,
+  detachPolicy,
+  pageAttachments,
+} from "../services/policy-attachments.ts";
+import { requirePermission } from "./caller.ts";
+import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
+import { LOGIN_SECURITY } from "./openapi-security.ts";
+import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { problemResponses, valueOf } from "./problem.ts";
+import type { RouteEnv } from "./route-env.ts";
+import { formatTime, timeSchema } from "./times.ts";
+
+const idSchema = z.string().min(1).max(ID_CHARACTERS_MAX);
+
+const newAttachmentSchema = z
+  .discriminatedUnion("kind", [
+    z.strictObject({ policyId: idSchema, kind: z.literal("everyone") }),
+    z.strictObject({
+      policyId: idSchema,
+      kind: z.enum(["console", "source", "group", "user"]),
+      subjectId: idSchema,
+    }),
+  ])
+  .openapi("NewPolicyAttachment");
+
+const attachmentSchema = z
+  .object({
+    id: z.string(),
+    policy: z.object({ id: z.string(), name: z.string() }),
+    kind: z.enum(ATTACHED_KINDS),
+    subject: z.object({
+      id: z.string().openapi({ description: "Of that kind, or `everyone`." }),
+      name: z.string().nullable().openapi({ description: "Null: it is gone." }),
+    }),
+    createdAt: timeSchema,
+  })
+  .openapi("PolicyAttachment");
+
+const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  description,
+  content: { "application/json": { schema } },
+});
+
+const listRoute = createRoute({
+  method: "get",
+  path: "/policy-attachments",
+  summary: "List what policies are attached to",
+  security: LOGIN_SECURITY,
+  middleware: [requirePermission("policies.read")] as const,
+  request: {
+    query: z.object({
+      ...pageQuery,
+      policyId: idSchema.optional(),
+      subjectId: idSchema
+        .optional()
+        .openapi({ description: "A console's, source's, group's or user's id, or `everyone`." }),
+    }),
+  },
+  responses: {
+    200: json("A page.", pageSchema(attachmentSchema).openapi("PolicyAttachmentPage")),
+    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+  },
+});
+
+const attachRoute = createRoute({
+  method: "post",
+  path: "/policy-attachments",
+  summary: "Attach a policy to everyone, a console, a source, a group or a user",
+  security: LOGIN_SECURITY,
+  middleware: [requirePermission("policies.manage")] as const,
+  request: {
+    body: { required: true, content: { "application/json": { schema: newAttachmentSchema } } },
+  },
+  responses: {
+    200: json("It was attached already.", attachmentSchema),
+    201: json("Attached.", attachmentSchema),
+    ...problemResponses(
+      "auth.required",
+      "auth.forbidden",
+      "request.cross-origin",
+      "request.invalid",
+      "request.not-json",
+      "request.too-large",
+    ),
+  },
+});
+
+const detachRoute = createRoute({
+  method: "delete",
+  path: "/policy-attachments/{id}",
+  summary: "Detach a policy",
+  security: LOGIN_SECURITY,
+  middleware: [requirePermission("policies.manage")] as const,
+  request: { params: z.object({ id: idSchema }) },
+  responses: {
+    204: { description: "Detached." },
+    ...problemResponses(
+      "auth.required",
+      "auth.forbidden",
+      "request.cross-origin",
+      "request.invalid",
+      "resource.not-found",
+    ),
+  },
+});
+
+export const policyAttachmentRoutes = new OpenAPIHono<RouteEnv>()
+  .openapi(listRoute, async (context) => {
+    const { limit, cursor, ...filter } = context.req.valid("query");
+    const afterId = readCursor(cursorSchema, cursor)?.id ?? null;
+    const page = await pageAttachments(context.var.services, { filter, afterId, limit });
+    const next = page.nextId === null ? null : { id: page.nextId };
+    const items = page.items.map(formatAttachment);
+    return context.json({ items, nextCursor: writeCursor(next) }, 200);
+  })
+  .openapi(attachRoute, async (context) => {
+    const { services, user } = context.var;
+    const wish = { subjectId: "everyone", ...context.req.valid("json") };
+    const { attachment, isNew } = valueOf(await attachPolicy(services, user, wish));
+    return context.json(formatAttachment(attachment), isNew ? 201 : 200);
+  })
+  .openapi(detachRoute, async (context) => {
+    const { services, user } = context.var;
+    valueOf(await detachPolicy(services, user, context.req.valid("param").id));
+    return context.body(null, 204);
+  });
+
+function formatAttachment(attachment: AttachmentView): z.infer<typeof attachmentSchema> {
+  const { id, policyId, policyName, kind, subjectId, subjectName, createdAtMs } = attachment;
+  return {
+    id,
+    policy: { id: policyId, name: policyName },
+    kind,
+    subject: { id: subjectId, name: subjectName },
+    createdAt: formatTime(createdAtMs),
+  };
+}
+
+const cursorSchema = z.object({ id: z.string() });
