@@ -9,6 +9,7 @@ import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { openCommand } from "./commands/open.ts";
+import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { relayDrainCommand } from "./commands/relay-drain.ts";
 import { relayEnrolCommand } from "./commands/relay-enrol.ts";
 import { relayResumeCommand } from "./commands/relay-resume.ts";
@@ -94,6 +95,7 @@ const COMMANDS: readonly Command[] = [
   ...TOKEN_COMMANDS,
   ...ACCESS_COMMANDS,
   ...SHARE_COMMANDS,
+  ...POLICY_COMMANDS,
   auditSearchCommand,
   relayEnrolCommand,
   relayRunCommand,

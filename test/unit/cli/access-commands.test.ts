@@ -31,6 +31,24 @@ function plane({ method, path }: HeardRequest): FakeAnswer | undefined {
       return { status: 201, json: rule };
     case "GET /api/v1/access/explain":
       return { json: { access: "open", byRole: null, disabled: false, rules: [rule] } };
+    case "GET /api/v1/policies/effective":
+      return {
+        json: {
+          ...{ user: { username: "ann" }, allowedNow: true, changesAt: "2026-03-01T18:00:00Z" },
+          decisions: [
+            { rule: "usb", value: "allow", contributions: [] },
+            {
+              rule: "idleS",
+              value: 300,
+              contributions: [
+                { from: { by: "policy", name: "strict" }, wins: true },
+                { from: { by: "console" }, wins: false },
+              ],
+            },
+          ],
+          warnings: [{ rule: "usb", message: "no relay can" }],
+        },
+      };
     case "GET /api/v1/shares":
       return page(share);
     case "POST /api/v1/shares":
@@ -102,6 +120,19 @@ describe("shares", () => {
     expect(heard[0]?.body).toEqual({ endSessions: true });
     expect(stderr).toBe(
       "Revoked; 2 sessions were told to end, 1 of them when their relay is back.\n",
+    );
+  });
+});
+
+describe("policies", () => {
+  it("are told as they come out, rule by rule, with who says so", async () => {
+    const args = ["policies", "effective", "web", "--user", ANN];
+    const { stdout, stderr, heard } = await run(args, plane);
+    expect(heard.at(-1)?.path).toContain(`?consoleId=${WEB.id}&userId=${ANN}`);
+    expect(stdout).toContain('usb    "allow"  default\n');
+    expect(stdout).toContain("idleS  300      policy strict, (console)\n");
+    expect(stderr).toBe(
+      "Sessions are allowed now until 2026-03-01T18:00:00Z.\nWarning: usb: no relay can\n",
     );
   });
 });
