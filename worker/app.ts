@@ -8,10 +8,13 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { createServiceContext } from "./context.ts";
+import { wakeClockOnce } from "./jobs/clock.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
 import { accessRoutes } from "./routes/access-rules.ts";
 import { accountRoutes } from "./routes/account.ts";
+import { auditChainRoutes } from "./routes/audit-chains.ts";
+import { auditExportRoutes } from "./routes/audit-export.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
@@ -42,6 +45,7 @@ import {
 } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
 import { sessionFeedRoutes } from "./routes/session-feed.ts";
+import { jobRoutes } from "./routes/jobs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { sharePageRoutes } from "./routes/share-page.ts";
 import { shareRoutes } from "./routes/shares.ts";
@@ -49,6 +53,7 @@ import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
 import { answerUnknownPath, API_PATH } from "./routes/unknown-path.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
 import { userRoutes } from "./routes/users.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -68,6 +73,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.route("/", healthRoutes);
   app.use(async function openServices(context, next) {
     const { executionCtx } = context;
+    wakeClockOnce(context.env, (work) => executionCtx.waitUntil(work));
     context.set("services", {
       ...createServiceContext(context.env),
       defer: (work) => executionCtx.waitUntil(work),
@@ -142,8 +148,12 @@ const API_ROUTES = [
   auditRoutes,
   policyRoutes,
   policyAttachmentRoutes,
+  auditChainRoutes,
+  auditExportRoutes,
   relayRoutes,
   keyRoutes,
+  jobRoutes,
+  webhookRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

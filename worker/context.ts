@@ -18,6 +18,7 @@ export function createServiceContext(env: Env): ServiceContext {
     hubs: createHubs(env.HUB),
     limits: createLimits((name) => limiterNamed(env, name)),
     signingKeys: SIGNING_KEYS,
+    ...egressOf(env, settings.webhookPrivateTargets),
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
@@ -36,3 +37,11 @@ function limiterNamed({ LIMITS }: Env, name: string): Limiter {
 
 /** One an isolate: it holds values alone, and nothing that belongs to a request. */
 const SIGNING_KEYS = new SigningKeyCache();
+
+/** Where private addresses are allowed, the way out that keeps to public ones is not taken. */
+function egressOf(env: Env, allowPrivate: boolean): Pick<ServiceContext, "egress"> {
+  const { WEBHOOK_EGRESS: egress } = env;
+  return egress === undefined || allowPrivate
+    ? {}
+    : { egress: async (request) => await egress.fetch(request) };
+}

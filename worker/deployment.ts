@@ -16,4 +16,5 @@ export const COMPATIBILITY_DATE = "2026-10-23";
 export const DURABLE_OBJECTS = [
   { binding: "HUB", className: "RelayHub" },
   { binding: "LIMITS", className: "RateLimiter" },
+  { binding: "CLOCK", className: "JobClock" },
 ] as const;

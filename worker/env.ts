@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
+import type { JobClock } from "./jobs/job-clock.ts";
 import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
 import {
   type KeystoneProvider,
@@ -20,6 +21,9 @@ import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
 export interface Env extends SettingValues {
   readonly HUB: DurableObjectNamespace<RelayHub>;
   readonly LIMITS: DurableObjectNamespace<RateLimiter>;
+  readonly CLOCK: DurableObjectNamespace<JobClock>;
+  /** A service that reaches public addresses only; absent: the Worker's own way out. */
+  readonly WEBHOOK_EGRESS?: Fetcher;
 }
 
 /** What the services need of the environment, checked. */
@@ -38,6 +42,8 @@ export interface Config {
   readonly oidcProviders: readonly OidcProvider[];
   readonly keystone: KeystoneProvider | null;
   readonly trustedProxies: number;
+  readonly auditRetentionMs: number | null;
+  readonly webhookPrivateTargets: boolean;
 }
 
 const signingKeySchema = z.object({
@@ -67,7 +73,18 @@ export function readConfig(env: Env): Config {
     localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),
     ...providers(env),
     trustedProxies: proxyCount(env.KERBSIDE_TRUSTED_PROXIES),
+    auditRetentionMs: retention(env.KERBSIDE_AUDIT_RETENTION_DAYS),
+    webhookPrivateTargets: privateTargets(env.KERBSIDE_WEBHOOK_PRIVATE_TARGETS),
   };
+}
+
+/** Whether jobs are run by the clock here. @throws {Error} for any other value than `off`. */
+export function clockIsOn(env: Pick<Env, "KERBSIDE_JOBS">): boolean {
+  const value = env.KERBSIDE_JOBS ?? "";
+  if (!["", "on", "off"].includes(value)) {
+    throw new Error("The setting KERBSIDE_JOBS must be on or off.");
+  }
+  return value !== "off";
 }
 
 function required(name: string, value: string | undefined): string {
@@ -156,6 +173,23 @@ function proxyCount(text: string | undefined): number {
   return count;
 }
 
+function retention(text: string | undefined): number | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
+  if (!/^[1-9][0-9]{0,4}$/.test(text)) {
+    throw new Error("The setting KERBSIDE_AUDIT_RETENTION_DAYS must be a whole number of days.");
+  }
+  return Number(text) * DAY_MS;
+}
+
+function privateTargets(text: string | undefined): boolean {
+  if (!["", "allow", "refuse"].includes(text ?? "")) {
+    throw new Error("The setting KERBSIDE_WEBHOOK_PRIVATE_TARGETS must be allow or refuse.");
+  }
+  return text === "allow";
+}
+
 function key(name: string, value: string): Bytes {
   const bytes = fromBase64Url(required(name, value));
   if (bytes === null || bytes.length !== KEY_BYTES) {
@@ -177,6 +211,7 @@ function signingKey(text: string | undefined): GrantSigningKey | null {
 
 /** Long enough that nobody guesses it over the network, and what a header can carry. */
 const METRICS_TOKEN_PATTERN = /^[!-~]{20,200}$/;
+const DAY_MS = 24 * 60 * 60_000;
 const KEY_BYTES = 32;
 /** More in a row than anybody has. */
 const PROXIES_MAX = 8;

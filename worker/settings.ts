@@ -43,6 +43,12 @@ export const SETTINGS = {
   KERBSIDE_KEYSTONE: { secret: false, givenBy: "operator" },
   /** How many reverse proxies in front append to X-Forwarded-For; absent: none. */
   KERBSIDE_TRUSTED_PROXIES: { secret: false, givenBy: "operator" },
+  /** `off`: jobs are run by hand only. */
+  KERBSIDE_JOBS: { secret: false, givenBy: "operator" },
+  /** Days after which audit events are deleted; absent: they are kept. */
+  KERBSIDE_AUDIT_RETENTION_DAYS: { secret: false, givenBy: "operator" },
+  /** `allow`: webhooks may be addresses of private networks. */
+  KERBSIDE_WEBHOOK_PRIVATE_TARGETS: { secret: false, givenBy: "operator" },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -7,7 +7,7 @@ import type { ArgumentsOf, OperationName } from "#shared/api/client.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { ERRORS } from "#shared/errors/catalogue.ts";
 import { parseControlUrl } from "../control/control-url.ts";
-import { type ApiFailure, requestApi } from "../control/http-json.ts";
+import { type ApiFailure, requestApi, streamApi } from "../control/http-json.ts";
 import {
   type CliFailure,
   type CliTools,
@@ -59,6 +59,11 @@ export interface ApiClient {
     item: ReadsItem<Name, Item>,
     ...given: ArgumentsOf<Name>
   ): AsyncGenerator<Result<readonly Item[], CliFailure>>;
+  /** An answer of any length, handed on as it comes; what came before a failure is not all. */
+  download(
+    path: string,
+    write: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<Result<null, CliFailure>>;
   /** A console file from the address that a ticket names. */
   fetchFile(url: string): Promise<Result<string, CliFailure>>;
 }
@@ -171,6 +176,8 @@ function makeClient(url: string, token: string): ApiClient {
     url,
     call: async (name, schema, ...given) => toCli(await api.call(name, schema, ...given)),
     pages: (name, item, ...given) => readPages(api, name, item, given),
+    download: async (path, write) =>
+      toCli(await streamApi({ controlUrl: url, path, method: "GET", token }, write)),
     fetchFile: async (fileUrl) => {
       const whole = URL.canParse(fileUrl, `${url}/`) ? new URL(fileUrl, `${url}/`) : null;
       if (whole === null || !/^https?:$/.test(whole.protocol)) {

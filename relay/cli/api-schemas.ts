@@ -49,16 +49,6 @@ export const relaySchema = z.looseObject({
   lastSeenAt: z.string().nullable(),
 });
 
-export const auditSchema = z.looseObject({
-  at: z.string(),
-  type: z.string(),
-  actor: z.looseObject({ kind: z.string(), id: z.string().nullable() }),
-  consoleId: z.string().nullable(),
-  sessionId: z.string().nullable(),
-  relayId: z.string().nullable(),
-  data: z.record(z.string(), z.unknown()),
-});
-
 export const userSchema = z.looseObject({
   id: z.string(),
   username: z.string(),

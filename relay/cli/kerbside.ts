@@ -1,7 +1,9 @@
 /** The `kerbside` command: finds the command that was asked for, runs it, says what went wrong. */
 import { type CliTools, type Command, EXIT, runCommand } from "./command.ts";
 import { ACCESS_COMMANDS } from "./commands/access.ts";
+import { auditExportCommand } from "./commands/audit-export.ts";
 import { auditSearchCommand } from "./commands/audit-search.ts";
+import { auditVerifyCommand } from "./commands/audit-verify.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
 import { GROUP_COMMANDS } from "./commands/groups.ts";
@@ -97,6 +99,8 @@ const COMMANDS: readonly Command[] = [
   ...SHARE_COMMANDS,
   ...POLICY_COMMANDS,
   auditSearchCommand,
+  auditExportCommand,
+  auditVerifyCommand,
   relayEnrolCommand,
   relayRunCommand,
   relayStatusCommand,

@@ -69,7 +69,7 @@ export type Account = {
   readonly user: User;
   readonly role: "admin" | "operator" | "auditor" | "user";
   /** What this credential may do: of a token, less than the role. */
-  readonly permissions: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "access.read" | "access.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read")[];
+  readonly permissions: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "access.read" | "access.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read" | "jobs.run")[];
   /** 200 at most. */
   readonly groups: readonly {
     readonly id: string;
@@ -100,12 +100,18 @@ export type ApiTokenPage = {
   readonly nextCursor: string | null;
 };
 
+export type AuditCheckpoint = {
+  readonly number: number;
+  readonly at: string;
+  readonly jws: string;
+};
+
 export type AuditEvent = {
   readonly id: string;
   readonly at: string;
-  readonly type: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "access.granted" | "access.changed" | "access.revoked" | "share.created" | "share.revoked" | "share.opened" | "share.refused" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "policy.created" | "policy.changed" | "policy.deleted" | "policy.attached" | "policy.detached" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | "relay.key-offered" | "relay.key-rotated" | "relay.ticket-key-rotated" | "relay.certificate-renewed" | "relay.certificate-reported" | "relay.certificate-refused" | "relay.certificate-reverted" | "relay.certificate-expiring" | "signing-key.created" | "signing-key.activated" | "signing-key.retired" | "secrets.reencrypted";
+  readonly type: string;
   readonly actor: {
-    readonly kind: "user" | "guest" | "relay" | "system" | "anonymous";
+    readonly kind: string;
     readonly id: string | null;
   };
   readonly address: string | null;
@@ -113,13 +119,36 @@ export type AuditEvent = {
   readonly consoleId: string | null;
   readonly sessionId: string | null;
   readonly relayId: string | null;
-  /** What belongs to the type. */
-  readonly data: Readonly<Record<string, string | number | boolean | readonly {
-    readonly direction: "client" | "server";
-    readonly rule: "type" | "size" | "sub-list" | "rate";
-    readonly messageType: number | null;
-    readonly count: number;
-  }[]>>;
+  readonly subjectId: string | null;
+  /** What belongs to the type (docs/audit-events.md). */
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly dataText?: string | undefined;
+  readonly writer: string;
+  readonly seq: number | null;
+  readonly hash: string | null;
+};
+
+export type AuditHead = {
+  readonly writer: string;
+  readonly seq: number;
+  readonly hash: string;
+};
+
+export type AuditKeys = {
+  readonly issuer: string;
+  readonly keys: readonly {
+    readonly kty: "OKP";
+    readonly crv: "Ed25519";
+    readonly x: string;
+    readonly kid: string;
+  }[];
+  readonly unchained: number;
+};
+
+export type AuditLinkPage = {
+  readonly items: readonly AuditEvent[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
 };
 
 export type AuditPage = {
@@ -361,6 +390,24 @@ export type IssuedShare = {
   readonly url: string;
 };
 
+export type Job = {
+  readonly name: string;
+  /** What it does. */
+  readonly summary: string;
+  readonly everySeconds: number;
+  readonly running: boolean;
+  /** Of the last run. */
+  readonly startedAt: string | null;
+  /** Of the last run, once it has ended. */
+  readonly durationMs: number | null;
+  /** Of the last that did. */
+  readonly succeededAt: string | null;
+  /** Why the last run failed. */
+  readonly error: string | null;
+  /** Null before its first run. */
+  readonly nextAt: string | null;
+};
+
 export type JoinToken = {
   readonly token: string;
   readonly expiresAt: string;
@@ -430,7 +477,7 @@ export type NewAccessRule = {
 
 export type NewApiToken = {
   readonly name: string;
-  readonly scopes: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "access.read" | "access.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read")[];
+  readonly scopes: readonly ("account.manage" | "consoles.read" | "consoles.read-all" | "consoles.open" | "consoles.open-all" | "consoles.manage" | "access.read" | "access.manage" | "shares.manage" | "shares.manage-all" | "sessions.read" | "sessions.read-all" | "sessions.end" | "sessions.end-all" | "sources.read" | "sources.manage" | "relays.read" | "relays.manage" | "policies.read" | "policies.manage" | "people.read" | "people.manage" | "audit.read" | "webhooks.manage" | "keys.manage" | "metrics.read" | "jobs.run")[];
   readonly lifeDays: number;
 };
 
@@ -1016,6 +1063,71 @@ export type WebAccess = {
   /** The ticket, and the SPICE password. */
   readonly token: string;
   readonly expiresAt: string;
+};
+
+export type Webhook = {
+  readonly id: string;
+  readonly url: string;
+  readonly description: string;
+  readonly events: readonly string[];
+  readonly enabled: boolean;
+  /** Why it was disabled by itself. */
+  readonly disabledReason: "dead-letters" | "gone" | null;
+  readonly createdAt: string;
+  /** When a message was taken last. */
+  readonly deliveredAt: string | null;
+  /** Events of the trail that it has not passed yet. */
+  readonly eventsBehind: number;
+};
+
+export type WebhookChanges = {
+  /** Where messages are posted: https, and no private address. */
+  readonly url?: string | undefined;
+  readonly description?: string | undefined;
+  /** Types, families such as `session.*`, or `*`. */
+  readonly events?: readonly string[] | undefined;
+  readonly enabled?: boolean | undefined;
+};
+
+export type WebhookDelivery = {
+  /** The message's `webhook-id`. */
+  readonly id: string;
+  readonly state: "retrying" | "redriving" | "dead" | "delivered";
+  readonly attempts: number;
+  readonly createdAt: string;
+  readonly attemptedAt: string;
+  readonly nextAttemptAt: string | null;
+  /** The last answer's HTTP status. */
+  readonly status: number | null;
+  /** Why it was not taken; null: it was. */
+  readonly error: string | null;
+};
+
+export type WebhookDeliveryPage = {
+  readonly items: readonly WebhookDelivery[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
+export type WebhookInput = {
+  /** Where messages are posted: https, and no private address. */
+  readonly url: string;
+  readonly description?: string | undefined;
+  /** Types, families such as `session.*`, or `*`. */
+  readonly events?: readonly string[] | undefined;
+};
+
+export type WebhookSecret = {
+  readonly webhook: Webhook;
+  /** What messages are signed with. Shown once. */
+  readonly secret: string;
+};
+
+export type WebhookTest = {
+  /** The last answer's HTTP status. */
+  readonly status: number | null;
+  /** Why it was not taken; null: it was. */
+  readonly error: string | null;
 };
 
 /** By method and path: what a call is given, and what it answers when it succeeds. */
@@ -1608,10 +1720,22 @@ export interface Operations {
       readonly limit?: number | undefined;
       /** The `nextCursor` of the page before. */
       readonly cursor?: string | undefined;
+      /** Any of these types, by comma; `session.*` stands for all that begin so. */
+      readonly type?: string | undefined;
+      /** Who did it: a user, a token or a relay. */
+      readonly actorId?: string | undefined;
+      /** The id of what it is about: a user, a group, a policy, a console, … */
+      readonly about?: string | undefined;
       readonly consoleId?: string | undefined;
       readonly sessionId?: string | undefined;
       readonly relayId?: string | undefined;
-      readonly type?: "user.created" | "user.changed" | "user.deleted" | "user.password-set" | "user.password-refused" | "user.logged-in" | "user.login-refused" | "user.logged-out" | "login.ended" | "token.created" | "token.revoked" | "token.used" | "group.created" | "group.changed" | "group.deleted" | "group.member-added" | "group.member-removed" | "auth.rate-limited" | "source.created" | "console.created" | "console.updated" | "console.deleted" | "access.granted" | "access.changed" | "access.revoked" | "share.created" | "share.revoked" | "share.opened" | "share.refused" | "ticket.issued" | "ticket.denied" | "ticket.withdrawn" | "ticket.downloaded" | "ticket.refused" | "session.failed" | "session.opened" | "session.resumed" | "session.ended" | "session.terminate-requested" | "session.superseded" | "channel.opened" | "channel.closed" | "channel.firewall" | "channel.refused" | "policy.created" | "policy.changed" | "policy.deleted" | "policy.attached" | "policy.detached" | "join-token.created" | "relay.enrolled" | "relay.online" | "relay.offline" | "relay.draining" | "relay.serving" | "relay.refused" | "relay.key-offered" | "relay.key-rotated" | "relay.ticket-key-rotated" | "relay.certificate-renewed" | "relay.certificate-reported" | "relay.certificate-refused" | "relay.certificate-reverted" | "relay.certificate-expiring" | "signing-key.created" | "signing-key.activated" | "signing-key.retired" | "secrets.reencrypted" | undefined;
+      /** The address of the caller or of the SPICE client, whole. */
+      readonly address?: string | undefined;
+      readonly requestId?: string | undefined;
+      /** Not before this time. */
+      readonly from?: string | undefined;
+      /** Before this time. */
+      readonly to?: string | undefined;
     };
     readonly answer: AuditPage;
   };
@@ -1698,6 +1822,72 @@ export interface Operations {
       readonly id: string;
     };
     readonly answer: null;
+  };
+
+  /** Read the audit trail in the order of its chains, each from its first link on */
+  readonly "GET /api/v1/audit/links": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: AuditLinkPage;
+  };
+
+  /** List where the audit trail's chains end */
+  readonly "GET /api/v1/audit/heads": {
+    readonly query?: {
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: {
+      readonly items: readonly AuditHead[];
+      /** Null on the last page. */
+      readonly nextCursor: string | null;
+    };
+  };
+
+  /** List the signed checkpoints of the audit trail, oldest first */
+  readonly "GET /api/v1/audit/checkpoints": {
+    readonly query?: {
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: {
+      readonly items: readonly AuditCheckpoint[];
+      /** Null on the last page. */
+      readonly nextCursor: string | null;
+    };
+  };
+
+  /** Read the public keys that checkpoints are signed with, as a JWK set */
+  readonly "GET /api/v1/audit/keys": {
+    readonly answer: AuditKeys;
+  };
+
+  /** Export the audit trail as a file */
+  readonly "GET /api/v1/audit/export": {
+    readonly query?: {
+      readonly format?: "ndjson" | "csv" | undefined;
+      readonly order?: "time" | "chain" | undefined;
+      /** Any of these types, by comma; `session.*` stands for all that begin so. */
+      readonly type?: string | undefined;
+      /** Who did it: a user, a token or a relay. */
+      readonly actorId?: string | undefined;
+      /** The id of what it is about: a user, a group, a policy, a console, … */
+      readonly about?: string | undefined;
+      readonly consoleId?: string | undefined;
+      readonly sessionId?: string | undefined;
+      readonly relayId?: string | undefined;
+      /** The address of the caller or of the SPICE client, whole. */
+      readonly address?: string | undefined;
+      readonly requestId?: string | undefined;
+      /** Not before this time. */
+      readonly from?: string | undefined;
+      /** Before this time. */
+      readonly to?: string | undefined;
+    };
+    readonly answer: string;
   };
 
   /** Make a join token: it lets one new relay enrol, within ten minutes */
@@ -1790,5 +1980,111 @@ export interface Operations {
     };
     readonly body?: Reencryption;
     readonly answer: ReencryptedBatch;
+  };
+
+  /** List what is done by the clock, and how it went */
+  readonly "GET /api/v1/jobs": {
+    readonly answer: {
+      readonly items: readonly Job[];
+    };
+  };
+
+  /** Have a job run at once */
+  readonly "POST /api/v1/jobs/{name}/run": {
+    readonly params: {
+      readonly name: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: Job;
+  };
+
+  /** List the webhooks */
+  readonly "GET /api/v1/webhooks": {
+    readonly answer: {
+      readonly items: readonly Webhook[];
+    };
+  };
+
+  /** Add a webhook */
+  readonly "POST /api/v1/webhooks": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: WebhookInput;
+    readonly answer: WebhookSecret;
+  };
+
+  /** Read a webhook */
+  readonly "GET /api/v1/webhooks/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: Webhook;
+  };
+
+  /** Change a webhook */
+  readonly "PATCH /api/v1/webhooks/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly body: WebhookChanges;
+    readonly answer: Webhook;
+  };
+
+  /** Delete a webhook with its messages */
+  readonly "DELETE /api/v1/webhooks/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
+  };
+
+  /** Give a webhook another secret */
+  readonly "POST /api/v1/webhooks/{id}/rotate-secret": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: WebhookSecret;
+  };
+
+  /** Send a message without events now, and tell what became of it */
+  readonly "POST /api/v1/webhooks/{id}/test": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: WebhookTest;
+  };
+
+  /** List the messages that failed at least once, newest first */
+  readonly "GET /api/v1/webhooks/{id}/deliveries": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: WebhookDeliveryPage;
+  };
+
+  /** Have a dead message delivered after all */
+  readonly "POST /api/v1/webhooks/{id}/deliveries/{deliveryId}/redrive": {
+    readonly params: {
+      readonly id: string;
+      readonly deliveryId: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: null;
   };
 }

@@ -195,6 +195,11 @@ export const ERRORS = {
     410,
     "A console file can be fetched once, before it expires. Ask for a new ticket.",
   ),
+  "webhook.too-many": http(
+    "client",
+    409,
+    "There are as many webhooks as there may be. Delete one that is not used.",
+  ),
   "join-token.invalid": http(
     "client",
     401,

@@ -74,6 +74,8 @@ export async function startControlServices(): Promise<ControlServices> {
       oidcProviders: [],
       keystone: null,
       trustedProxies: 0,
+      auditRetentionMs: null,
+      webhookPrivateTargets: false,
     },
     limits: memoryLimits(() => nowMs),
     hubs: {

@@ -15,6 +15,8 @@ export const SEALED_COLUMNS = {
     rowId: "id",
     sealed: "sealed_answer",
   },
+  "webhooks.sealed_secret": { table: "webhooks", rowId: "id", sealed: "sealed_secret" },
+  "webhooks.sealed_old_secret": { table: "webhooks", rowId: "id", sealed: "sealed_old_secret" },
 } as const satisfies Record<string, SealedColumnNames>;
 
 /** A column by its table's and its own name; part of what a sealed text is bound to. */

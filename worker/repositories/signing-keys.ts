@@ -2,7 +2,7 @@
  * The keys that sign grants. A rotation is one transaction that begins by retiring the key which
  * it was planned on: of two that race, the second finds it retired and changes nothing.
  */
-import { and, desc, eq, lt, ne } from "drizzle-orm";
+import { and, desc, eq } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Database } from "./database.ts";
 import { signingKeys } from "./schema/keys.ts";
@@ -80,12 +80,28 @@ export async function storeRotation(
   });
 }
 
-/** Forgets keys that nothing has been accepted of for long. */
-export async function deleteOldSigningKeys(database: Database, beforeMs: number): Promise<void> {
-  await database
-    .delete(signingKeys)
-    .where(and(lt(signingKeys.verifiesUntilMs, beforeMs), ne(signingKeys.state, "active")));
+/** The public halves of all keys that ever signed, newest first: audit checkpoints need them. */
+export async function listPublicKeys(
+  database: Database,
+): Promise<{ readonly kid: string; readonly publicKey: string }[]> {
+  return await database
+    .select({ kid: signingKeys.kid, publicKey: signingKeys.publicKey })
+    .from(signingKeys)
+    .orderBy(desc(signingKeys.createdAtMs), desc(signingKeys.kid))
+    .limit(PUBLIC_KEYS_MAX);
+}
+
+/** The public half of one key, whatever its state. */
+export async function findPublicKey(database: Database, kid: string): Promise<string | null> {
+  const [row] = await database
+    .select({ publicKey: signingKeys.publicKey })
+    .from(signingKeys)
+    .where(eq(signingKeys.kid, kid))
+    .limit(1);
+  return row?.publicKey ?? null;
 }
 
 /** More than are in use and were in use lately; older ones are in the audit trail. */
 const KEYS_LISTED = 32;
+/** Eighty years of a key a month. */
+const PUBLIC_KEYS_MAX = 1_000;

@@ -9,6 +9,8 @@ export interface AuditSubjects {
   readonly consoleId?: string;
   readonly sessionId?: string;
   readonly relayId?: string;
+  /** What else: a user, a group, a token, a policy, … */
+  readonly subjectId?: string;
 }
 
 /** A record of something that the caller did now; it is stored with the change it tells of. */
@@ -28,6 +30,7 @@ export function auditRecord(
     consoleId: subjects.consoleId ?? null,
     sessionId: subjects.sessionId ?? null,
     relayId: subjects.relayId ?? null,
+    subjectId: subjects.subjectId ?? null,
     event: withToken(event, caller),
   };
 }

@@ -22,6 +22,8 @@ export interface ServiceContext {
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;
+  /** How requests leave for addresses that people have entered; absent: as all others do. */
+  readonly egress?: (request: Request) => Promise<Response>;
   /** Where work may go on after the answer: how the runtime is told to wait for it. */
   readonly defer?: (work: Promise<unknown>) => void;
 }
@@ -54,6 +56,10 @@ export interface ServiceSettings {
   readonly keystone: KeystoneProvider | null;
   /** Reverse proxies in front that append to X-Forwarded-For; 0: the edge tells the address. */
   readonly trustedProxies: number;
+  /** How long audit events are kept; null: for ever. */
+  readonly auditRetentionMs: number | null;
+  /** Whether webhooks may be addresses of private networks. */
+  readonly webhookPrivateTargets: boolean;
 }
 
 /** The relays' hubs, as services see them. */

@@ -7,7 +7,7 @@ import type { AuditEvent } from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { listOnlineRelayIds } from "../repositories/relay-keys.ts";
-import { deleteOldSigningKeys, storeRotation } from "../repositories/signing-keys.ts";
+import { storeRotation } from "../repositories/signing-keys.ts";
 import { withdrawOutstandingTickets } from "../repositories/tickets.ts";
 import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
@@ -84,7 +84,6 @@ export async function keepSigningKeys(context: ServiceContext): Promise<void> {
   } else if (rows.some(({ createdAtMs }) => nowMs - createdAtMs < TOLD_AGAIN_MS)) {
     await tellRelaysKeys(context);
   }
-  await deleteOldSigningKeys(context.database, nowMs - KEPT_MS);
 }
 
 async function carryOut(
@@ -135,5 +134,3 @@ async function voidOutstandingTickets(context: ServiceContext, caller: Caller): 
 /** Questions to hubs at once, so that a hundred relays are told within a second or two. */
 const RELAYS_TOLD_AT_ONCE = 16;
 const TOLD_AGAIN_MS = 2 * 3_600_000;
-/** Retired keys stay in the list for as long as somebody may ask about them. */
-const KEPT_MS = 90 * 24 * 3_600_000;

@@ -60,25 +60,3 @@ describe("a list", () => {
     );
   });
 });
-
-describe("the audit trail", () => {
-  it("is asked by its filters, and shown with what belongs to an event", async () => {
-    const event = {
-      at: "2026-03-01T12:00:00.000Z",
-      type: "ticket.refused",
-      actor: { kind: "relay", id: "rly_1" },
-      consoleId: "con_1",
-      sessionId: null,
-      relayId: "rly_1",
-      data: { code: "ticket.expired", count: 3 },
-    };
-    const args = ["audit", "search", "--type", "ticket.refused", "--console", "con_1"];
-    const { stdout, heard } = await run(args, () => ({
-      json: { items: [event], nextCursor: null },
-    }));
-    expect(heard.map(({ path }) => path)).toEqual([
-      "/api/v1/audit?type=ticket.refused&consoleId=con_1",
-    ]);
-    expect(stdout).toContain('relay rly_1  con_1  {"code":"ticket.expired","count":3}');
-  });
-});

@@ -3,9 +3,11 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import { EVENTS_PER_MESSAGE_MAX } from "#shared/control/limits.ts";
 import { permissionsOf } from "../../../worker/identity/permissions.ts";
+import { JOBS } from "../../../worker/jobs/jobs.ts";
 import { changeOwnPassword, readAccount } from "../../../worker/services/account.ts";
 import { createApiToken, endApiToken, pageApiTokens } from "../../../worker/services/api-tokens.ts";
-import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
+import { pageCheckpoints, pageHeads } from "../../../worker/services/audit-chains.ts";
+import { pageAuditTrail, pageChainLinks } from "../../../worker/services/audit-trail.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import {
   changeConsole,
@@ -25,13 +27,6 @@ import {
 import type { SessionFilter } from "../../../worker/repositories/session-list.ts";
 import type { ActingUser, Caller, ServiceContext } from "../../../worker/services/context.ts";
 import { expireSessions } from "../../../worker/services/expire-sessions.ts";
-import {
-  forgetRequest,
-  judgeRepetition,
-  keepAnswer,
-  LEASE_MS,
-  sweepIdempotencyKeys,
-} from "../../../worker/services/idempotency.ts";
 import { forgetExpiredCredentials } from "../../../worker/services/forget-credentials.ts";
 import {
   addMember,
@@ -44,7 +39,6 @@ import {
   removeMember,
 } from "../../../worker/services/groups.ts";
 import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
-import { readMetrics } from "../../../worker/services/metrics.ts";
 import { endLogin, endLogins, pageLogins } from "../../../worker/services/logins.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
@@ -86,6 +80,15 @@ import {
 } from "../../../worker/services/users.ts";
 import { sayLimit } from "../../../worker/services/session-limits.ts";
 import { issueShare, pageShares, readShare, revokeShare } from "../../../worker/services/shares.ts";
+import { pageDeliveries, redrive } from "../../../worker/services/webhook-deliveries.ts";
+import { deliverWebhooks } from "../../../worker/services/webhook-delivery.ts";
+import {
+  changeWebhook,
+  createWebhook,
+  removeWebhook,
+  rotateWebhookSecret,
+} from "../../../worker/services/webhooks.ts";
+import { useKeysAndMetrics } from "./use-keys-and-metrics.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -151,28 +154,55 @@ async function useEverything(services: ControlServices): Promise<void> {
   await useKeysAndMetrics(services);
   await terminateSession(context, admin, sessionId);
   await deleteConsole(context, admin, consoleId);
-  const filters = [{}, { consoleId }, { sessionId }, { relayId }, { type: "relay.online" }];
+  await useAuditTrail(services);
+  await useWebhooks(services, admin);
+}
+
+/** A webhook whose receiver takes nothing, and then does. */
+async function useWebhooks(services: ControlServices, admin: Caller): Promise<void> {
+  let status = 500;
+  const egress = async (): Promise<Response> => new Response("", { status });
+  const context = { ...services.context, egress };
+  const input = { url: "https://hooks.example.com/", description: "", events: ["*"] };
+  const made = await createWebhook(context, admin, input);
+  const id = made.ok ? made.value.webhook.id : "";
+  for (const after of [null, { createdAtMs: 1, id: "msg" }]) {
+    await deliverWebhooks(context);
+    await pageDeliveries(context, id, { after, limit: 2 });
+    services.moveClock(60_000);
+    status = 200;
+  }
+  await rotateWebhookSecret(context, admin, id);
+  await redrive(context, admin, { webhookId: id, id: "msg" });
+  await changeWebhook(context, admin, id, { enabled: false });
+  await changeWebhook(context, admin, id, { enabled: true });
+  await removeWebhook(context, admin, id);
+}
+
+/** Every filter by itself, with a time, and with others; and what is done to the trail by the clock. */
+async function useAuditTrail({ context }: ControlServices): Promise<void> {
+  const one = "x";
+  const naming = ["consoleId", "sessionId", "relayId", "actorId", "about", "address", "requestId"];
+  const types = [["relay.online"], ["relay.online", "user.logged-in"], ["session.*"]];
+  const single = [
+    {},
+    ...naming.map((name) => ({ [name]: one })),
+    ...types.map((list) => ({ types: list })),
+  ];
+  const range = { fromMs: 1, toMs: 2 };
+  const both = naming.map((name) => ({ [name]: one, actorId: one, types: ["relay.online"] }));
+  const filters = [...single, ...single.map((filter) => ({ ...filter, ...range })), ...both];
   for (const filter of filters) {
     for (const after of [null, { atMs: 1, id: "aud" }]) {
       await pageAuditTrail(context, { filter, after, limit: 2 });
     }
   }
-}
-
-async function useKeysAndMetrics(services: ControlServices): Promise<void> {
-  const { context } = services;
-  const request = { caller: "usr", key: "key", requestId: "req", content: ["POST"] };
-  for (const outcome of ["dies", "is done"]) {
-    const judged = await judgeRepetition(context, request);
-    if (judged.ok && judged.value.kind === "first" && outcome === "is done") {
-      await forgetRequest(context, judged.value.holder);
-      const answer = { status: 204, contentType: null, body: "" };
-      await keepAnswer(context, judged.value.holder, answer);
-    }
-    services.moveClock(LEASE_MS);
+  await pageChainLinks(context, { after: null, limit: 2 });
+  await pageCheckpoints(context, null);
+  await pageHeads(context, null);
+  for (const { run } of JOBS) {
+    await run(context);
   }
-  await sweepIdempotencyKeys(context);
-  await readMetrics(context);
 }
 
 /** Leaves a limit on everyone's sessions, so that tickets count them. */
@@ -435,11 +465,11 @@ const SCANS_BOUNDED = /^SCAN (?:page|candidate|target|owned|walked|next)$/;
 
 /** The same, without a name, lists of arguments, and relays, which are few and which metrics count. */
 const SCANS_LITTLE =
-  /^SCAN (?:relays\b|CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL)/;
+  /^SCAN (?:relays\b|CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL|wanted|ahead|webhooks)/;
 
 /** The first page of everything: an index is read from its end, as far as the limit goes. */
 const SCANS_TO_LIMIT =
-  /USING (?:COVERING )?INDEX (?:consoles_by_name|users_by_username|(?:sessions|access_rules|shares)_by_created|sessions_live)$/;
+  /USING (?:COVERING )?INDEX (?:consoles_by_name|users_by_username|(?:sessions|access_rules|shares)_by_created|sessions_live|audit_events_unchained)$/;
 
 /** As above, of lists whose order is a key's own. */
 function isFirstPage(sql: string): boolean {
@@ -451,6 +481,10 @@ function isFirstPage(sql: string): boolean {
  * subject, sixteen policies.
  */
 const SORTS_LITTLE = [
+  /from "webhooks" order by/,
+  // Of audit events those are sorted that a bounded subquery chose.
+  /from \(select .* limit \?\) "ahead" cross join/,
+  /AS wanted cross join "audit_events" where .* IN \(select .* limit \?\)/,
   /where \(?"policy_attachments"."subject_id" = \?( and "policy_attachments"."id" > \?\))? order/,
   /from "relay_streams"/,
   /order by "tickets"\."expires_at_ms" asc limit \?$/,

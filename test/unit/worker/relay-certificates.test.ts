@@ -5,7 +5,6 @@ import { eq } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import { generateSecrets } from "../../../worker/dev/secrets.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { relays } from "../../../worker/repositories/schema/relays.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { judgeOwnCertificate } from "../../../worker/services/own-certificate.ts";
@@ -22,12 +21,13 @@ import { type ControlServices, startControlServices } from "../../harness/contro
 import { makeOwnCertificate } from "./own-certificate-fixture.ts";
 import { makeCsr } from "./relay-keys-fixture.ts";
 import { anonymous, holdConsole, issue, tokenOf } from "./tickets-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 const HELLO = { build: "test", channelsMax: 1, draining: false, enforces: [] };
 
 async function audits(services: ControlServices, relayId: string, type: string) {
-  const page = { filter: { relayId, type }, after: null, limit: 50 };
-  const records = await listAuditEvents(services.context.database, page);
+  const page = { relayId, type };
+  const records = await recordedEvents(services.context, page);
   return records.map(({ event }) => event.data);
 }
 

@@ -3,7 +3,6 @@
  * whatever step was the last one before a death, one of the relay's two keys is good.
  */
 import { describe, expect, it } from "vitest";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { loadKeysOfRelay } from "../../../worker/services/link-keys.ts";
 import {
   KEY_OFFER_LIFE_MS,
@@ -22,6 +21,7 @@ import {
   type RelayKey,
   signToken,
 } from "./relay-keys-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 /** Whether the relay gets in with that key; getting in is a use of it. */
 async function getsIn(services: ControlServices, relayId: string, key: RelayKey): Promise<boolean> {
@@ -30,8 +30,8 @@ async function getsIn(services: ControlServices, relayId: string, key: RelayKey)
 }
 
 async function auditsOf(services: ControlServices, relayId: string) {
-  const page = { filter: { relayId }, after: null, limit: 50 };
-  const records = await listAuditEvents(services.context.database, page);
+  const page = { relayId };
+  const records = await recordedEvents(services.context, page);
   return records.map(({ event }) => event).toReversed();
 }
 

@@ -14,6 +14,7 @@ import * as policies from "../../../worker/repositories/schema/policies.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
 import * as shares from "../../../worker/repositories/schema/shares.ts";
+import * as webhooks from "../../../worker/repositories/schema/webhooks.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 
 interface Column {
@@ -139,4 +140,5 @@ const SCHEMA = {
   ...relays,
   ...sessions,
   ...shares,
+  ...webhooks,
 };

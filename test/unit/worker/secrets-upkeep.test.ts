@@ -4,7 +4,6 @@ import { sql } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { seal } from "#shared/ticket/seal.ts";
 import type { SecretsKeys } from "../../../worker/identity/secrets-keys.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { consoles } from "../../../worker/repositories/schema/consoles.ts";
 import { SEALED_COLUMNS } from "../../../worker/repositories/sealed-columns.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
@@ -13,6 +12,7 @@ import { unsealSecret } from "../../../worker/services/secrets.ts";
 import { countSecrets, reencryptSecrets } from "../../../worker/services/secrets-upkeep.ts";
 import { ensureSigningKeys } from "../../../worker/services/signing-keys.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 const newKey = (id: string) => ({ id, key: Uint8Array.from(randomBytes(32)) });
 const withKeys = (context: ServiceContext, ...secretsKeys: SecretsKeys): ServiceContext => ({
@@ -85,8 +85,8 @@ describe("sealing again", () => {
       ],
     });
     expect(await reencryptAll(during, admin)).toMatchObject({ reencrypted: 0, batches: 2 });
-    const page = { filter: { type: "secrets.reencrypted" }, after: null, limit: 10 };
-    const records = await listAuditEvents(services.context.database, page);
+    const page = { type: "secrets.reencrypted" };
+    const records = await recordedEvents(services.context, page);
     const counts = records.map(({ event }) => ("count" in event.data ? event.data.count : 0));
     expect(counts.toSorted((left, right) => left - right)).toEqual([2, 30, 100]);
   });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, deleteConsole } from "../../../worker/services/consoles.ts";
@@ -18,6 +17,7 @@ import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser } from "../../../worker/services/users.ts";
 import type { ControlServices } from "../../harness/control-services.ts";
 import { anonymous, holdConsole, offline, readGrant, tokenOf } from "./tickets-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 const HOUR_S = 3_600;
 
@@ -72,8 +72,8 @@ describe("issuing a link", () => {
       expiresAtMs: services.context.nowMs() + HOUR_S * 1000,
     });
     expect(await services.dumpDatabase()).not.toContain(token.slice("ksl1_".length));
-    const trail = { filter: { type: "share.created" }, after: null, limit: 2 };
-    expect(await listAuditEvents(services.context.database, trail)).toMatchObject([
+    const trail = { type: "share.created" };
+    expect(await recordedEvents(services.context, trail)).toMatchObject([
       {
         actorId: owner.actorId,
         consoleId,
@@ -124,11 +124,7 @@ describe("opening a link", () => {
       tokenOf({ sessionId, vvUrl, expiresAtMs: 0 }),
     );
     expect(file.ok).toBe(true);
-    const records = await listAuditEvents(services.context.database, {
-      filter: { sessionId },
-      after: null,
-      limit: 9,
-    });
+    const records = await recordedEvents(services.context, { sessionId }, 9);
     expect(
       records.map(({ event, actorKind, actorId }) => [event.type, actorKind, actorId]).sort(),
     ).toEqual([
@@ -287,8 +283,8 @@ describe("a link opens nothing", () => {
     const pushes = services.pushes.length;
     expect(await open(services, token)).toEqual(gone);
     expect(services.pushes).toHaveLength(pushes);
-    const trail = { filter: { type: "share.refused" }, after: null, limit: 2 };
-    expect(await listAuditEvents(services.context.database, trail)).toMatchObject([
+    const trail = { type: "share.refused" };
+    expect(await recordedEvents(services.context, trail)).toMatchObject([
       {
         actorKind: "guest",
         actorId: id,
@@ -303,8 +299,8 @@ describe("a link opens nothing", () => {
     async (token) => {
       await using held = await holdOwned();
       expect(await open(held.services, token)).toEqual(gone);
-      const trail = { filter: { type: "share.refused" }, after: null, limit: 1 };
-      expect(await listAuditEvents(held.services.context.database, trail)).toEqual([]);
+      const trail = { type: "share.refused" };
+      expect(await recordedEvents(held.services.context, trail)).toEqual([]);
     },
   );
 
@@ -355,8 +351,8 @@ describe("revoking a link", () => {
       tokenOf({ sessionId, vvUrl, expiresAtMs: 0 }),
     );
     expect(file).toMatchObject({ error: { code: "vv.gone" } });
-    const trail = { filter: { type: "share.revoked" }, after: null, limit: 3 };
-    const told = await listAuditEvents(services.context.database, trail);
+    const trail = { type: "share.revoked" };
+    const told = await recordedEvents(services.context, trail);
     expect(told.map(({ event }) => event.data)).toEqual(
       expect.arrayContaining([
         { shareId: kept.id, userId: owner.actorId },
@@ -377,8 +373,8 @@ describe("revoking a link", () => {
     expect(await revoke(true)).toMatchObject({ value: { sessionsEnding: 0, sessionsWaiting: 1 } });
     services.answerPushes(relayId, null);
     expect(await revoke(true)).toMatchObject({ value: { sessionsEnding: 1, sessionsWaiting: 0 } });
-    const trail = { filter: { type: "share.revoked" }, after: null, limit: 3 };
-    expect(await listAuditEvents(services.context.database, trail)).toHaveLength(1);
+    const trail = { type: "share.revoked" };
+    expect(await recordedEvents(services.context, trail)).toHaveLength(1);
   });
 
   it("is for its issuer and admins: for others it is not there", async () => {

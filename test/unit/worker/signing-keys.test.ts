@@ -1,7 +1,6 @@
 /** The keys that sign grants: where they come from, how they change, and that no ticket suffers. */
 import { compactVerify, decodeProtectedHeader, importJWK } from "jose";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
@@ -28,6 +27,7 @@ import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
 import { anonymous, holdConsole, issue, tokenOf } from "./tickets-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -46,7 +46,7 @@ const rotate = (context: ServiceContext, isEmergency = false, activeKid?: string
   rotateSigningKeys(context, SYSTEM_CALLER, { isEmergency, activeKid });
 
 async function auditTypes({ context }: ControlServices): Promise<string[]> {
-  const records = await listAuditEvents(context.database, { filter: {}, after: null, limit: 100 });
+  const records = await recordedEvents(context, {}, 100);
   return records.map(({ event }) => event.type).filter((type) => type.startsWith("signing-key."));
 }
 
@@ -243,11 +243,11 @@ describe("an emergency", () => {
     expect(await lookUpGrant(services.context, relayId, "h".repeat(43))).toMatchObject({
       ok: false,
     });
-    const events = await listAuditEvents(services.context.database, {
-      filter: { sessionId: issued.sessionId, type: "ticket.withdrawn" },
-      after: null,
-      limit: 10,
-    });
+    const events = await recordedEvents(
+      services.context,
+      { sessionId: issued.sessionId, type: "ticket.withdrawn" },
+      10,
+    );
     expect(events).toHaveLength(1);
     await issue(services, admin, consoleId);
     expect(lastKid(services)).toBe((await stateOf(services.context))["active"]);

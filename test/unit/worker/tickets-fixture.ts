@@ -2,7 +2,7 @@
 import { compactVerify, importJWK } from "jose";
 import { type Grant, grantSchema } from "#shared/ticket/grant.ts";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
+import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
 import { publishedKeys } from "../../../worker/services/signing-keys.ts";
 import type { Caller } from "../../../worker/services/context.ts";
@@ -63,12 +63,12 @@ export async function readGrant(services: ControlServices, index: number): Promi
 export const tokenOf = (issued: IssuedTicket) => issued.vvUrl.split("/").at(-1) ?? "";
 
 export async function auditTypes(services: ControlServices, sessionId: string) {
-  const records = await listAuditEvents(services.context.database, {
+  const page = await pageAuditTrail(services.context, {
     filter: { sessionId },
     after: null,
     limit: 100,
   });
-  return records.map((record) => record.event.type).sort();
+  return page.items.map(({ type }) => type).sort();
 }
 
 /** As startWithConsole, ended with the test. */

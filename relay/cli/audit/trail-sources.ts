@@ -1,0 +1,110 @@
+/** Where `kerbside audit verify` reads a trail: over the API page by page, or from a file. */
+import { open } from "node:fs/promises";
+import { z } from "zod";
+import { auditLineSchema } from "#shared/audit/audit-line.ts";
+import {
+  checkpointLineSchema,
+  headLineSchema,
+  type TrailLine,
+  trailKeysSchema,
+  trailLineSchema,
+} from "#shared/audit/trail-file.ts";
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import { reasonOf } from "../../control/state-folder.ts";
+import type { ApiClient } from "../api-client.ts";
+import { type CliFailure, failed } from "../command.ts";
+import type { Page } from "../typed-api.ts";
+
+/** Lines of a trail in their order; a failure is the last thing that comes. */
+export type TrailSource = AsyncGenerator<Result<TrailLine, CliFailure>>;
+
+/** Everything that the control plane has: what is claimed of the chains, then their links. */
+export async function* readTrailFromApi(client: ApiClient): TrailSource {
+  const trail = await client.call("GET /api/v1/audit/keys", trailKeysSchema);
+  yield trail.ok ? ok({ trail: trail.value }) : trail;
+  if (!trail.ok) {
+    return;
+  }
+  const checkpoints = readItems((cursor) =>
+    client.call("GET /api/v1/audit/checkpoints", CHECKPOINTS, { query: { cursor } }),
+  );
+  for await (const item of checkpoints) {
+    yield item.ok ? ok({ checkpoint: item.value }) : item;
+  }
+  const heads = readItems((cursor) =>
+    client.call("GET /api/v1/audit/heads", HEADS, { query: { cursor } }),
+  );
+  for await (const item of heads) {
+    yield item.ok ? ok({ head: item.value }) : item;
+  }
+  yield* readItems((cursor) =>
+    client.call("GET /api/v1/audit/links", LINKS, { query: { cursor, limit: PAGE_ROWS } }),
+  );
+}
+
+/** The lines of a file that `kerbside audit export --whole` wrote. */
+export async function* readTrailFromFile(path: string): TrailSource {
+  const file = await open(path).catch((error: unknown) => reasonOf(error));
+  if (typeof file === "string") {
+    yield fail(failed(`${path} cannot be read: ${file}.`));
+    return;
+  }
+  let number = 0;
+  // Closes the file, also when it is not read to its end.
+  for await (const text of file.readLines()) {
+    number += 1;
+    const line = trailLineSchema.safeParse(parseJson(text));
+    if (!line.success || (number === 1 && !("trail" in line.data))) {
+      const advice =
+        number === 1 ? "Write one with kerbside audit export --whole." : "Was it cut off?";
+      yield fail(failed(`${path} is no whole trail: line ${number} does not fit. ${advice}`));
+      return;
+    }
+    yield ok(line.data);
+  }
+  if (number === 0) {
+    yield fail(failed(`${path} is empty.`));
+  }
+}
+
+/** However many pages there are: a trail may be long. */
+async function* readItems<Item>(
+  readPage: (cursor: string | undefined) => Promise<Result<Page<Item>, CliFailure>>,
+): AsyncGenerator<Result<Item, CliFailure>> {
+  let cursor: string | undefined;
+  for (;;) {
+    const answer = await readPage(cursor);
+    if (!answer.ok) {
+      yield answer;
+      return;
+    }
+    for (const value of answer.value.items) {
+      yield ok(value);
+    }
+    const { nextCursor } = answer.value;
+    if (nextCursor === null) {
+      return;
+    }
+    if (nextCursor === cursor) {
+      yield fail(failed("The control plane gives the same page again and again."));
+      return;
+    }
+    cursor = nextCursor;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+const CHECKPOINTS = pageOf(checkpointLineSchema);
+const HEADS = pageOf(headLineSchema);
+const LINKS = pageOf(auditLineSchema);
+/** The API's most. */
+const PAGE_ROWS = 200;
