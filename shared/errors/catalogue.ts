@@ -77,6 +77,34 @@ export const ERRORS = {
     403,
     "Use the API from its own origin, or with a bearer token.",
   ),
+  "api.version-unknown": http(
+    "client",
+    404,
+    "Use a version of the API that this control plane speaks; the detail names it.",
+  ),
+  "idempotency.key-reused": http(
+    "client",
+    422,
+    "Use a new Idempotency-Key: another request was sent with this one.",
+  ),
+  "idempotency.in-progress": http(
+    "client",
+    409,
+    "The first request with this Idempotency-Key is not done yet. Try again shortly.",
+    true,
+  ),
+  "idempotency.answer-lost": http(
+    "client",
+    409,
+    "The first request with this Idempotency-Key was carried out, but its answer is not kept. " +
+      "Look at what it made; to do it again use a new key.",
+  ),
+  "idempotency.too-many-keys": http(
+    "client",
+    429,
+    "Too many Idempotency-Keys within 24 hours. Send the request without one, or later.",
+    true,
+  ),
   "auth.required": http("client", 401, "Log in and send the token as Authorization: Bearer."),
   "auth.invalid-credentials": http("client", 401, "Check the user name and the password."),
   "auth.not-admitted": http(
@@ -258,6 +286,11 @@ export const ERRORS = {
     503,
     "The database cannot be reached. Try again shortly.",
   ),
+  "service.not-ready": http(
+    "control",
+    503,
+    "The control plane cannot do its work yet; the detail names what is missing. See its log.",
+  ),
   "internal.error": http("internal", 500, "This is a bug. Report it with the request id."),
 
   // The client's side of a SPICE link.
@@ -399,11 +432,13 @@ export const ERRORS = {
     "VERSION_MISMATCH",
     "The SPICE server is too old for this client.",
   ),
-  "target.unreadable": spice(
-    "control",
-    "ERROR",
-    "The console's password could not be unsealed. Ask for a new ticket.",
-  ),
+  "target.unreadable": {
+    fault: "control",
+    retryable: false,
+    httpStatus: 503,
+    spiceError: "ERROR",
+    hint: "The console's password could not be unsealed. Ask for a new ticket.",
+  },
 
   // Messages of a linked channel.
   "message.type-unknown": spice(

@@ -93,6 +93,7 @@ export async function startControlServices(
       caCertificate: secrets.CA_CERTIFICATE,
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
+      metricsToken: null,
       localLogin: "on",
       oidcProviders: [],
       keystone: null,

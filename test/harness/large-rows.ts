@@ -87,6 +87,10 @@ function peopleRows({ users, groups }: DatabaseSize, nowMs: number): string[] {
 
 function consoleRows({ sources, consoles }: DatabaseSize, nowMs: number): string[] {
   return [
+    `${numbers(100)} INSERT INTO sites (id, name, description, created_at_ms)
+     SELECT 'sit_' || n, 'site' || n, '', ${nowMs} - n FROM counter`,
+    `${numbers(99)} INSERT INTO site_fallbacks (site_id, position, fallback_site_id)
+     SELECT 'sit_' || (n + 1), 1, 'sit_0' FROM counter`,
     `${numbers(sources)} INSERT INTO sources (id, name, kind, created_at_ms)
      SELECT 'src_' || n, 'source' || n, 'static', ${nowMs} - n FROM counter`,
     `${numbers(consoles)} INSERT INTO consoles
@@ -160,6 +164,8 @@ function sessionRows(size: DatabaseSize, nowMs: number): string[] {
      SELECT 'rly_' || n, 'relay' || n, 'key' || n, 'relay' || n || '.example', 5900, 'none',
        'CN=relay' || n, 1, CASE WHEN n % 10 = 9 THEN 'offline' ELSE 'online' END, ${nowMs} - n
      FROM counter`,
+    `${numbers(1_000)} INSERT INTO denials (subject, subject_id, at_ms, until_ms, announced_at_ms)
+     SELECT 'session', 'ses_x' || n, ${nowMs} - n, ${nowMs} + 3600000, ${nowMs} FROM counter`,
     `${numbers(relays)} INSERT INTO relay_streams (relay_id, stream, stored_seq)
      SELECT 'rly_' || n, 'stream', n FROM counter`,
     `${numbers(shares)} INSERT INTO shares

@@ -81,10 +81,11 @@ const SCANS_BOUNDED = /^SCAN (?:page|candidate|target|owned|walked|next)$/;
 
 /**
  * The same, without a name, and lists of arguments; a console's site and its fallbacks; denials, of
- * which those that are past are swept every minute, so that the rest is the answer.
+ * which those that are past are swept every minute, so that the rest is the answer; and relays, which
+ * are few and which metrics count.
  */
 const SCANS_LITTLE =
-  /^SCAN (?:CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL|wanted|ahead|webhooks|chain$|denials)/;
+  /^SCAN (?:relays\b|CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL|wanted|ahead|webhooks|chain$|denials)/;
 
 /**
  * The first page of everything: an index is read from its end, as far as the limit goes. Some

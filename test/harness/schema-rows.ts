@@ -148,6 +148,7 @@ const EXAMPLES: Readonly<Record<string, readonly Row[]>> = {
     { state: "active", verifies_until_ms: null },
     { state: "retired", sealed_private_key: null },
   ],
+  site_fallbacks: [{ fallback_site_id: "sites.id.2" }, { fallback_site_id: "sites.id.1" }],
   sources: [{ kind: "static" }, { kind: "static" }],
   tickets: [{ way: "tls" }, { way: "connect" }],
   webhook_deliveries: [{ state: "retrying" }, { state: "dead" }],

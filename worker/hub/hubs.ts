@@ -11,12 +11,17 @@ import { logFailure } from "../log.ts";
 import type { Hubs, LinkReport, PushFailure, RelayBar } from "../services/context.ts";
 import { linkRefusal } from "./link-refusals.ts";
 import type { RelayHub } from "./relay-hub.ts";
+import { pushes } from "../telemetry/measures.ts";
 import { withDeadline } from "./with-deadline.ts";
 
 export function createHubs(namespace: Env["HUB"]): Hubs {
   return {
-    push: async (relayId, command) =>
-      await ask(namespace, relayId, async (hub) => await hub.push(relayId, command)),
+    push: async (relayId, command) => {
+      const answer = await ask(namespace, relayId, async (hub) => await hub.push(relayId, command));
+      const outcome = answer.ok ? "acknowledged" : answer.error.code;
+      pushes.add({ kind: command.kind, outcome });
+      return answer;
+    },
     tellKeys: async (relayId) =>
       await ask(namespace, relayId, async (hub) => await hub.tellKeys(relayId)),
     confirmOnline: async (relayId) => {

@@ -42,14 +42,17 @@ const siteIdSchema = z.string().max(ID_CHARACTERS_MAX);
 
 const newConsoleSchema = z
   .strictObject({
-    name: consoleNameSchema,
+    name: consoleNameSchema.openapi({ example: "web1" }),
     uuid: z
       .guid()
       .optional()
       .openapi({ description: "The virtual machine's id; made up when it is not given." }),
-    host: addressSchema.openapi({ description: "Where the hypervisor serves SPICE." }),
+    host: addressSchema.openapi({
+      description: "Where the hypervisor serves SPICE.",
+      example: "hv1.example",
+    }),
     port: portSchema.optional().openapi({ description: "Plain; used when there is no tlsPort." }),
-    tlsPort: portSchema.optional(),
+    tlsPort: portSchema.optional().openapi({ example: 5901 }),
     ca: z
       .string()
       .max(CONSOLE_LIMITS.caCharactersMax)
@@ -262,6 +265,11 @@ const issueTicketRoute = createRoute({
       "request.too-large",
       "resource.not-found",
       "console.in-use",
+      "session.limit",
+      "policy.outside-hours",
+      "policy.no-channels",
+      "policy.unenforceable",
+      "signing-key.unreadable",
       "console.no-relay",
       "target.unreadable",
       "auth.revoked",

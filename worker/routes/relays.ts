@@ -29,6 +29,7 @@ const NAME_CHARACTERS_MAX = 63;
 const enrolRoute = createRoute({
   method: "post",
   path: "/relays/enrol",
+  operationId: "enrolRelay",
   summary: "Enrol a relay: called by the relay itself, authorised by its join token",
   request: {
     body: {

@@ -49,6 +49,8 @@ export interface ServiceSettings {
   readonly caKey: string;
   /** Origins whose pages may open web consoles. */
   readonly webOrigins: readonly string[];
+  /** What a scraper of the metrics sends; null: there is none. */
+  readonly metricsToken: string | null;
   /** Who may log in by a password. */
   readonly localLogin: LocalLogin;
   readonly oidcProviders: readonly OidcProvider[];

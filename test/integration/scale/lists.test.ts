@@ -48,7 +48,9 @@ describe("the API's lists", () => {
   it("are known from its description, each filter with values to try", () => {
     expect(OPERATIONS.length).toBeGreaterThanOrEqual(15);
     const untried = OPERATIONS.flatMap(({ path, filters }) => [
-      ...filters.filter((name) => valuesOf(name).length === 0).map((name) => `${path} ${name}`),
+      ...filters
+        .filter((name) => valuesOf(path, name).length === 0)
+        .map((name) => `${path} ${name}`),
       ...(/\{/.test(pathOf({ path, filters })) ? [path] : []),
     ]);
     expect(untried).toEqual([]);
@@ -121,19 +123,21 @@ async function expectIndexed(judged: "scans and sorts" | "scans"): Promise<void>
 type Query = Readonly<Record<string, string>>;
 
 /** No filter, each alone with each value, and each two together. */
-function queriesOf({ filters }: ListOperation): Query[] {
-  const single = filters.flatMap((name) => valuesOf(name).map((value) => ({ [name]: value })));
+function queriesOf({ path, filters }: ListOperation): Query[] {
+  const single = filters.flatMap((name) =>
+    valuesOf(path, name).map((value) => ({ [name]: value })),
+  );
   const pairs = filters.flatMap((first, index) =>
     filters.slice(index + 1).map((second) => ({
-      [first]: valuesOf(first)[0] ?? "",
-      [second]: valuesOf(second)[0] ?? "",
+      [first]: valuesOf(path, first)[0] ?? "",
+      [second]: valuesOf(path, second)[0] ?? "",
     })),
   );
   return [{}, ...single, ...pairs];
 }
 
-function valuesOf(filter: string): readonly string[] {
-  return FILTER_VALUES[filter] ?? [];
+function valuesOf(path: string, filter: string): readonly string[] {
+  return FILTER_VALUES[`${path} ${filter}`] ?? FILTER_VALUES[filter] ?? [];
 }
 
 function pathOf({ path }: ListOperation): string {

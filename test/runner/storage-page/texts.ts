@@ -9,7 +9,7 @@ export const LIVES: Readonly<Record<string, string>> = {
   access_scopes:
     "Written with the first rule that has the scope, removed by a trigger with the last one.",
   api_tokens:
-    "Written when a user makes a token; a revoked one stays to be seen, and the job `forget-credentials` removes it 30 days after its expiry.",
+    "Written when a user makes a token; a revoked one stays to be seen, and the job `expire-credentials` removes it 30 days after its expiry.",
   audit_chains: "One row a chain, written with every event of it; never removed.",
   audit_checkpoints:
     "Written by the job `sign-audit-checkpoint`; `apply-audit-retention` thins out old ones.",
@@ -19,22 +19,27 @@ export const LIVES: Readonly<Record<string, string>> = {
     "Written with its console by admins; removed with the tag, and by a trigger when the console is deleted.",
   consoles:
     "Written by admins; a deleted console keeps its row, because sessions and the trail point to it.",
+  denials:
+    "Written with what takes a right away, and by the job that tells relays of it; a newer one replaces its subject's, and the job `tend-denials` removes those that cannot matter any more.",
   group_members:
     "Written by admins, and by each login through a provider that tells groups; removed by the same, with the group, and when the user is deleted.",
   groups: "Written by admins and by logins through providers; removed by admins.",
+  idempotency_keys:
+    "Written before a request with an `Idempotency-Key` is carried out, and once more with its answer; the job `expire-credentials` removes it after its life.",
   identities:
     "Written with a person's first login through a provider; never removed while the user's row is there.",
   join_tokens:
-    "Written by admins, marked by the enrolment that uses it; the row stays for the trail.",
+    "Written by admins, marked by the enrolment that uses it or by whoever revokes it; the row stays for the trail.",
   logins:
-    "Written by each login; removed by logging out, with a new password, when the user is disabled or deleted, and after its expiry by the job `forget-credentials`.",
+    "Written by each login; removed by logging out, with a new password, when the user is disabled or deleted, and after its expiry by the job `expire-credentials`.",
   own_certificates:
     "Written when a relay reports its operator's certificate; removed when it reports none.",
   policies: "Written and removed by admins; one that is attached stays.",
   policy_attachments: "Written and removed by admins.",
   relay_streams:
     "Written with each message of a relay's events, in the same transaction; a relay keeps its newest streams.",
-  relays: "Written by the relay's enrolment, and by its hub as it connects, serves and goes.",
+  relays:
+    "Written by the relay's enrolment, by its hub as it connects, serves and goes, and by whoever manages relays; a deleted relay keeps its row, because sessions and the trail point to it.",
   schema_migrations: "Written and removed by the migration runner, with each step.",
   session_changes:
     "Written by triggers as sessions change; the job `sweep-session-feed` removes what nobody follows any more.",
@@ -46,9 +51,11 @@ export const LIVES: Readonly<Record<string, string>> = {
     "Written by whoever shares a console; a use is taken with each ticket, and given back when no relay takes the session. Revoked and expired links keep their row.",
   signing_keys:
     "Written by the rotation of keys; a key loses its private half when it is retired, and its row stays.",
+  site_fallbacks: "Written and removed with what its site falls back on; removed with its site.",
+  sites: "Written and removed by whoever manages relays; the default site always is.",
   sources: "Written with the first console that names it; never removed.",
   tickets:
-    "Written with its session, replaced when another relay has to take it; the job `forget-tickets` removes it a day after its expiry, when its session has ended.",
+    "Written with its session, replaced when another relay has to take it; the job `expire-credentials` removes it a day after its expiry, when its session has ended.",
   users:
     "Written by admins, by `npm run user` and by first logins through providers; a deleted user keeps an empty row for what points to it.",
   webhook_deliveries:
@@ -78,15 +85,25 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   "audit_events.request_id": "The `X-Request-Id` of the request that did it.",
   "audit_events.seq": "Its place in its chain.",
   "audit_events.type": "One of `shared/audit/events.ts`.",
+  "consoles.site_id": "The site whose relays reach it; null: its source's.",
   "consoles.ca": "What its TLS certificate is checked with, as PEM.",
   "consoles.host": "Where its hypervisor is reached.",
   "consoles.host_subject": "The subject that its certificate must have.",
   "consoles.port": "The plain port; one of the two is there.",
   "consoles.tls_port": "The TLS port.",
   "consoles.uuid": "Its name in its source, once among those that are not deleted.",
+  "denials.announced_at_ms":
+    "When every relay that it concerns had been told; null: it is still to be told.",
+  "denials.at_ms": "What was granted before is void.",
+  "denials.revision": "Grows with each denial.",
+  "denials.subject": "What kind of thing is denied.",
+  "denials.subject_id": "Whose grants are void.",
+  "denials.until_ms": "From when on nothing that was granted before can still live.",
   "identities.provider": "The provider's name in the settings.",
   "identities.subject": "What never changes of the person there.",
   "join_tokens.created_by": "The admin who made it.",
+  "join_tokens.name": "The name that the relay must have; null: any.",
+  "join_tokens.site_id": "The site that the relay will belong to; null: the default site.",
   "join_tokens.relay_id": "The relay that it let in.",
   "own_certificates.chain": "The certificates as PEM; public.",
   "own_certificates.reported_at_ms": "When the relay told of it last.",
@@ -95,6 +112,15 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   "relays.build": "The version that it runs.",
   "relays.certificate": "What we signed for it, as PEM; public.",
   "relays.channels_max": "How many channels it can carry.",
+  "relays.clock_skew_ms": "How far its clock was ahead of ours as it came; null: it did not say.",
+  "relays.control_version": "The version of the contract that its last welcome agreed on.",
+  "relays.drain_ends_at_ms": "When that drain ends living sessions; null: it does not.",
+  "relays.drain_ordered": "Whether the control plane drains it, whatever its operator does.",
+  "relays.is_full": "Whether it can take no more.",
+  "relays.last_errors": "The last refusals and losses, the oldest first, as JSON.",
+  "relays.load": "Its load when its level changed last, as JSON.",
+  "relays.load_at_ms": "When it said so.",
+  "relays.load_level": "How loaded it is, from 0 to 10.",
   "relays.last_seen_at_ms": "When it was heard of last.",
   "relays.next_key_at_ms": "When it offered that key.",
   "relays.renewals_since_ms": "From when its certificates are counted.",
@@ -111,6 +137,8 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   "shares.uses_left": "How often it can still be opened.",
   "shares.uses_max": "How often it can be opened at all.",
   "signing_keys.kid": "The key's id, as it stands in what it signed.",
+  "site_fallbacks.fallback_site_id": "The site whose relays are asked then.",
+  "site_fallbacks.position": "The order in which fallbacks are asked, from 1.",
   "sources.kind": "How its consoles come here.",
   "sources.name": "What the API calls it.",
   "tickets.grant_id": "The `jti` of its grant.",
@@ -168,6 +196,7 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   scope_id: "The scope.",
   server_bytes: "Bytes of messages that the server sent.",
   session_id: "The session.",
+  site_id: "The site.",
   source_id: "The source.",
   state: "How far it has come.",
   tag: "The tag.",
@@ -192,10 +221,11 @@ export const OBJECT_TABLES: readonly {
 }[] = [
   {
     object: "RelayHub, one a relay",
-    table: "outbox",
+    table: "pushes",
     life: "Written with each command for the relay, removed when the relay acknowledges it. Grants are forgotten when the object wakes up: whoever waited for them was told that they failed.",
     columns: [
-      ["`seq`", "The command's number in the link's order; key."],
+      ["`id`", "The order in which commands came; key."],
+      ["`seq`", "The command's number on the wire; null: it was not sent yet."],
       ["`command`", "The command as JSON; a grant in it is signed, its password sealed."],
     ],
   },

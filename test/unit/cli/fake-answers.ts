@@ -64,6 +64,8 @@ export function answer(url: () => string, request: HeardRequest): FakeAnswer | u
       return { status: 204, text: "" };
     case "GET /api/v1/sessions/ses_1":
       return { json: session };
+    case "GET /api/v1/sessions?state=live":
+      return { json: { items: [session], nextCursor: null } };
     case "GET /api/v1/sessions":
       return {
         json: {

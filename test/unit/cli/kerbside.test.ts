@@ -226,7 +226,7 @@ describe("kerbside sessions with none to show", () => {
     await using folder = await makeTempFolder();
     let url = "";
     await using plane = await startFakeControlPlane((request) =>
-      request.path === "/api/v1/sessions"
+      request.path.startsWith("/api/v1/sessions")
         ? { json: { items: [], nextCursor: null } }
         : answer(() => url, request),
     );

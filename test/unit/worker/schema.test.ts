@@ -7,6 +7,7 @@ import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts
 import * as access from "../../../worker/repositories/schema/access.ts";
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
+import * as idempotency from "../../../worker/repositories/schema/idempotency.ts";
 import * as keys from "../../../worker/repositories/schema/keys.ts";
 import * as denials from "../../../worker/repositories/schema/denials.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
@@ -135,6 +136,7 @@ const SCHEMA = {
   ...audit,
   ...consoles,
   ...denials,
+  ...idempotency,
   ...keys,
   ...people,
   ...policies,
