@@ -154,7 +154,7 @@ export async function listOnlineEnforcements(database: Database): Promise<string
   const rows = await database
     .selectDistinct({ enforces: relays.enforces })
     .from(relays)
-    .where(eq(relays.state, "online"));
+    .where(and(eq(relays.state, "online"), isNull(relays.deletedAtMs)));
   return rows.map(({ enforces }) => readEnforces(enforces));
 }
 
@@ -170,7 +170,7 @@ export async function pageOnlineRelays(
   const rows = await database
     .select({ id: relays.id })
     .from(relays)
-    .where(and(eq(relays.state, "online"), gt(relays.id, page.afterId)))
+    .where(and(eq(relays.state, "online"), isNull(relays.deletedAtMs), gt(relays.id, page.afterId)))
     .orderBy(relays.id)
     .limit(page.limit);
   return rows.map(({ id }) => id);

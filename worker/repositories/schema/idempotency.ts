@@ -14,9 +14,11 @@ export const idempotencyKeys = sqliteTable("idempotency_keys", {
   requestId: text("request_id").notNull(),
   /** Whether its answer is known. */
   state: text({ enum: ["running", "done"] }).notNull(),
+  /** When its request came. */
   startedAtMs: integer("started_at_ms").notNull(),
   /** Until then a request that is still running is presumed to live. */
   leaseUntilMs: integer("lease_until_ms").notNull(),
+  /** From then on the key may be used anew. */
   expiresAtMs: integer("expires_at_ms").notNull(),
   /** Status and body, sealed; null while it runs, and where it was too large. */
   sealedAnswer: text("sealed_answer"),

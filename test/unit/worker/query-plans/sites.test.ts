@@ -14,11 +14,13 @@ import {
   readSite,
 } from "../../../../worker/services/sites.ts";
 import type { ControlServices } from "../../../harness/control-services.ts";
-import { expectIndexed } from "./expect-indexed.ts";
+import { expectIndexed, makeConsole } from "./expect-indexed.ts";
 
 describe("what is asked of the database about sites and join tokens", () => {
   it("is answered through indexes, in the order that they keep", async () => {
     await expectIndexed(10, async (services, admin) => {
+      // Brings its source, which is moved from site to site.
+      await makeConsole(services, admin);
       await useSites(services, admin);
       await useJoinTokens(services, admin);
     });
@@ -37,7 +39,7 @@ async function useSites({ context }: ControlServices, admin: ActingUser): Promis
   await pageSites(context, { afterName: null, limit: 2 });
   await pageSites(context, { afterName: "a", limit: 2 });
   await putSourceSite(context, admin, { name: "static", siteId: id });
-  await deleteSite(context, admin, id);
+  expect(await deleteSite(context, admin, id)).toMatchObject({ ok: false });
   await putSourceSite(context, admin, { name: "static", siteId: "sit_default" });
   expect(await deleteSite(context, admin, id)).toEqual({ ok: true, value: null });
 }
