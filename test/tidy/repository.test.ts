@@ -6,11 +6,20 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { unstable_readConfig } from "wrangler";
 import { z } from "zod";
-import { COMPATIBILITY_DATE, DURABLE_OBJECTS, WORKER_NAME } from "../../worker/deployment.ts";
+import {
+  COMPATIBILITY_DATE,
+  DURABLE_OBJECTS,
+  PUBLIC_EGRESS_BINDING,
+  WORKER_NAME,
+} from "../../worker/deployment.ts";
 import { OUTBOUND_CA_FILE } from "../../worker/dev/outbound-certificates.ts";
+import { NEEDED_MIGRATION } from "../../worker/repositories/health.ts";
 import { SETTINGS } from "../../worker/settings.ts";
 import { renderAuditEventsPage } from "../runner/audit-events-page.ts";
+import { renderApiTypes } from "../runner/api-types.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
+import { LIVES, OBJECT_TABLES } from "../runner/storage-page/texts.ts";
+import { renderStoragePage } from "../runner/storage-page.ts";
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -83,6 +92,15 @@ describe("what stands in two places", () => {
     });
   });
 
+  it("names the newest migration as the one that the Worker needs to be ready", () => {
+    const tags = files
+      .map((file) => /^migrations\/(\d{4}_\w+)\.sql$/.exec(file)?.[1] ?? "")
+      .filter((tag) => tag !== "");
+    expect(NEEDED_MIGRATION, "set NEEDED_MIGRATION in worker/repositories/health.ts").toBe(
+      tags.sort().at(-1),
+    );
+  });
+
   it("has each Durable Object's class with its binding, and a migration that makes it", () => {
     const bindings = DURABLE_OBJECTS.map(({ binding, className }) => ({
       name: binding,
@@ -93,11 +111,13 @@ describe("what stands in two places", () => {
     expect(made.toSorted()).toEqual(bindings.map((row) => row.class_name).toSorted());
   });
 
-  it("declares in worker/env.ts the bindings of worker/deployment.ts, and no setting", () => {
+  it("declares in worker/env.ts the objects of worker/deployment.ts, and no setting", () => {
     const fields = [...read("worker/env.ts").matchAll(/^ {2}readonly ([A-Z_]+)\??: (\w+)/gm)];
-    expect(fields.map(([, name, type]) => [name, type])).toEqual(
-      DURABLE_OBJECTS.map(({ binding }) => [binding, "DurableObjectNamespace"]),
-    );
+    const ofType = (wanted: string): unknown[] =>
+      fields.filter(([, , type]) => type === wanted).map(([, name]) => name);
+    expect(ofType("DurableObjectNamespace")).toEqual(DURABLE_OBJECTS.map((row) => row.binding));
+    expect(ofType("Fetcher")).toEqual([PUBLIC_EGRESS_BINDING]);
+    expect(ofType("string"), "settings stand in worker/settings.ts").toEqual([]);
   });
 
   it.each([...Object.keys(SETTINGS), OUTBOUND_CA_FILE])(
@@ -115,6 +135,25 @@ describe("documentation", () => {
 
   it("has the page of audit events as the union makes it", () => {
     expect(read("docs/audit-events.md")).toBe(renderAuditEventsPage());
+  });
+
+  it("has the page of what is stored as the schema makes it", async () => {
+    expect(read("docs/storage-schema.md")).toBe(await renderStoragePage());
+  });
+
+  it("describes there the tables of each Durable Object, and no table that is gone", () => {
+    const made = sources
+      .filter((file) => /^worker\/(?!dev\/|repositories\/)/.test(file))
+      .flatMap((file) => [...read(file).matchAll(/CREATE TABLE IF NOT EXISTS (\w+)/g)])
+      .map(([, table]) => table);
+    expect(OBJECT_TABLES.map(({ table }) => table).toSorted()).toEqual(made.toSorted());
+    const page = read("docs/storage-schema.md");
+    expect(Object.keys(LIVES).filter((table) => !page.includes(`### ${table}\n`))).toEqual([]);
+  });
+
+  it("has the API's types as its description makes them", async () => {
+    // To make them anew: npm run docs:client
+    expect(read("shared/api/operations.ts")).toBe(await renderApiTypes());
   });
 
   it.each(pages)("%s links to files that exist", (page) => {

@@ -6,7 +6,7 @@ import { permissionsOf } from "../identity/permissions.ts";
 import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
 import { findConsole } from "../repositories/consoles.ts";
 import { isCheckViolation } from "../repositories/database-errors.ts";
-import { listOnlineRelays } from "../repositories/relays.ts";
+import { listRelaysForConsole } from "../repositories/placement.ts";
 import { findShareByToken, type IssuedShare } from "../repositories/shares.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
@@ -57,9 +57,9 @@ async function openByToken(
   }
   const guest: Caller = { ...caller, actorKind: "guest", actorId: share.id };
   const wanted = { id: share.consoleId, userId: share.issuerId };
-  const [console, online] = await Promise.all([
+  const [console, placeable] = await Promise.all([
     findConsole(context.database, wanted),
-    listOnlineRelays(context.database),
+    listRelaysForConsole(context.database, share.consoleId),
   ]);
   const state = stateOf(share, context.nowMs());
   const issuer = { permissions: permissionsOf(share.issuerRole) };
@@ -71,16 +71,16 @@ async function openByToken(
     caller: guest,
     userId: share.issuerId,
     console: judged.value,
-    online,
+    placeable,
     way: opening.way,
     share: { id: share.id, policy: readPolicy(share.policy) },
   };
   try {
     return await openConsole(context, wish);
   } catch (error) {
-    // Somebody else took the last use, or the link was revoked, while this opening was under way.
+    // Meanwhile somebody else took the last use, the link was revoked, or its issuer disabled.
     if (isCheckViolation(error)) {
-      return await refuseGuest(context, guest, { share, why: "used-up" });
+      return await refuseGuest(context, guest, { share, why: await whyGone(context, opening) });
     }
     throw error;
   }
@@ -97,6 +97,15 @@ async function refuseGuest(
   const audit = auditRecord(context, guest, { type: "share.refused", data }, { consoleId });
   await storeWithAudit(context.database, [audit]);
   return fail(GONE);
+}
+
+async function whyGone(context: ServiceContext, { token }: ShareOpening): Promise<string> {
+  const share = await findShareByToken(context.database, await hashSecretToken(token));
+  const state = share === null ? "used-up" : stateOf(share, context.nowMs());
+  if (share?.issuerIsGone === true) {
+    return "issuer-gone";
+  }
+  return state === "active" ? "used-up" : state;
 }
 
 function whyRefused(share: IssuedShare, state: ShareState): string {

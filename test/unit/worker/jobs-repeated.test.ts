@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { JOBS } from "../../../worker/jobs/jobs.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
+import { denySubject } from "../../../worker/services/denials.ts";
 import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
 import { logIn } from "../../../worker/services/login.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
@@ -42,6 +43,7 @@ async function startScene() {
   await makeCheckpoint(context);
   await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
   await issueJoinToken(context, admin);
+  await denySubject(context, admin, { subject: "share", id: "shr_old", reason: "test" });
   const input = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
   const created = await createConsole(context, admin, input);
   await issueTicket(context, admin, created.ok ? created.value.id : "");
@@ -57,6 +59,7 @@ async function startScene() {
     /** How many rows each table has, and what matters of them. */
     state: async (): Promise<object> => {
       const tables = [
+        "denials",
         "logins",
         "join_tokens",
         "tickets",
