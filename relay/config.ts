@@ -9,11 +9,17 @@ import { relayHostSchema } from "#shared/control/enrolment.ts";
 import { joinNegativeNumbers, sayParseError } from "#shared/base/command-line.ts";
 import { sayRun } from "./program.ts";
 import { parseControlUrl } from "./control/control-url.ts";
+import type { OwnCertificateFiles } from "./control/own-certificate.ts";
 import { DATA_PLANE_LIMITS } from "./limits.ts";
 import { DRAIN_SECONDS_MAX } from "./operator/relay-status.ts";
 
 /** A supervisor's own patience is longer usually; most people's consoles are not. */
 export const DRAIN_SECONDS_DEFAULT = 30;
+
+/** A quarter: a key that was copied unseen is of no use for longer. */
+const ROTATE_KEY_DAYS_DEFAULT = 90;
+/** Ten years. */
+const ROTATE_KEY_DAYS_MAX = 3_650;
 
 export interface RelayConfig {
   /** The folder that enrolment wrote. */
@@ -44,6 +50,10 @@ export interface RelayConfig {
   readonly workerEnvironment: Readonly<Record<string, string>>;
   /** How long sessions may go on after SIGTERM. */
   readonly drainSeconds: number;
+  /** What to show to clients in the place of a certificate that the control plane signs. */
+  readonly ownCertificate: OwnCertificateFiles | null;
+  /** How old the identity key becomes; 0: it is changed by command alone. */
+  readonly rotateKeyDays: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -83,6 +93,10 @@ export function readRelayConfig(
   if (config.data["advertise-connect-port"] !== null && config.data["connect-port"] === null) {
     return fail("--advertise-connect-port tells of a port that only --connect-port opens.");
   }
+  const own = ownCertificateOf(config.data);
+  if (!own.ok) {
+    return own;
+  }
   const clash = sayPortClash(config.data);
   if (clash !== null) {
     return fail(clash);
@@ -105,9 +119,25 @@ export function readRelayConfig(
       connectionsPerSource: config.data["connections-per-source"],
       workerEnvironment: environmentOfWorkers(environment),
       drainSeconds: config.data["drain-seconds"],
+      ownCertificate: own.value,
+      rotateKeyDays: config.data["rotate-key-days"],
       logLevel: config.data["log-level"],
     },
   });
+}
+
+function ownCertificateOf(given: {
+  readonly certificate: string | null;
+  readonly "certificate-key": string | null;
+  readonly "certificate-ca": string | null;
+}): Result<OwnCertificateFiles | null, string> {
+  const { certificate, "certificate-key": key, "certificate-ca": ca } = given;
+  if (certificate === null && key === null) {
+    return ca === null ? ok(null) : fail("--certificate-ca belongs to --certificate.");
+  }
+  return certificate === null || key === null
+    ? fail("--certificate and --certificate-key belong together.")
+    : ok({ certificate, key, ca });
 }
 
 /** The ports that one relay serves, by their flags. Null: not served. 0: any free one. */
@@ -138,7 +168,7 @@ export function sayPortClash(ports: ServedPorts): string | null {
 export const RELAY_HELP = `Usage: ${sayRun("DIR")} [options]
 
 Carries SPICE consoles for the control plane that it was enrolled with. As its first
-argument it also takes enrol, status, drain or resume; each has a --help.
+argument it also takes enrol, status, drain, resume or rotate-key; each has a --help.
 
   --state-dir DIR      the folder that enrolment wrote          (KERBSIDE_STATE_DIR)
   --listen-host HOST   address to serve clients on; default 0.0.0.0  (KERBSIDE_LISTEN_HOST)
@@ -167,6 +197,18 @@ argument it also takes enrol, status, drain or resume; each has a --help.
                        balancer; default ${DATA_PLANE_LIMITS.connectionsPerSourceMax} (KERBSIDE_CONNECTIONS_PER_SOURCE)
   --drain-seconds N    how long sessions go on after SIGTERM or SIGINT;
                        0 ends them at once; default ${DRAIN_SECONDS_DEFAULT}          (KERBSIDE_DRAIN_SECONDS)
+  --certificate FILE, --certificate-key FILE
+                       show this certificate to clients, with its issuers,
+                       instead of one that the control plane signs; read
+                       again when it changes  (KERBSIDE_CERTIFICATE, _KEY)
+  --certificate-ca FILE
+                       the authority that clients are to trust then, or
+                       "public" for one that they trust anyway; default
+                       the root that --certificate ends with
+                                                             (KERBSIDE_CERTIFICATE_CA)
+  --rotate-key-days N  change the key by which the relay proves itself
+                       after so many days; 0: never; default ${ROTATE_KEY_DAYS_DEFAULT}
+                                                             (KERBSIDE_ROTATE_KEY_DAYS)
   --log-level LEVEL    debug, info, warn, error or silent            (KERBSIDE_LOG_LEVEL)
   --version
   --help
@@ -243,6 +285,8 @@ const PORT_MAX = 65_535;
 const port = wholeNumber(0, PORT_MAX, "port");
 const advertisedPort = wholeNumber(1, PORT_MAX, "port");
 
+const file = z.string().min(1, "is empty");
+
 const configSchema = z.object({
   "state-dir": z.string("is missing: say where the relay's state folder is").min(1, "is empty"),
   "listen-host": z.string().min(1, "is empty").default("0.0.0.0"),
@@ -281,6 +325,10 @@ const configSchema = z.object({
     .default([]),
   workers: wholeNumber(0, WORKERS_MAX).nullable().default(null),
   "connections-per-source": wholeNumber(1, CONNECTIONS_MAX).nullable().default(null),
+  certificate: file.nullable().default(null),
+  "certificate-key": file.nullable().default(null),
+  "certificate-ca": file.nullable().default(null),
+  "rotate-key-days": wholeNumber(0, ROTATE_KEY_DAYS_MAX).default(ROTATE_KEY_DAYS_DEFAULT),
   "drain-seconds": wholeNumber(0, DRAIN_SECONDS_MAX).default(DRAIN_SECONDS_DEFAULT),
   "log-level": z
     .enum(["debug", "info", "warn", "error", "silent"], {
@@ -305,6 +353,10 @@ const SETTINGS = [
   { flag: "web-origin", variable: "KERBSIDE_WEB_ORIGIN" },
   { flag: "workers", variable: "KERBSIDE_WORKERS" },
   { flag: "connections-per-source", variable: "KERBSIDE_CONNECTIONS_PER_SOURCE" },
+  { flag: "certificate", variable: "KERBSIDE_CERTIFICATE" },
+  { flag: "certificate-key", variable: "KERBSIDE_CERTIFICATE_KEY" },
+  { flag: "certificate-ca", variable: "KERBSIDE_CERTIFICATE_CA" },
+  { flag: "rotate-key-days", variable: "KERBSIDE_ROTATE_KEY_DAYS" },
   { flag: "drain-seconds", variable: "KERBSIDE_DRAIN_SECONDS" },
   { flag: "log-level", variable: "KERBSIDE_LOG_LEVEL" },
 ] as const;

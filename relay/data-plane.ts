@@ -2,6 +2,7 @@
  * The data plane as one thing: ports, gate, workers, sessions, telemetry. It needs the control plane
  * for nothing but the ports (interfaces) passed in, and goes on carrying what it carries without it.
  */
+import { X509Certificate } from "node:crypto";
 import type { RandomBytes } from "#shared/base/ids.ts";
 import { type DataPlaneLimits, withLimits } from "./limits.ts";
 import type { TlsIdentity } from "./listen/tls-settings.ts";
@@ -94,15 +95,17 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const parts: { crew?: Crew; health?: HealthServer | null } = {};
   const state: ServingState = { status: "serving" };
   const processRegistry = createProcessRegistry();
+  const shown: ShownCertificate = { endsAtMs: endOf(options.tls) };
   const metrics: Metrics = createMetrics(processRegistry, {
     connections: () => gate.connectionCount,
+    certificateEndsAtMs: () => shown.endsAtMs,
     workers: () => parts.crew?.workers().filter(({ isReady }) => isReady).length ?? 0,
     counts: () => registry.counts(),
   });
   const observer = createObserver(options.log, metrics);
   const steadyMs = options.steadyMs ?? options.nowMs;
   const registry = new Registry({ ...options, observer, limits, steadyMs });
-  const common = { ...options, limits, gate, metrics, registry, state, steadyMs };
+  const common = { ...options, limits, gate, metrics, registry, state, shown, steadyMs };
   try {
     parts.crew = await startCrew(common);
     const { crew } = parts;
@@ -122,7 +125,13 @@ interface Common extends DataPlaneOptions {
   readonly metrics: Metrics;
   readonly registry: Registry;
   readonly state: ServingState;
+  readonly shown: ShownCertificate;
   readonly steadyMs: () => number;
+}
+
+interface ShownCertificate {
+  /** Milliseconds since 1970. */
+  endsAtMs: number;
 }
 
 interface ServingState {
@@ -194,6 +203,7 @@ class RunningDataPlane implements DataPlane {
 
   replaceIdentity(tls: TlsIdentity): void {
     this.#running.crew.replaceIdentity(tls);
+    this.#running.shown.endsAtMs = endOf(tls);
   }
 
   setWebOrigins(origins: readonly string[]): void {
@@ -304,6 +314,15 @@ async function openHealth(common: Common, crew: Crew): Promise<HealthServer | nu
       return { status: state.status, linked: isLinked(), sessions, channels };
     },
   });
+}
+
+/** Zero for what is no certificate: whoever uses it will say so. */
+function endOf({ cert }: TlsIdentity): number {
+  try {
+    return new X509Certificate(cert).validToDate.getTime();
+  } catch {
+    return 0;
+  }
 }
 
 /** Expired grants are kept this much longer than needed at most. */

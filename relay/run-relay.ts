@@ -13,17 +13,19 @@ import { type RelayConfig, sayPortClash } from "./config.ts";
 import { type Identity, readIdentity } from "./control/identity-store.ts";
 import { relayLinkUrl } from "./control/control-url.ts";
 import { lockFolder } from "./control/folder-lock.ts";
+import { KeyAdoption } from "./control/key-adoption.ts";
 import { ControlLink } from "./control/link.ts";
-import { signRelayToken } from "./control/relay-token.ts";
 import { Spool } from "./control/spool.ts";
 import { openSpoolDisk } from "./control/spool-disk.ts";
+import type { Upkeep } from "./control/upkeep.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
 import { DATA_PLANE_LIMITS, limitsPerSource } from "./limits.ts";
+import { openUpkeep, readOwn, type UpkeptParts } from "./open-upkeep.ts";
 import { openOperator } from "./operator/open-operator.ts";
 import { askRelay } from "./operator/operator-client.ts";
 import { sayWhyNotListening } from "./say-why-not-listening.ts";
 import { RELAY_ENFORCES } from "./sessions/enforcement.ts";
-import { KeyRing, keysFromWelcome } from "./sessions/key-ring.ts";
+import { KeyRing } from "./sessions/key-ring.ts";
 import type { Log } from "./telemetry/log.ts";
 
 export interface RunningRelay {
@@ -52,6 +54,10 @@ export async function runRelay(
   if (!read.ok) {
     return read;
   }
+  const own = await readOwn(config);
+  if (!own.ok) {
+    return own;
+  }
   const port = config.listenPort ?? read.value.tlsPort;
   const clash = sayPortClash({
     "listen-port": port,
@@ -72,7 +78,6 @@ export async function runRelay(
   if (!unlock.ok) {
     return unlock;
   }
-  warnOfExpiry(read.value, log);
   const spool = new Spool({
     disk: openSpoolDisk(join(config.stateDir, SPOOL_FILE)),
     relayId: read.value.relayId,
@@ -81,15 +86,19 @@ export async function runRelay(
     log,
   });
   const keyRing = new KeyRing();
-  const parts: { plane: DataPlane | null } = { plane: null };
+  const parts: Writable<UpkeptParts> = { plane: null, link: null };
   const identity = relocated(read.value, config);
-  const link = makeLink({ identity, config, keyRing, spool, log, plane: () => parts.plane });
+  const upkeep = openUpkeep({
+    ...{ identity, config, own: own.value, parts },
+    ...{ log, nowMs, randomBytes },
+  });
+  const plane = (): DataPlane | null => parts.plane;
+  const link = makeLink({ identity, config, keyRing, spool, log, upkeep, plane });
+  parts.link = link;
   try {
     parts.plane = await openDataPlane(config, {
-      tls: read.value.tls,
-      port,
-      keyRing,
-      spool,
+      ...{ port, keyRing, spool },
+      tls: upkeep.tls,
       link,
       log,
     });
@@ -98,19 +107,11 @@ export async function runRelay(
     unlock.value();
     return fail(sayWhyNotListening(error as NodeJS.ErrnoException, config, port));
   }
-  const { plane } = parts;
-  return ok(
-    await letRun({
-      config,
-      identity,
-      plane,
-      link,
-      spool,
-      log,
-      unlock: unlock.value,
-    }),
-  );
+  const running = { config, identity, plane: parts.plane, link, upkeep, spool, log };
+  return ok(await letRun({ ...running, unlock: unlock.value }));
 }
+
+type Writable<Parts> = { -readonly [Key in keyof Parts]: Parts[Key] };
 
 /** A relay that serves: joins it to its operator and to the control plane. */
 async function letRun(parts: {
@@ -118,11 +119,12 @@ async function letRun(parts: {
   readonly identity: Identity;
   readonly plane: DataPlane;
   readonly link: ControlLink;
+  readonly upkeep: Upkeep;
   readonly spool: Spool;
   readonly log: Log;
   readonly unlock: () => void;
 }): Promise<RunningRelay> {
-  const { config, identity, plane, link, spool, log, unlock } = parts;
+  const { config, identity, plane, link, upkeep, spool, log, unlock } = parts;
   const { relayId, name } = identity;
   let isLeaving = false;
   let drainEndsAtMs: number | null = null;
@@ -141,6 +143,8 @@ async function letRun(parts: {
     isLinked: () => link.isLinked,
     drainState: () =>
       drainEndsAtMs === null ? null : { endsAtMs: drainEndsAtMs, isEnding: isLeaving },
+    keys: () => upkeep.status(),
+    rotateKey: () => upkeep.rotateKey(),
     drain,
     resume: () => {
       // Why: whoever waits for the last session to end would take the resume for that, and stop.
@@ -153,6 +157,7 @@ async function letRun(parts: {
     log,
   });
   link.start({ commands: plane.commands, snapshot: () => plane.snapshot() });
+  upkeep.start();
   return {
     relayId,
     tlsPort: plane.address.port,
@@ -165,6 +170,7 @@ async function letRun(parts: {
       await drain(deadlineMs);
     },
     stop: async () => {
+      upkeep.stop();
       link.tellServing({ draining: true });
       await plane.stop(STOP_DEADLINE_MS);
       const isDelivered = await link.flush(FLUSH_DEADLINE_MS);
@@ -230,12 +236,13 @@ function makeLink(parts: {
   readonly keyRing: KeyRing;
   readonly spool: Spool;
   readonly log: Log;
+  readonly upkeep: Upkeep;
   /** Null until it serves; the link is started behind that. */
   readonly plane: () => DataPlane | null;
 }): ControlLink {
-  const { identity, config, keyRing, spool, log, plane } = parts;
-  let adoptions = 0;
-  return new ControlLink({
+  const { identity, config, keyRing, spool, log, upkeep, plane } = parts;
+  const adoption = new KeyAdoption({ relayId: identity.relayId, keyRing, nowMs });
+  const link: ControlLink = new ControlLink({
     linkUrl: identity.linkUrl,
     about: {
       build: BUILD,
@@ -246,27 +253,28 @@ function makeLink(parts: {
       get advertised() {
         return advertisedOf(identity, config, plane()?.connectAddress?.port ?? null);
       },
+      get certificate() {
+        return upkeep.certificate;
+      },
     },
-    signToken: () => signRelayToken(identity, nowMs(), randomBytes),
+    signToken: () => upkeep.signToken(),
+    onRefused: (code) => upkeep.refused(code),
     adopt: async (welcome) => {
-      adoptions += 1;
-      const adoption = adoptions;
-      const keys = await keysFromWelcome(welcome, identity.relayId);
-      if (!keys.ok) {
-        return keys;
+      const adopted = await adoption.adopt(welcome);
+      if (adopted.ok) {
+        plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
+        void upkeep.welcomed(welcome);
+        void link.whenLinked().then(() => upkeep.tick());
       }
-      if (adoption !== adoptions) {
-        return fail("a newer welcome came meanwhile");
-      }
-      keyRing.replace(keys.value);
-      plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
-      return ok(null);
+      return adopted;
     },
+    adoptKeys: (keys) => adoption.adopt(keys),
     spool,
     log,
     nowMs,
     chance: Math.random,
   });
+  return link;
 }
 
 /** Where clients reach it. */
@@ -278,14 +286,6 @@ function advertisedOf(
   const connectPort =
     boundConnectPort === null ? null : (config.advertiseConnectPort ?? boundConnectPort);
   return connectPort === null ? { host, tlsPort } : { host, tlsPort, connectPort };
-}
-
-function warnOfExpiry(identity: Identity, log: Log): void {
-  const leftMs = identity.certificateEndsAtMs - nowMs();
-  if (leftMs < CERTIFICATE_WARNING_MS) {
-    const endsAt = new Date(identity.certificateEndsAtMs).toISOString();
-    log.warn({ endsAt }, leftMs < 0 ? "certificate.expired" : "certificate.expires-soon");
-  }
 }
 
 function nowMs(): number {
@@ -304,4 +304,3 @@ const INSTANCE_ID_BYTES = 16;
 const STOP_DEADLINE_MS = 5_000;
 /** A supervisor usually kills after 10 s or more: both waits together stay below that. */
 const FLUSH_DEADLINE_MS = 2_000;
-const CERTIFICATE_WARNING_MS = 30 * 24 * 3_600_000;

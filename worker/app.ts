@@ -8,10 +8,13 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { createServiceContext } from "./context.ts";
+import { wakeClockOnce } from "./jobs/clock.ts";
 import { logFailure } from "./log.ts";
 import { isDatabaseUnavailable } from "./repositories/database-errors.ts";
 import { accessRoutes } from "./routes/access-rules.ts";
 import { accountRoutes } from "./routes/account.ts";
+import { auditChainRoutes } from "./routes/audit-chains.ts";
+import { auditExportRoutes } from "./routes/audit-export.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
@@ -20,6 +23,7 @@ import { consoleRoutes } from "./routes/consoles.ts";
 import { groupRoutes } from "./routes/groups.ts";
 import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
+import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { policyRoutes } from "./routes/policies.ts";
 import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
@@ -36,12 +40,14 @@ import {
 } from "./routes/request-guards.ts";
 import type { RouteEnv } from "./routes/route-env.ts";
 import { sessionFeedRoutes } from "./routes/session-feed.ts";
+import { jobRoutes } from "./routes/jobs.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { sharePageRoutes } from "./routes/share-page.ts";
 import { shareRoutes } from "./routes/shares.ts";
 import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
 import { userRoutes } from "./routes/users.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -60,6 +66,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
   app.use(identifyRequest, guardAnswers);
   app.use(async function openServices(context, next) {
     const { executionCtx } = context;
+    wakeClockOnce(context.env, (work) => executionCtx.waitUntil(work));
     context.set("services", {
       ...createServiceContext(context.env),
       defer: (work) => executionCtx.waitUntil(work),
@@ -71,6 +78,7 @@ export function createApp(): OpenAPIHono<RouteEnv> {
 
   app.route("/", pageRoutes);
   app.route("/", sharePageRoutes);
+  app.route("/", publicKeyRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
@@ -144,7 +152,12 @@ const API_ROUTES = [
   auditRoutes,
   policyRoutes,
   policyAttachmentRoutes,
+  auditChainRoutes,
+  auditExportRoutes,
   relayRoutes,
+  keyRoutes,
+  jobRoutes,
+  webhookRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

@@ -7,6 +7,7 @@ import { createHubs } from "./hub/hubs.ts";
 import { createLimits, type Limiter } from "./limits/limits.ts";
 import { openDatabase } from "./repositories/database.ts";
 import type { ServiceContext } from "./services/context.ts";
+import { SigningKeyCache } from "./services/signing-key-cache.ts";
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function createServiceContext(env: Env): ServiceContext {
@@ -16,6 +17,8 @@ export function createServiceContext(env: Env): ServiceContext {
     settings,
     hubs: createHubs(env.HUB),
     limits: createLimits((name) => limiterNamed(env, name)),
+    signingKeys: SIGNING_KEYS,
+    ...egressOf(env, settings.webhookPrivateTargets),
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
@@ -30,4 +33,15 @@ function limiterNamed({ LIMITS }: Env, name: string): Limiter {
       await limiter.settle(request, from);
     },
   };
+}
+
+/** One an isolate: it holds values alone, and nothing that belongs to a request. */
+const SIGNING_KEYS = new SigningKeyCache();
+
+/** Where private addresses are allowed, the way out that keeps to public ones is not taken. */
+function egressOf(env: Env, allowPrivate: boolean): Pick<ServiceContext, "egress"> {
+  const { WEBHOOK_EGRESS: egress } = env;
+  return egress === undefined || allowPrivate
+    ? {}
+    : { egress: async (request) => await egress.fetch(request) };
 }

@@ -16,4 +16,11 @@ export const COMPATIBILITY_DATE = "2026-10-23";
 export const DURABLE_OBJECTS = [
   { binding: "HUB", className: "RelayHub" },
   { binding: "LIMITS", className: "RateLimiter" },
+  { binding: "CLOCK", className: "JobClock" },
 ] as const;
+
+/**
+ * The binding of `Env` for a service that reaches public addresses only, whatever a name resolves
+ * to. Hosts whose own network lets private addresses be reached have to give it.
+ */
+export const PUBLIC_EGRESS_BINDING = "WEBHOOK_EGRESS";

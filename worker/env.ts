@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import type { RelayHub } from "./hub/relay-hub.ts";
+import type { JobClock } from "./jobs/job-clock.ts";
 import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
 import {
   type KeystoneProvider,
@@ -14,11 +15,15 @@ import {
 } from "./identity/provider-settings.ts";
 import type { RateLimiter } from "./limits/rate-limiter.ts";
 import type { SettingValues } from "./settings.ts";
+import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
 
 /** The bindings as the platform hands them over: settings of settings.ts, objects of deployment.ts. */
 export interface Env extends SettingValues {
   readonly HUB: DurableObjectNamespace<RelayHub>;
   readonly LIMITS: DurableObjectNamespace<RateLimiter>;
+  readonly CLOCK: DurableObjectNamespace<JobClock>;
+  /** A service that reaches public addresses only; absent: the Worker's own way out. */
+  readonly WEBHOOK_EGRESS?: Fetcher;
 }
 
 /** What the services need of the environment, checked. */
@@ -27,8 +32,8 @@ export interface Config {
   readonly databaseAuthToken: string;
   readonly publicUrl: string;
   readonly ticketRoot: Bytes;
-  readonly grantSigningKey: GrantSigningKey;
-  readonly secretsKey: Bytes;
+  readonly grantSigningKey: GrantSigningKey | null;
+  readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
@@ -36,6 +41,8 @@ export interface Config {
   readonly oidcProviders: readonly OidcProvider[];
   readonly keystone: KeystoneProvider | null;
   readonly trustedProxies: number;
+  readonly auditRetentionMs: number | null;
+  readonly webhookPrivateTargets: boolean;
 }
 
 const signingKeySchema = z.object({
@@ -46,7 +53,7 @@ const signingKeySchema = z.object({
   kid: z.string(),
 });
 
-export type GrantSigningKey = z.infer<typeof signingKeySchema>;
+type GrantSigningKey = z.infer<typeof signingKeySchema>;
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function readConfig(env: Env): Config {
@@ -56,15 +63,26 @@ export function readConfig(env: Env): Config {
     databaseAuthToken: env.LIBSQL_AUTH_TOKEN,
     publicUrl,
     ticketRoot: key("TICKET_ROOT", env.TICKET_ROOT),
-    grantSigningKey: signingKey(required("GRANT_SIGNING_KEY", env.GRANT_SIGNING_KEY)),
-    secretsKey: key("SECRETS_KEY", env.SECRETS_KEY),
+    grantSigningKey: signingKey(env.GRANT_SIGNING_KEY),
+    secretsKeys: parseSecretsKeys(env),
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
     localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),
     ...providers(env),
     trustedProxies: proxyCount(env.KERBSIDE_TRUSTED_PROXIES),
+    auditRetentionMs: retention(env.KERBSIDE_AUDIT_RETENTION_DAYS),
+    webhookPrivateTargets: privateTargets(env.KERBSIDE_WEBHOOK_PRIVATE_TARGETS),
   };
+}
+
+/** Whether jobs are run by the clock here. @throws {Error} for any other value than `off`. */
+export function clockIsOn(env: Pick<Env, "KERBSIDE_JOBS">): boolean {
+  const value = env.KERBSIDE_JOBS ?? "";
+  if (!["", "on", "off"].includes(value)) {
+    throw new Error("The setting KERBSIDE_JOBS must be on or off.");
+  }
+  return value !== "off";
 }
 
 function required(name: string, value: string | undefined): string {
@@ -141,6 +159,23 @@ function proxyCount(text: string | undefined): number {
   return count;
 }
 
+function retention(text: string | undefined): number | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
+  if (!/^[1-9][0-9]{0,4}$/.test(text)) {
+    throw new Error("The setting KERBSIDE_AUDIT_RETENTION_DAYS must be a whole number of days.");
+  }
+  return Number(text) * DAY_MS;
+}
+
+function privateTargets(text: string | undefined): boolean {
+  if (!["", "allow", "refuse"].includes(text ?? "")) {
+    throw new Error("The setting KERBSIDE_WEBHOOK_PRIVATE_TARGETS must be allow or refuse.");
+  }
+  return text === "allow";
+}
+
 function key(name: string, value: string): Bytes {
   const bytes = fromBase64Url(required(name, value));
   if (bytes === null || bytes.length !== KEY_BYTES) {
@@ -149,7 +184,10 @@ function key(name: string, value: string): Bytes {
   return bytes;
 }
 
-function signingKey(text: string): GrantSigningKey {
+function signingKey(text: string | undefined): GrantSigningKey | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
   try {
     return signingKeySchema.parse(JSON.parse(text));
   } catch {
@@ -157,6 +195,7 @@ function signingKey(text: string): GrantSigningKey {
   }
 }
 
+const DAY_MS = 24 * 60 * 60_000;
 const KEY_BYTES = 32;
 /** More in a row than anybody has. */
 const PROXIES_MAX = 8;

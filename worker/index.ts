@@ -1,11 +1,10 @@
 /** The Worker: what the platform calls. */
 import { createApp } from "./app.ts";
-import { createServiceContext } from "./context.ts";
 import type { Env } from "./env.ts";
-import { JOBS } from "./jobs/jobs.ts";
-import { runJobs } from "./jobs/run-jobs.ts";
+import { wakeClock } from "./jobs/clock.ts";
 
 export { RelayHub } from "./hub/relay-hub.ts";
+export { JobClock } from "./jobs/job-clock.ts";
 export { RateLimiter } from "./limits/rate-limiter.ts";
 
 const app = createApp();
@@ -14,6 +13,6 @@ const app = createApp();
 export default {
   fetch: app.fetch,
   scheduled: async (_event: ScheduledController, env: Env): Promise<void> => {
-    await runJobs(createServiceContext(env), JOBS);
+    await wakeClock(env);
   },
 };

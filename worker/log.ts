@@ -23,6 +23,11 @@ export function logNotice(
   console.log(JSON.stringify({ level: "info", event, ...circumstances }));
 }
 
+/** What went wrong in one line, for who may read how the control plane fares. */
+export function describeFailure(error: unknown): string {
+  return error instanceof Error ? messageOf(error) : typeof error;
+}
+
 /** The chain of causes, outermost first. */
 export function describeCauses(error: unknown): object[] {
   const causes: object[] = [];
@@ -38,9 +43,13 @@ function describe(error: Error): object {
   const code = "code" in error && typeof error.code === "string" ? { code: error.code } : {};
   const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
   const stack = frames.slice(0, FRAMES_MAX).map((line) => line.trim());
-  // Drizzle's errors (with `query` and `params`) repeat the parameters in their message.
+  return { name: error.name, ...code, message: messageOf(error), stack };
+}
+
+/** Drizzle's errors (with `query` and `params`) repeat the parameters in their message. */
+function messageOf(error: Error): string {
   const message = "params" in error && "query" in error ? String(error.query) : error.message;
-  return { name: error.name, ...code, message: message.slice(0, MESSAGE_CHARACTERS_MAX), stack };
+  return message.slice(0, MESSAGE_CHARACTERS_MAX);
 }
 
 const CAUSES_MAX = 8;

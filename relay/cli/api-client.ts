@@ -6,7 +6,13 @@ import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { ERRORS } from "#shared/errors/catalogue.ts";
 import { parseControlUrl } from "../control/control-url.ts";
-import { type ApiFailure, type ApiRequest, requestApi, requestJson } from "../control/http-json.ts";
+import {
+  type ApiFailure,
+  type ApiRequest,
+  requestApi,
+  requestJson,
+  streamApi,
+} from "../control/http-json.ts";
 import {
   type CliFailure,
   type CliTools,
@@ -50,6 +56,11 @@ export interface ApiClient {
     path: string,
     item: z.ZodType<Item>,
   ): AsyncGenerator<Result<readonly Item[], CliFailure>>;
+  /** An answer of any length, handed on as it comes; what came before a failure is not all. */
+  download(
+    path: string,
+    write: (chunk: Uint8Array) => Promise<void>,
+  ): Promise<Result<null, CliFailure>>;
   /** A console file from the address that a ticket names. */
   fetchFile(url: string): Promise<Result<string, CliFailure>>;
 }
@@ -170,6 +181,8 @@ function makeClient(url: string, token: string): ApiClient {
     url,
     call,
     pages: (path, item) => readPages(call, path, item),
+    download: async (path, write) =>
+      toCli(await streamApi({ controlUrl: url, path, method: "GET", token }, write)),
     fetchFile: async (fileUrl) => {
       const whole = URL.canParse(fileUrl, `${url}/`) ? new URL(fileUrl, `${url}/`) : null;
       if (whole === null || !/^https?:$/.test(whole.protocol)) {

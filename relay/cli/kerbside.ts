@@ -1,5 +1,8 @@
 /** The `kerbside` command: finds the command that was asked for, runs it, says what went wrong. */
 import { type CliTools, type Command, EXIT, runCommand } from "./command.ts";
+import { auditExportCommand } from "./commands/audit-export.ts";
+import { auditSearchCommand } from "./commands/audit-search.ts";
+import { auditVerifyCommand } from "./commands/audit-verify.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
@@ -9,6 +12,7 @@ import { openCommand } from "./commands/open.ts";
 import { relayDrainCommand } from "./commands/relay-drain.ts";
 import { relayEnrolCommand } from "./commands/relay-enrol.ts";
 import { relayResumeCommand } from "./commands/relay-resume.ts";
+import { relayRotateKeyCommand } from "./commands/relay-rotate-key.ts";
 import { relayRunCommand } from "./commands/relay-run.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
@@ -73,11 +77,15 @@ const COMMANDS: readonly Command[] = [
   terminateCommand,
   consoleAddCommand,
   joinTokenCreateCommand,
+  auditSearchCommand,
+  auditExportCommand,
+  auditVerifyCommand,
   relayEnrolCommand,
   relayRunCommand,
   relayStatusCommand,
   relayDrainCommand,
   relayResumeCommand,
+  relayRotateKeyCommand,
 ];
 
 if (import.meta.main) {

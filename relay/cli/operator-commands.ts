@@ -6,6 +6,7 @@ import { type CliTools, type Command, runCommand } from "./command.ts";
 import { relayDrainCommand } from "./commands/relay-drain.ts";
 import { relayEnrolCommand } from "./commands/relay-enrol.ts";
 import { relayResumeCommand } from "./commands/relay-resume.ts";
+import { relayRotateKeyCommand } from "./commands/relay-rotate-key.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
 import { readEnvironment } from "./environment.ts";
 
@@ -32,4 +33,5 @@ const COMMANDS: readonly Command[] = [
   relayStatusCommand,
   relayDrainCommand,
   relayResumeCommand,
+  relayRotateKeyCommand,
 ];

@@ -36,18 +36,10 @@ export interface ApiFailure {
 
 /** Sends the request; any status but 2xx is a failure. */
 export async function requestApi(asked: ApiRequest): Promise<Result<ApiAnswer, ApiFailure>> {
-  const url = new URL(asked.path, `${asked.controlUrl}/`);
-  if (asked.path.startsWith("/")) {
-    url.href = asked.controlUrl + asked.path;
-  }
   try {
-    const answer = await request(url, {
+    const answer = await request(urlOf(asked), {
       method: asked.method,
-      headers: {
-        accept: "application/json, application/problem+json, application/x-virt-viewer",
-        ...(asked.body === undefined ? {} : { "content-type": "application/json" }),
-        ...(asked.token === undefined ? {} : { authorization: `Bearer ${asked.token}` }),
-      },
+      headers: headersOf(asked),
       ...(asked.body === undefined ? {} : { body: JSON.stringify(asked.body) }),
       signal: AbortSignal.timeout(asked.deadlineMs ?? API_DEADLINE_MS),
     });
@@ -60,6 +52,34 @@ export async function requestApi(asked: ApiRequest): Promise<Result<ApiAnswer, A
     return status >= 200 && status < 300
       ? ok({ status, contentType, text })
       : fail(refusal(asked, status, text));
+  } catch (error) {
+    return fail(noAnswer(asked, error));
+  }
+}
+
+/**
+ * Sends the request and hands the answer on as it comes, however long it is; `write` is waited for
+ * before more is read. What was written before a failure is not all.
+ */
+export async function streamApi(
+  asked: ApiRequest,
+  write: (chunk: Uint8Array) => Promise<void>,
+): Promise<Result<null, ApiFailure>> {
+  try {
+    const answer = await request(urlOf(asked), {
+      method: asked.method,
+      headers: headersOf(asked),
+      headersTimeout: API_DEADLINE_MS,
+      bodyTimeout: SILENCE_MS_MAX,
+    });
+    const { statusCode: status } = answer;
+    if (status < 200 || status >= 300) {
+      return fail(refusal(asked, status, (await readBounded(answer.body)) ?? ""));
+    }
+    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
+      await write(chunk);
+    }
+    return ok(null);
   } catch (error) {
     return fail(noAnswer(asked, error));
   }
@@ -78,6 +98,22 @@ export async function requestJson<Value>(
   return parsed.success
     ? ok(parsed.data)
     : fail(malformed(asked, answer.value.status, "answered with something unexpected"));
+}
+
+function urlOf(asked: ApiRequest): URL {
+  const url = new URL(asked.path, `${asked.controlUrl}/`);
+  if (asked.path.startsWith("/")) {
+    url.href = asked.controlUrl + asked.path;
+  }
+  return url;
+}
+
+function headersOf(asked: ApiRequest): Record<string, string> {
+  return {
+    accept: "application/json, application/problem+json, application/x-virt-viewer, */*;q=0.1",
+    ...(asked.body === undefined ? {} : { "content-type": "application/json" }),
+    ...(asked.token === undefined ? {} : { authorization: `Bearer ${asked.token}` }),
+  };
 }
 
 async function readBounded(body: AsyncIterable<Uint8Array>): Promise<string | null> {
@@ -185,5 +221,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
 
 /** A person waits; the slowest honest answer (a ticket that tries several relays) takes seconds. */
 const API_DEADLINE_MS = 20_000;
+/** A file is read from the database page by page; none takes so long. */
+const SILENCE_MS_MAX = 60_000;
 /** A page of consoles is some 100 KiB; more than this is no answer of ours. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;

@@ -9,6 +9,14 @@ import { join } from "node:path";
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { sayCommand } from "../program.ts";
+import type { TlsIdentity } from "../listen/tls-settings.ts";
+import {
+  identityKeySinceMs,
+  KEY_FILES,
+  readNextKey,
+  readRenewedTls,
+  removeChangedKeys,
+} from "./key-files.ts";
 import { prepareFolder, reasonOf, writeFileAtomically } from "./state-folder.ts";
 
 const identitySchema = z.object({
@@ -39,10 +47,12 @@ export interface IdentityFiles {
 /** An identity that was checked and can be used. */
 export interface Identity extends IdentityRecord {
   readonly identityKey: KeyObject;
+  /** When it was made, in milliseconds since 1970. */
+  readonly identityKeySinceMs: number;
+  /** A key that the relay was changing to when it ended. */
+  readonly nextIdentityKey: KeyObject | null;
   readonly tls: { readonly cert: string; readonly key: string };
   readonly ca: string;
-  /** When the TLS certificate ends, in milliseconds since 1970. */
-  readonly certificateEndsAtMs: number;
 }
 
 /** Names that tell a relay's state folder from another: the first, middle and last of its life. */
@@ -67,21 +77,42 @@ export async function readIdentity(stateDir: string): Promise<Result<Identity, s
   if (identityKey?.asymmetricKeyType !== "ed25519") {
     return fail(corrupt(stateDir, FILES.identityKey));
   }
-  const tlsKey = readKey(texts.value.tlsKey);
-  if (tlsKey === null) {
-    return fail(corrupt(stateDir, FILES.tlsKey));
+  const tls = await readTls(stateDir, texts.value);
+  if (!tls.ok) {
+    return tls;
   }
-  const certificate = readCertificate(texts.value.tlsCertificate);
-  if (certificate === null || !certificate.checkPrivateKey(tlsKey)) {
-    return fail(corrupt(stateDir, FILES.tlsCertificate));
+  const nextIdentityKey = await readNextKey(stateDir);
+  if (!nextIdentityKey.ok) {
+    return nextIdentityKey;
   }
   return ok({
     ...record.data,
     identityKey,
-    tls: { cert: texts.value.tlsCertificate, key: texts.value.tlsKey },
+    identityKeySinceMs: await identityKeySinceMs(stateDir),
+    nextIdentityKey: nextIdentityKey.value,
+    tls: tls.value,
     ca: texts.value.ca,
-    certificateEndsAtMs: certificate.validToDate.getTime(),
   });
+}
+
+/** The renewed pair, or that of enrolment. */
+async function readTls(
+  stateDir: string,
+  texts: Record<"tlsKey" | "tlsCertificate", string>,
+): Promise<Result<TlsIdentity, string>> {
+  const renewed = await readRenewedTls(stateDir);
+  if (!renewed.ok) {
+    return renewed;
+  }
+  const tls = renewed.value ?? { cert: texts.tlsCertificate, key: texts.tlsKey };
+  const key = readKey(tls.key);
+  if (key === null) {
+    return fail(corrupt(stateDir, renewed.value === null ? FILES.tlsKey : KEY_FILES.tls));
+  }
+  if (readCertificate(tls.cert)?.checkPrivateKey(key) !== true) {
+    return fail(corrupt(stateDir, renewed.value === null ? FILES.tlsCertificate : KEY_FILES.tls));
+  }
+  return ok(tls);
 }
 
 /** Whether a state folder holds an identity, whole or not. */
@@ -106,6 +137,7 @@ export async function writeIdentity(
   const identityPath = join(stateDir, FILES.identity);
   try {
     await rm(identityPath, { force: true });
+    await removeChangedKeys(stateDir);
   } catch (error) {
     return fail(`${identityPath} cannot be replaced: ${reasonOf(error)}.`);
   }

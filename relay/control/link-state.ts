@@ -25,6 +25,7 @@ import {
 } from "#shared/control/limits.ts";
 import { CONTROL_LOG, type ControlLogName } from "./control-log.ts";
 import { answerLookup, askLookup, endLookups, expireLookups } from "./link-lookups.ts";
+import { answerRequest, endRequests, expireRequests, makeRequest } from "./link-requests.ts";
 import type {
   LinkContext,
   LinkEffect,
@@ -45,6 +46,7 @@ export function initialLinkState(): LinkState {
     applying: null,
     openBatches: [],
     lookups: [],
+    requests: [],
     heardAtMs: null,
     failures: 0,
     draining: { now: false, told: false },
@@ -82,6 +84,8 @@ export function stepLink(state: LinkState, input: LinkInput, context: LinkContex
       return sendBatch(state, input, context);
     case "lookup":
       return askLookup(state, input, context.nowMs);
+    case "request":
+      return makeRequest(state, input, context.nowMs);
     case "serving":
       return tellServing({ ...state, draining: { ...state.draining, now: input.draining } });
     case "stop":
@@ -95,6 +99,7 @@ export function stepLink(state: LinkState, input: LinkInput, context: LinkContex
 export function nextDeadlineMs(state: LinkState): number | null {
   const deadlines = [
     ...state.lookups.map((lookup) => lookup.deadlineMs),
+    ...state.requests.map((request) => request.deadlineMs),
     ...state.openBatches.map((batch) => batch.deadlineMs),
   ];
   switch (state.phase.name) {
@@ -143,7 +148,7 @@ function opened(state: LinkState, context: LinkContext): LinkStep {
 
 function tick(state: LinkState, context: LinkContext): LinkStep {
   const { nowMs } = context;
-  const looked = expireLookups(state, nowMs);
+  const looked = after(expireLookups(state, nowMs), (next) => expireRequests(next, nowMs));
   const { phase } = looked.state;
   switch (phase.name) {
     case "waiting":
@@ -199,6 +204,12 @@ function receive(state: LinkState, message: HubMessage, context: LinkContext): L
       return eventsAck(state, message);
     case "lookup-answer":
       return answerLookup(state, message);
+    case "keys": {
+      const { ticketKeys, grantKeys } = message;
+      return { state, effects: [{ kind: "adopt-keys", keys: { ticketKeys, grantKeys } }] };
+    }
+    case "answer":
+      return answerRequest(state, message);
     default:
       return unreachable(message);
   }
@@ -237,6 +248,7 @@ function adopted(state: LinkState, failure: string | null, context: LinkContext)
     heardAtMs: nowMs,
     phase: {
       name: "linked",
+      version: state.phase.welcome.version,
       sinceMs: nowMs,
       pingAtMs: nowMs + HEARTBEAT_INTERVAL_MS,
       leaseEndsAtMs: nowMs + LEASE_MS,
@@ -404,7 +416,7 @@ function lose(
   const failures = lasted ? 0 : state.failures;
   const ceilingMs = Math.min(BACKOFF_MS_MAX, BACKOFF_BASE_MS * 2 ** failures);
   const waitMs = Math.floor(ceilingMs * context.chance);
-  const left = endLookups(state);
+  const left = after(endLookups(state), endRequests);
   return {
     state: {
       ...left.state,
@@ -422,7 +434,7 @@ function lose(
 }
 
 function stop(state: LinkState): LinkStep {
-  const left = endLookups(state);
+  const left = after(endLookups(state), endRequests);
   return {
     state: { ...left.state, phase: { name: "stopped" }, queue: [], openBatches: [] },
     effects: [...left.effects, { kind: "close", reason: "" }],

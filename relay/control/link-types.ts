@@ -5,10 +5,12 @@ import type {
   Command,
   Hello,
   HubMessage,
+  LinkKeys,
   NumberedEvent,
   RelayMessage,
   Welcome,
 } from "#shared/control/contract.ts";
+import type { RelayAnswer, RelayRequest, RequestFailure } from "#shared/control/relay-requests.ts";
 import type { ControlLogName } from "./control-log.ts";
 
 type LinkPhase =
@@ -18,6 +20,7 @@ type LinkPhase =
   | { readonly name: "adopting"; readonly deadlineMs: number; readonly welcome: Welcome }
   | {
       readonly name: "linked";
+      readonly version: number;
       readonly sinceMs: number;
       readonly pingAtMs: number;
       readonly leaseEndsAtMs: number;
@@ -33,6 +36,11 @@ export interface QueuedPush {
 interface OpenBatch {
   readonly stream: string;
   readonly lastSeq: number;
+  readonly deadlineMs: number;
+}
+
+interface OpenRequest {
+  readonly requestId: string;
   readonly deadlineMs: number;
 }
 
@@ -54,6 +62,7 @@ export interface LinkState {
   readonly applying: { readonly epoch: string; readonly seq: number } | null;
   readonly openBatches: readonly OpenBatch[];
   readonly lookups: readonly OpenLookup[];
+  readonly requests: readonly OpenRequest[];
   /** When the hub was last heard over a link that was welcomed; null: never. */
   readonly heardAtMs: number | null;
   /** Failed attempts since the last link that lasted. */
@@ -91,6 +100,7 @@ export type LinkInput =
       readonly events: readonly NumberedEvent[];
     }
   | { readonly kind: "lookup"; readonly requestId: string; readonly ticketHash: string }
+  | { readonly kind: "request"; readonly requestId: string; readonly request: RelayRequest }
   /** The relay began or ceased to drain. */
   | { readonly kind: "serving"; readonly draining: boolean }
   | { readonly kind: "stop" };
@@ -105,6 +115,8 @@ export type LinkEffect =
   | { readonly kind: "ping" }
   | { readonly kind: "close"; readonly reason: string }
   | { readonly kind: "adopt"; readonly welcome: Welcome }
+  /** In the place of the welcome's keys. What is applied afterwards may need them. */
+  | { readonly kind: "adopt-keys"; readonly keys: LinkKeys }
   | {
       readonly kind: "apply";
       readonly epoch: string;
@@ -121,6 +133,11 @@ export type LinkEffect =
       readonly kind: "settle";
       readonly requestId: string;
       readonly result: Result<string, TicketRefusalReason>;
+    }
+  | {
+      readonly kind: "answered";
+      readonly requestId: string;
+      readonly result: Result<RelayAnswer, RequestFailure>;
     }
   | {
       readonly kind: "log";

@@ -10,6 +10,7 @@ import {
   type Command,
   HEARTBEAT_PING,
   type Hello,
+  type LinkKeys,
   parseHubMessage,
   type RelayMessage,
   type Welcome,
@@ -19,6 +20,7 @@ import {
   RELAY_CLOCK_SKEW_SECONDS,
   SNAPSHOT_SESSIONS_MAX,
 } from "#shared/control/limits.ts";
+import type { RelayAnswer, RelayRequest, RequestFailure } from "#shared/control/relay-requests.ts";
 import type { CommandHandler, ControlContact, GrantLookup } from "../sessions/ports.ts";
 import { CONTROL_LOG, type ControlLog } from "./control-log.ts";
 import { type LinkSocket, openLinkSocket } from "./link-socket.ts";
@@ -28,11 +30,18 @@ import type { Spool } from "./spool.ts";
 
 export interface LinkOptions {
   readonly linkUrl: string;
-  readonly about: Pick<Hello, "build" | "instanceId" | "channelsMax" | "advertised" | "enforces">;
+  readonly about: Pick<
+    Hello,
+    "build" | "instanceId" | "channelsMax" | "advertised" | "certificate" | "enforces"
+  >;
   /** A fresh credential for one connection. */
   readonly signToken: () => Promise<string>;
   /** Puts a welcome's keys into use; a failure is what is wrong with them. */
   readonly adopt: (welcome: Welcome) => Promise<Result<null, string>>;
+  /** Puts the keys that replace a welcome's into use; a failure is what is wrong with them. */
+  readonly adoptKeys: (keys: LinkKeys) => Promise<Result<null, string>>;
+  /** The control plane does not want this relay now, by that code. */
+  readonly onRefused?: (code: string) => void;
   readonly spool: Spool;
   readonly log: ControlLog;
   /** Milliseconds since 1970. */
@@ -56,6 +65,7 @@ export class ControlLink implements GrantLookup, ControlContact {
   readonly #monotonicMs: () => number;
   readonly #inputs: LinkInput[] = [];
   readonly #waiting = new Map<string, (answer: LookupResult) => void>();
+  readonly #asked = new Map<string, (answer: RequestResult) => void>();
   readonly #linkedListeners = new Set<() => void>();
   readonly #storedListeners = new Set<() => void>();
   /** The newest event of the relay's earlier processes. */
@@ -67,7 +77,9 @@ export class ControlLink implements GrantLookup, ControlContact {
   #generation = 0;
   #timer: NodeJS.Timeout | null = null;
   #isStepping = false;
-  #lookupCount = 0;
+  #questionCount = 0;
+  /** What was told of keys is in use; pushes that came later wait for it. */
+  #keysAdopted: Promise<void> = Promise.resolve();
   #lastClose: Promise<void> = Promise.resolve();
 
   constructor(options: LinkOptions) {
@@ -117,11 +129,22 @@ export class ControlLink implements GrantLookup, ControlContact {
     if (this.isLinked && !(await this.#waitForStored(isInformed, LOOKUP_DEADLINE_MS))) {
       return fail("unverifiable");
     }
-    this.#lookupCount += 1;
-    const requestId = `lookup-${this.#lookupCount}`;
+    const requestId = this.#newQuestionId();
     return new Promise((resolve) => {
       this.#waiting.set(requestId, resolve);
       this.#dispatch({ kind: "lookup", requestId, ticketHash });
+    });
+  }
+
+  /**
+   * Asks the control plane for something about keys or certificates. Settles within
+   * REQUEST_DEADLINE_MS. After a loss nobody knows whether it was carried out.
+   */
+  request(request: RelayRequest): Promise<RequestResult> {
+    const requestId = this.#newQuestionId();
+    return new Promise((resolve) => {
+      this.#asked.set(requestId, resolve);
+      this.#dispatch({ kind: "request", requestId, request });
     });
   }
 
@@ -136,6 +159,11 @@ export class ControlLink implements GrantLookup, ControlContact {
   async close(): Promise<void> {
     this.#dispatch({ kind: "stop" });
     await this.#lastClose;
+  }
+
+  #newQuestionId(): string {
+    this.#questionCount += 1;
+    return `question-${this.#questionCount}`;
   }
 
   /** Takes inputs one after the other, also those that effects cause. */
@@ -190,6 +218,9 @@ export class ControlLink implements GrantLookup, ControlContact {
       case "adopt":
         void this.#adopt(effect.welcome);
         break;
+      case "adopt-keys":
+        this.#keysAdopted = this.#adoptKeys(effect.keys);
+        break;
       case "apply":
         void this.#apply(effect);
         break;
@@ -210,6 +241,10 @@ export class ControlLink implements GrantLookup, ControlContact {
       case "settle":
         this.#waiting.get(effect.requestId)?.(effect.result);
         this.#waiting.delete(effect.requestId);
+        break;
+      case "answered":
+        this.#asked.get(effect.requestId)?.(effect.result);
+        this.#asked.delete(effect.requestId);
         break;
       case "log":
         log[effect.level](effect.fields, effect.name);
@@ -240,7 +275,12 @@ export class ControlLink implements GrantLookup, ControlContact {
           text: (text) => tell(readMessage(text)),
           pong: () => tell({ kind: "pong" }),
           malformed: (detail) => tell({ kind: "malformed", detail }),
-          refused: (code, detail) => tell({ kind: "refused", code, detail }),
+          refused: (code, detail) => {
+            if (isPresent()) {
+              this.#options.onRefused?.(code);
+            }
+            tell({ kind: "refused", code, detail });
+          },
           closed: (detail) => tell({ kind: "closed", detail }),
         },
       );
@@ -271,8 +311,17 @@ export class ControlLink implements GrantLookup, ControlContact {
     }
   }
 
+  async #adoptKeys(keys: LinkKeys): Promise<void> {
+    const generation = this.#generation;
+    const adopted = await this.#options.adoptKeys(keys);
+    if (!adopted.ok && generation === this.#generation) {
+      this.#dispatch({ kind: "malformed", detail: adopted.error });
+    }
+  }
+
   async #apply(effect: LinkEffect & { readonly kind: "apply" }): Promise<void> {
     const { epoch, seq, command } = effect;
+    await this.#keysAdopted;
     const refusal = await this.#applyInTime(command);
     const name = refusal === null ? CONTROL_LOG.pushApplied : CONTROL_LOG.pushRefused;
     this.#options.log.info({ seq, command: command.kind, refusal }, name);
@@ -351,6 +400,7 @@ export class ControlLink implements GrantLookup, ControlContact {
   }
 }
 
+type RequestResult = Result<RelayAnswer, RequestFailure>;
 type LookupResult = Result<string, TicketRefusalReason>;
 
 function readMessage(text: string): LinkInput {

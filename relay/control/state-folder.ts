@@ -69,6 +69,17 @@ export async function writeFileAtomically(
   }
 }
 
+/** Gives a file the name of another one, which is gone then: at any moment one of them has it. */
+export async function moveFile(from: string, to: string): Promise<Result<null, string>> {
+  try {
+    await rename(from, to);
+    await syncFolder(dirname(to));
+    return ok(null);
+  } catch (error) {
+    return fail(`${from} cannot be renamed: ${reasonOf(error)}.`);
+  }
+}
+
 /** The operating system's reason in words a person knows. */
 export function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;

@@ -1,4 +1,6 @@
 /** Joins the operator's socket to a running relay. */
+import type { Result } from "#shared/base/result.ts";
+import type { KeysStatus } from "../control/upkeep.ts";
 import type { DataPlane } from "../data-plane.ts";
 import type { LineLog } from "../telemetry/log.ts";
 import { startOperatorServer } from "./operator-server.ts";
@@ -13,6 +15,9 @@ export interface OperatedRelay {
   readonly isLinked: () => boolean;
   /** A drain that goes on. */
   readonly drainState: () => RelayStatus["drain"];
+  readonly keys: () => KeysStatus;
+  /** The value is the new key's fingerprint, the failure a sentence. */
+  readonly rotateKey: () => Promise<Result<string, string>>;
   readonly drain: (deadlineMs: number) => Promise<void>;
   readonly resume: () => void;
   readonly log: LineLog;
@@ -42,12 +47,14 @@ export async function openOperator(relay: OperatedRelay): Promise<() => void> {
           connect: plane.connectAddress?.port ?? null,
           health: plane.healthPort,
         },
+        ...relay.keys(),
         linked: isLinked(),
         ...plane.counts(),
         workers: [...plane.workers()],
       }),
       drain: (deadlineMs) => void drain(deadlineMs),
       resume,
+      rotateKey: relay.rotateKey,
     });
   } catch (error) {
     log.warn({ detail: error instanceof Error ? error.message : String(error) }, NO_SOCKET);

@@ -1,10 +1,11 @@
 /**
  * The operator's socket: a Unix socket in the state folder, which its owner alone can reach. Tells
- * what the relay does, and takes "drain" and "resume". It must not keep the relay from serving:
+ * what the relay does, and takes "drain", "resume" and "rotate-key". It must not keep the relay from serving:
  * whoever starts it goes on without it when it cannot listen.
  */
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Result } from "#shared/base/result.ts";
 import { drainRequestSchema, type RelayStatus } from "./relay-status.ts";
 
 export interface OperatorServerOptions {
@@ -12,6 +13,8 @@ export interface OperatorServerOptions {
   readonly status: () => RelayStatus;
   readonly drain: (deadlineMs: number) => void;
   readonly resume: () => void;
+  /** The failure is a sentence for the operator. */
+  readonly rotateKey: () => Promise<Result<string, string>>;
 }
 
 /** Listens; the value closes it. Rejects when the socket cannot be made. */
@@ -58,6 +61,14 @@ async function answer(
         return;
       }
       options.drain(drain.data.deadlineSeconds * 1000);
+      break;
+    }
+    case "POST /rotate-key": {
+      const rotated = await options.rotateKey();
+      if (!rotated.ok) {
+        tell(response, 409, { error: rotated.error });
+        return;
+      }
       break;
     }
     case "POST /resume":

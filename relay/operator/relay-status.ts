@@ -30,6 +30,20 @@ export const relayStatusSchema = z.object({
     })
     .nullable()
     .default(null),
+  /** Of the key by which it proves itself; null of a relay that does not tell. */
+  fingerprint: z.string().nullable().default(null),
+  /** What clients are shown; null of a relay that does not tell. */
+  certificate: z
+    .object({
+      /** Signed by the control plane, or the operator's own. */
+      kind: z.enum(["issued", "own"]),
+      /** Milliseconds since 1970. */
+      endsAtMs: z.number(),
+      /** Why it is not what it should be. */
+      problem: z.string().nullable(),
+    })
+    .nullable()
+    .default(null),
   /** Whether the control plane is linked. */
   linked: z.boolean(),
   sessions: z.int(),
@@ -47,6 +61,9 @@ export const relayStatusSchema = z.object({
 });
 
 export type RelayStatus = z.infer<typeof relayStatusSchema>;
+
+/** Why the relay did not do what it was asked for. */
+export const refusedSchema = z.object({ error: z.string() });
 
 export const drainRequestSchema = z.strictObject({
   /** How long living sessions may go on. */

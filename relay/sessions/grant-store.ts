@@ -16,6 +16,8 @@ export interface GrantStoreLimits {
 export interface HeldGrant {
   readonly grant: Grant;
   readonly label: string;
+  /** The key that signed it; absent: it is not known. */
+  readonly kid?: string;
 }
 
 interface UsedTicket {
@@ -118,6 +120,15 @@ export class GrantStore {
     const ticketHash = this.#bySession.get(sessionId);
     if (ticketHash !== undefined) {
       this.#drop(ticketHash);
+    }
+  }
+
+  /** Drops the unused grants that none of these keys signed: the control plane has voided them. */
+  dropUnlessSignedBy(kids: ReadonlySet<string>): void {
+    for (const [ticketHash, { kid }] of this.#held) {
+      if (kid !== undefined && !kids.has(kid)) {
+        this.#drop(ticketHash);
+      }
     }
   }
 

@@ -30,6 +30,7 @@ export interface RelayKeys {
 /** Holds the present set of keys. */
 export class KeyRing {
   #keys: RelayKeys | null = null;
+  readonly #listeners = new Set<(keys: RelayKeys) => void>();
 
   /** The keys, or null before the first welcome: nothing can be verified yet. */
   current(): RelayKeys | null {
@@ -39,6 +40,12 @@ export class KeyRing {
   /** Takes a new set as a whole; admissions under way finish with the one that they began with. */
   replace(keys: RelayKeys): void {
     this.#keys = keys;
+    this.#listeners.forEach((listener) => listener(keys));
+  }
+
+  /** Whoever keeps what some key vouched for is told of each new set. */
+  onReplace(listener: (keys: RelayKeys) => void): void {
+    this.#listeners.add(listener);
   }
 }
 

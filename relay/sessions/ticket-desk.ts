@@ -15,7 +15,7 @@ import { GrantStore, type GrantStoreLimits, type HeldGrant } from "./grant-store
 import type { KeyRing } from "./key-ring.ts";
 import type { DialTarget, GrantLookup } from "./ports.ts";
 import { SharedLookup } from "./shared-lookup.ts";
-import { verifyGrant } from "./verify-grant.ts";
+import { kidOf, verifyGrant } from "./verify-grant.ts";
 
 export interface TicketDeskOptions {
   readonly keyRing: KeyRing;
@@ -43,6 +43,9 @@ export class TicketDesk {
     this.#options = options;
     this.store = new GrantStore(options.limits);
     this.#lookup = new SharedLookup(options.lookup, options.limits);
+    options.keyRing.onReplace((keys) => {
+      this.store.dropUnlessSignedBy(new Set(keys.grantKeys.map(({ kid }) => kid)));
+    });
   }
 
   /**
@@ -101,9 +104,13 @@ export class TicketDesk {
       return "unverifiable";
     }
     const label = await sessionLabel(hash);
+    const kid = kidOf(answer.value);
+    if (!this.#isAccepted(kid)) {
+      return "unverifiable";
+    }
     // Another one may have come first: replacing it would void what others wait with.
     if (!this.#isKnown(hash)) {
-      this.store.hold({ grant: verified.value, label }, this.#options.nowMs());
+      this.store.hold({ grant: verified.value, label, kid }, this.#options.nowMs());
     }
     return null;
   }
@@ -119,7 +126,11 @@ export class TicketDesk {
       return verified.error;
     }
     const label = await sessionLabel(verified.value.ticketHash);
-    this.store.hold({ grant: verified.value, label }, this.#options.nowMs());
+    const kid = kidOf(jws);
+    if (!this.#isAccepted(kid)) {
+      return { code: "control.grant-invalid", detail: "its key is not accepted any more" };
+    }
+    this.store.hold({ grant: verified.value, label, kid }, this.#options.nowMs());
     return null;
   }
 
@@ -139,6 +150,11 @@ export class TicketDesk {
       }
     }
     return null;
+  }
+
+  /** Whether the key is one of the present set, which may have changed during a wait. */
+  #isAccepted(kid: string): boolean {
+    return this.#options.keyRing.current()?.grantKeys.some((key) => key.kid === kid) === true;
   }
 
   #isKnown(hash: string): boolean {

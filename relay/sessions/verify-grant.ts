@@ -2,7 +2,7 @@
  * Verifies a grant: the control plane's signature, its type, issuer, audience and time, then its
  * content by schema and by what this relay can enforce. Says why not without repeating the grant.
  */
-import { type CryptoKey, errors, jwtVerify } from "jose";
+import { type CryptoKey, decodeProtectedHeader, errors, jwtVerify } from "jose";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { type Grant, GRANT_ALGORITHM, GRANT_TYPE, grantSchema } from "#shared/ticket/grant.ts";
@@ -39,6 +39,11 @@ export async function verifyGrant(
   }
   const unenforceable = whyUnenforceable(parsed.data);
   return unenforceable === null ? ok(parsed.data) : fail(unenforceable);
+}
+
+/** The key that a verified grant was signed with. */
+export function kidOf(jws: string): string {
+  return decodeProtectedHeader(jws).kid ?? "";
 }
 
 function keyFor(keys: RelayKeys, kid: string | undefined): CryptoKey {

@@ -11,6 +11,8 @@ export interface MetricsSources {
   /** Read at each scrape. */
   readonly connections: () => number;
   readonly workers: () => number;
+  /** When the certificate that clients are shown ends, in milliseconds since 1970. */
+  readonly certificateEndsAtMs: () => number;
   readonly counts: () => {
     readonly sessions: number;
     readonly channels: number;
@@ -31,6 +33,8 @@ export interface Metrics {
   readonly channelsOpen: Gauge<"channel">;
   readonly channelsClosed: Counter<"channel" | "code">;
   readonly sessionsEnded: Counter<"reason">;
+  /** Changes of keys and certificates. Labels `what` and `outcome`. */
+  readonly upkeep: Counter<"what" | "outcome">;
 }
 
 /** A registry with what each process tells of itself: event loop lag, memory, CPU, open handles. */
@@ -68,6 +72,7 @@ export function createMetrics(registry: Registry, sources: MetricsSources): Metr
       "code",
     ]),
     sessionsEnded: counter("sessions_ended_total", "Sessions that ended, by reason.", ["reason"]),
+    upkeep: counter("upkeep_total", "Renewals and rotations, by outcome.", ["what", "outcome"]),
   };
 }
 
@@ -84,6 +89,11 @@ function watchSources(registry: Registry, sources: MetricsSources): void {
     });
   gauge("connections", "Client connections, linked or not.", sources.connections);
   gauge("workers", "Worker processes that carry connections.", sources.workers);
+  gauge(
+    "certificate_end_seconds",
+    "When the certificate that clients are shown ends, in seconds since 1970.",
+    () => sources.certificateEndsAtMs() / 1000,
+  );
   gauge("sessions", "Living sessions.", () => sources.counts().sessions);
   gauge("channels_reserved", "Channels admitted, open or not.", () => sources.counts().channels);
   gauge("grants_held", "Grants that wait for their ticket.", () => sources.counts().grants);

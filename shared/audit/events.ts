@@ -3,6 +3,7 @@
  * transaction as the change that it tells of. No event holds a secret.
  */
 import { z } from "zod";
+import { fieldChangesSchema } from "./describe-changes.ts";
 import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
@@ -271,6 +272,40 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("relay.draining", {}),
   event("relay.serving", {}),
   event("relay.refused", { code: text, detail: text }),
+  /** A key of its own that it may change to. */
+  event("relay.key-offered", { fingerprint: text }),
+  event("relay.key-rotated", { from: text, to: text }),
+  event("relay.ticket-key-rotated", { epoch: z.int() }),
+  event("relay.certificate-renewed", { serial: text, notAfter: text }),
+  /** The operator's own certificate, named in console files from now on. */
+  event("relay.certificate-reported", { serial: text, subject: text, notAfter: text }),
+  event("relay.certificate-refused", { code: text, detail: text }),
+  /** The relay shows the certificate again that the control plane signed. */
+  event("relay.certificate-reverted", {}),
+  event("relay.certificate-expiring", { notAfter: text }),
+  event("signing-key.created", { kid: text }),
+  event("signing-key.activated", { kid: text }),
+  event("signing-key.retired", { kid: text, verifiesUntil: text }),
+  /** Secrets of a column that were sealed with the current key in the place of an older one. */
+  event("secrets.reencrypted", { column: text, keyId: text, count: z.int().nonnegative() }),
+  /** Somebody took events away as a file; with which filters. */
+  event("audit.exported", { query: text }),
+  /** Events that were stored before that time may be deleted from now on. */
+  event("audit.retention-applied", { before: text, checkpoint: z.int() }),
+  /** A chain of this trail is, from that link on, not what was stored. */
+  event("audit.broken", { writer: text, seq: z.int() }),
+  /** Of a webhook's address only the origin is told: the rest may be a credential. */
+  event("webhook.created", { origin: text, events: z.array(text) }),
+  event("webhook.updated", { origin: text, changes: fieldChangesSchema }),
+  event("webhook.deleted", { origin: text }),
+  event("webhook.secret-rotated", { origin: text }),
+  /** Its receiver took nothing for days, or said that it is gone for good. */
+  event("webhook.disabled", { origin: text, reason: text }),
+  /** Its events are delivered again; `skipped` of them were deleted by retention before. */
+  event("webhook.enabled", { origin: text, skipped: z.int().nonnegative() }),
+  event("webhook.redriven", { origin: text, message: text }),
+  /** Somebody had a job of the clock run at once. */
+  event("job.run-requested", { job: text }),
 ]);
 
 export type AuditEvent = z.infer<typeof auditEventSchema>;
@@ -280,7 +315,7 @@ export type AuditEventType = AuditEvent["type"];
 export const ACTOR_KINDS = ["user", "guest", "relay", "system", "anonymous"] as const;
 export type ActorKind = (typeof ACTOR_KINDS)[number];
 
-/** An event with its circumstances, as it is stored and listed. */
+/** An event with its circumstances, to be stored; how it is read again is stored-event.ts's. */
 export interface AuditRecord {
   readonly id: string;
   /** Milliseconds since 1970, by the clock of whoever saw it happen. */
@@ -293,5 +328,7 @@ export interface AuditRecord {
   readonly consoleId: string | null;
   readonly sessionId: string | null;
   readonly relayId: string | null;
+  /** What else it is about: the id of a user, a group, a token, a policy, … */
+  readonly subjectId?: string | null;
   readonly event: AuditEvent;
 }

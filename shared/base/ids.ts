@@ -24,6 +24,8 @@ export const ID_PREFIX = {
   channel: "chn",
   stream: "str",
   request: "req",
+  webhook: "whk",
+  message: "msg",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIX;

@@ -19,6 +19,8 @@ export const CONTROL_CLOSE = {
   version: { closeCode: 4002, reason: "relay.version-unsupported" },
   /** No heartbeat within the lease, or no hello in time. */
   silent: { closeCode: 4003, reason: "control.silent" },
+  /** The relay's keys have changed and its version can learn them from a welcome only. */
+  keysChanged: { closeCode: 4010, reason: "control.keys-changed" },
   /** The hub could not reach the database: connect again, and send again what was not acked. */
   retry: { closeCode: 1013, reason: "database.unavailable" },
 } as const satisfies Record<string, ControlClose>;

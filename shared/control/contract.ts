@@ -14,6 +14,9 @@
  *       ├─ serving (draining) ─────────────────►│   route here, or route here no more
  *       ├─ lookup (requestId, ticketHash) ─────►│   a ticket that came before its grant
  *       │◄────────────────────── lookup-answer ─┤
+ *       │◄─────────────────────────────── keys ─┤   in the place of the welcome's keys; version 2
+ *       ├─ request (requestId, request) ───────►│   certificates, a new identity key; version 2
+ *       │◄───────────────────────────── answer ─┤
  *
  * Pushes carry numbers 1, 2, 3… within a hub's `epoch` (the life of its storage), events within a
  * relay's `stream` (the life of its spool). Whoever receives drops what it has already seen.
@@ -35,9 +38,15 @@ import {
   EVENTS_PER_MESSAGE_MAX,
   SNAPSHOT_SESSIONS_MAX,
 } from "./limits.ts";
+import {
+  ownCertificateSchema,
+  relayAnswerSchema,
+  relayRequestSchema,
+  requestFailureSchema,
+} from "./relay-requests.ts";
 
 /** What this build speaks. A connection uses the highest version that both ranges hold. */
-export const CONTROL_VERSIONS = { min: 1, max: 1 } as const;
+export const CONTROL_VERSIONS = { min: 1, max: 2 } as const;
 
 /** Named in Sec-WebSocket-Protocol, so that a stray client is refused before any message. */
 export const CONTROL_SUBPROTOCOL = "kerbside-relay";
@@ -165,6 +174,8 @@ export const helloSchema = z.object({
     .optional(),
   /** It takes no new sessions: nothing may be routed to it. */
   draining: z.boolean().default(false),
+  /** What it shows to clients when that is its operator's own; absent: what we signed. */
+  certificate: ownCertificateSchema.optional(),
   /** What it can keep of a policy (shared/policy/enforcement.ts); unknown names are kept. */
   enforces: z.array(z.string().max(32)).max(16).default([]),
 });
@@ -185,35 +196,48 @@ export const relayMessageSchema = z.discriminatedUnion("type", [
   /** It began or ceased to drain; `hello` says the same after a reconnect. */
   z.object({ type: z.literal("serving"), draining: z.boolean() }),
   z.object({ type: z.literal("lookup"), requestId: id, ticketHash: z.string().length(43) }),
+  z.object({ type: z.literal("request"), requestId: id, request: relayRequestSchema }),
 ]);
 
 export type RelayMessage = z.infer<typeof relayMessageSchema>;
 export type Hello = z.infer<typeof helloSchema>;
+
+/** When a key that is no longer in use stops being accepted, in milliseconds since 1970. */
+const untilMs = z.int().optional();
 
 const jwkSchema = z.object({
   kty: z.literal("OKP"),
   crv: z.literal("Ed25519"),
   x: z.string(),
   kid: z.string(),
+  untilMs,
 });
+
+const keysShape = {
+  /** Secrets of this relay alone, base64url; the newest epoch first. */
+  ticketKeys: z
+    .array(z.object({ keyId: z.string(), key: z.string(), sealKey: z.string(), untilMs }))
+    .min(1)
+    .max(4),
+  /** Public keys that grants may be signed with. */
+  grantKeys: z.array(jwkSchema).min(1).max(8),
+};
 
 export const welcomeSchema = z.object({
   type: z.literal("welcome"),
   version: z.int().positive(),
   epoch: id,
-  /** Secrets of this relay alone, base64url; the newest epoch first. */
-  ticketKeys: z
-    .array(z.object({ keyId: z.string(), key: z.string(), sealKey: z.string() }))
-    .min(1)
-    .max(4),
-  /** Public keys that grants may be signed with. */
-  grantKeys: z.array(jwkSchema).min(1).max(8),
+  ...keysShape,
   grantIssuer: z.string(),
   /** The relay's event stream that the hub knows, and the last event it stored of it. */
   stream: id.nullable(),
   storedSeq: sequence,
   /** Origins (scheme, host, port) whose pages may open web consoles. */
   webOrigins: z.array(z.string().max(300)).max(16).default([]),
+  /** Whether the certificate that we signed for the relay should be renewed now. */
+  renewCertificate: z.boolean().optional(),
+  /** Why console files do not name the certificate that the hello told of. */
+  certificateRefusal: requestFailureSchema.optional(),
   nowMs: z.int(),
 });
 
@@ -230,10 +254,22 @@ export const hubMessageSchema = z.discriminatedUnion("type", [
     /** Why there is none, when there is none. */
     reason: z.enum(TICKET_REFUSAL_REASONS).nullable(),
   }),
+  /** All of the keys that are accepted from now on; pushes that follow may need them. */
+  z.object({ type: z.literal("keys"), ...keysShape }),
+  z.object({
+    type: z.literal("answer"),
+    requestId: id,
+    result: z.discriminatedUnion("ok", [
+      z.object({ ok: z.literal(true), value: relayAnswerSchema }),
+      z.object({ ok: z.literal(false), error: requestFailureSchema }),
+    ]),
+  }),
 ]);
 
 export type HubMessage = z.infer<typeof hubMessageSchema>;
 export type Welcome = z.infer<typeof welcomeSchema>;
+/** The keys of a welcome, or of the message that replaces them. */
+export type LinkKeys = Pick<Welcome, "ticketKeys" | "grantKeys">;
 
 /** Reads a relay's message; the failure says what is wrong without repeating the message. */
 export function parseRelayMessage(text: string): Result<RelayMessage, string> {

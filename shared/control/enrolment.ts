@@ -23,6 +23,14 @@ export const relayHostSchema = z
   .regex(RELAY_HOST_PATTERN, { error: "must be a DNS name or an IP address", abort: true })
   .refine(isNameOrAddress, "must be a DNS name or an IP address");
 
+/** A relay's Ed25519 public key: the `x` of its JWK. */
+export const relayPublicKeySchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/, "the x of an Ed25519 JWK");
+
+/** A PKCS 10 request in PEM, signed by its own key: ECDSA P-256, or RSA of 2048 to 4096 bits. */
+export const certificateRequestSchema = z.string().max(16 * 1024);
+
 /** POST /api/v1/relays/enrol; the join token alone authorises it. */
 export const enrolRequestSchema = z.strictObject({
   joinToken: z.string().min(1).max(128),
@@ -30,10 +38,8 @@ export const enrolRequestSchema = z.strictObject({
   /** Where SPICE clients reach the relay. */
   host: relayHostSchema,
   tlsPort: z.int().min(1).max(65_535),
-  /** The relay's Ed25519 public key: the `x` of its JWK. */
-  publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/, "the x of an Ed25519 JWK"),
-  /** A PKCS 10 request in PEM, signed by its own key: ECDSA P-256, or RSA of 2048 to 4096 bits. */
-  csr: z.string().max(16 * 1024),
+  publicKey: relayPublicKeySchema,
+  csr: certificateRequestSchema,
 });
 
 export type EnrolRequest = z.infer<typeof enrolRequestSchema>;
@@ -45,7 +51,7 @@ export const enrolAnswerSchema = z.object({
   controlUrl: z.string(),
   /** The relay's TLS certificate for SPICE clients, PEM. */
   certificate: z.string(),
-  /** The certificate authority that signed it, PEM. */
+  /** The certificate authorities that clients trust, PEM; the first one signed it. */
   ca: z.string(),
   /** The certificate's subject as .vv files write it. */
   hostSubject: z.string(),

@@ -24,6 +24,12 @@ export const OUTBOX_ROWS_MAX = 1_000;
 /** Look-ups that one relay may have open at once; more are answered as unverifiable. */
 export const LOOKUPS_OPEN_MAX = 64;
 
+/** How long a relay waits for the answer to a request: a signature and two transactions. */
+export const REQUEST_DEADLINE_MS = 15_000;
+
+/** Requests that one relay may have open at once; an honest one has two kinds of them. */
+export const REQUESTS_OPEN_MAX = 4;
+
 /** Events in one message, and messages of events that may be unacknowledged at once. */
 export const EVENTS_PER_MESSAGE_MAX = 64;
 export const EVENT_MESSAGES_OPEN_MAX = 1;

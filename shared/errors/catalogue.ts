@@ -167,6 +167,11 @@ export const ERRORS = {
     410,
     "A console file can be fetched once, before it expires. Ask for a new ticket.",
   ),
+  "webhook.too-many": http(
+    "client",
+    409,
+    "There are as many webhooks as there may be. Delete one that is not used.",
+  ),
   "join-token.invalid": http(
     "client",
     401,
@@ -182,7 +187,46 @@ export const ERRORS = {
     401,
     "The relay's key is unknown or its clock is off. Check the time, else enrol again.",
   ),
+  "relay.renewal-limited": spice(
+    "client",
+    null,
+    "The relay has had too many certificates signed lately. It tries again by itself.",
+    true,
+  ),
+  "relay.certificate-unusable": spice(
+    "client",
+    null,
+    "The operator's certificate cannot be named in console files; the detail says why.",
+  ),
+  "relay.key-refused": spice(
+    "client",
+    null,
+    "The offered key is not vouched for by the relay's own key and by itself.",
+  ),
   "relay.version-unsupported": http("client", 426, "Upgrade the older of relay and control plane."),
+  "signing-key.not-published": http(
+    "client",
+    409,
+    "The next signing key is too young to sign: not everybody who verifies may know it yet.",
+    true,
+  ),
+  "signing-key.changed": http(
+    "client",
+    409,
+    "Another rotation came first. Read the signing keys, and rotate again if you still want to.",
+  ),
+  "signing-key.unreadable": http(
+    "control",
+    503,
+    "No key in SECRETS_KEYS opens the signing key: restore it, or rotate with emergency set.",
+    false,
+  ),
+  "relay.ticket-key-too-young": http(
+    "client",
+    409,
+    "The relay's ticket key was changed moments ago, and tickets of the one before it are out.",
+    true,
+  ),
   "database.unavailable": http(
     "control",
     503,
@@ -383,6 +427,7 @@ export const ERRORS = {
     null,
     "The grant's signature or content is invalid for this relay.",
   ),
+  "control.keys-changed": link("The relay connects again at once, to learn its new keys."),
   "control.replaced": spice(
     "control",
     null,

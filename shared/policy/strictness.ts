@@ -86,7 +86,7 @@ export function mergePolicies<From>(layers: readonly PolicyLayer<From>[]): Merge
     decisions: RULE_NAMES.map((rule) => ({
       rule,
       value: rules[rule],
-      contributions: contributionsTo(rule, said),
+      contributions: contributionsTo(rule, said, rules),
     })),
   };
 }
@@ -136,6 +136,7 @@ function mergeRule<Rule extends RuleName>(
 function contributionsTo<From, Rule extends RuleName>(
   rule: Rule,
   layers: readonly { readonly from: From; readonly rules: PartialRules }[],
+  merged: Rules,
 ): Contribution<From>[] {
   const said = layers.flatMap(({ from, rules: { [rule]: value } }) =>
     value === undefined ? [] : [{ from, value }],
@@ -145,7 +146,14 @@ function contributionsTo<From, Rule extends RuleName>(
       const both = STRICTER[rule](value, other.value);
       return isSame(both, other.value) && !isSame(both, value);
     });
-  return said.map(({ from, value }) => ({ from, value, wins: !isBeaten(value) }));
+  // Who says the outcome itself beats everybody who does not.
+  const isOutcome = (value: Rules[Rule]): boolean => isSame(value, merged[rule]);
+  const isSaid = said.some(({ value }) => isOutcome(value));
+  return said.map(({ from, value }) => ({
+    from,
+    value,
+    wins: isSaid ? isOutcome(value) : !isBeaten(value),
+  }));
 }
 
 /** Whatever comes out of {@link readRules} and the table is written in one way only. */

@@ -27,6 +27,13 @@ export function parseHostSubject(text: string): SubjectEntry[] | null {
   return entries.length === 0 ? null : entries;
 }
 
+/** The text that {@link parseHostSubject} reads as these attributes. */
+export function writeHostSubject(entries: readonly SubjectEntry[]): string {
+  return entries
+    .map(([type, value]) => `${type}=${value.replaceAll(/[\\,]/g, (special) => `\\${special}`)}`)
+    .join(",");
+}
+
 /**
  * Whether a certificate's subject is the wanted one: as many attributes, in the same order, of the
  * same types, and values that differ at most in ASCII case and in blanks at the ends or repeated

@@ -15,9 +15,9 @@ export interface VvFields {
   readonly tlsPort: number;
   /** The ticket. */
   readonly password: string;
-  /** PEM of the authority that signed the relay's certificate, with real line ends. */
+  /** PEM of the authorities that sign relays' certificates; empty: the client's own roots. */
   readonly ca: string;
-  /** Subject of the relay's certificate, as shared/spice/host-subject reads it. */
+  /** Subject of the relay's certificate (shared/spice/host-subject); empty: the host's name counts. */
   readonly hostSubject: string;
   /** Text of the window's title. */
   readonly title: string;
@@ -48,8 +48,8 @@ export function writeVvFile(fields: VvFields): string {
     ["host", fields.host],
     ["tls-port", String(fields.tlsPort)],
     ["password", fields.password],
-    ["ca", fields.ca],
-    ["host-subject", fields.hostSubject],
+    ["ca", fields.ca === "" ? undefined : fields.ca],
+    ["host-subject", fields.hostSubject === "" ? undefined : fields.hostSubject],
     ["title", fields.title],
     ["proxy", fields.proxy],
     ...VV_CONSTANTS,
@@ -63,7 +63,7 @@ export function writeVvFile(fields: VvFields): string {
 /**
  * The fields of a console file, ours or another's, as GKeyFile reads them: the last of equal keys
  * counts; comments, translations (`title[de]`), other keys and other groups are ignored. A missing
- * title is empty. A file without a TLS port is refused: this product never dials a plain one.
+ * title, authority or subject is empty. A file without a TLS port is refused: this product never dials a plain one.
  */
 export function parseVvFile(text: string): Result<VvFields, VvProblem> {
   const raw = readGroup(text);
@@ -185,8 +185,8 @@ const VV_CONSTANTS = [
   ["secure-attention", "ctrl+alt+end"],
 ] as const;
 
-const REQUIRED_KEYS = ["type", "host", "tls-port", "password", "ca", "host-subject"] as const;
-const OPTIONAL_KEYS = ["title", "proxy"] as const;
+const REQUIRED_KEYS = ["type", "host", "tls-port", "password"] as const;
+const OPTIONAL_KEYS = ["ca", "host-subject", "title", "proxy"] as const;
 
 /** What GLib counts as a blank (g_ascii_isspace); a vertical tab is none. */
 const LEADING_BLANKS = /^[ \t\r\f]+/;

@@ -7,12 +7,21 @@ import { readFile } from "node:fs/promises";
 import { eventually } from "../harness/deadline.ts";
 import { HostPlace, type RunningHost, SELFHOST, SELFHOST_PARTS } from "../harness/running-host.ts";
 import { figureOf } from "./figure.ts";
+import { readCpuS, readEndedCpuS } from "./relay/process-usage.ts";
 
 type Part = keyof typeof SELFHOST_PARTS;
 
 /** Prints the figures; `--json` prints one object. */
 export async function runSelfhostBench(args: readonly string[]): Promise<void> {
-  const times = { firstStart: [], laterStart: [], workerdBack: [], databaseBack: [], stop: [] };
+  const times: Times = {
+    firstStart: [],
+    firstStartCpu: [],
+    laterStart: [],
+    laterStartCpu: [],
+    workerdBack: [],
+    databaseBack: [],
+    stop: [],
+  };
   const memory = { idle: [], afterRequests: [] };
   for (let round = 0; round < ROUNDS; round += 1) {
     await measureRound(times, memory);
@@ -29,13 +38,28 @@ export async function runSelfhostBench(args: readonly string[]): Promise<void> {
 
 type Memory = Readonly<Record<Part, number>>;
 
+type Times = Record<
+  | "firstStart"
+  | "firstStartCpu"
+  | "laterStart"
+  | "laterStartCpu"
+  | "workerdBack"
+  | "databaseBack"
+  | "stop",
+  number[]
+>;
+
 async function measureRound(
-  times: Record<"firstStart" | "laterStart" | "workerdBack" | "databaseBack" | "stop", number[]>,
+  times: Times,
   memory: Record<"idle" | "afterRequests", Memory[]>,
 ): Promise<void> {
   await using place = await HostPlace.make(SELFHOST);
-  await stop(await timed(times.firstStart, async () => await begin(place)));
-  const host = await place.ready(await timed(times.laterStart, async () => await begin(place)));
+  const first = await timed(times.firstStart, async () => await begin(place));
+  times.firstStartCpu.push(await cpuMsOf(place, first));
+  await stop(first);
+  const later = await timed(times.laterStart, async () => await begin(place));
+  times.laterStartCpu.push(await cpuMsOf(place, later));
+  const host = await place.ready(later);
   memory.idle.push(await memoryOf(place));
   for (let count = 0; count < REQUESTS; count += 1) {
     await host.client.call("GET", "/consoles");
@@ -55,6 +79,12 @@ async function begin(place: HostPlace) {
   const child = await place.begin();
   await child.waitForOutput("stdout", /\n/, 60_000);
   return child;
+}
+
+/** What a start took of all processors together: it hardly depends on what else they do. */
+async function cpuMsOf(place: HostPlace, child: RunningHost["child"]): Promise<number> {
+  const supervisor = place.processRunning(SELFHOST_PARTS.supervisor);
+  return 1_000 * ((await readCpuS(child.pid)) + (await readEndedCpuS(supervisor)));
 }
 
 async function stop(child: RunningHost["child"]): Promise<void> {

@@ -30,6 +30,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     LIBSQL_URL: server.url,
     LIBSQL_AUTH_TOKEN: authToken,
     PUBLIC_URL: TEST_PUBLIC_URL,
+    // Tests move clocks and share a database: what jobs do they ask for themselves.
+    KERBSIDE_JOBS: "off",
   });
   return async () => {
     await server.close();

@@ -8,10 +8,13 @@ import type {
   Command,
   Hello,
   HubMessage,
+  LinkKeys,
   NumberedEvent,
   RelayMessage,
   Welcome,
 } from "#shared/control/contract.ts";
+import type { Result } from "#shared/base/result.ts";
+import type { RelayAnswer, RelayRequest, RequestFailure } from "#shared/control/relay-requests.ts";
 import type { PushFailure } from "../services/context.ts";
 
 /** Everything that decides; times are milliseconds since 1970. */
@@ -73,6 +76,7 @@ export interface LinkedLink {
   /** Whether a message of events is being stored. */
   readonly storing: boolean;
   readonly lookupsOpen: number;
+  readonly requestsOpen: number;
 }
 
 /** What the database says about the relay, and what is still owed to it. */
@@ -108,6 +112,21 @@ export type HubInput =
   /** `done` is false when it could not be stored now. */
   | { readonly kind: "serving-stored"; readonly linkId: string; readonly done: boolean }
   | { readonly kind: "lookup-done"; readonly linkId: string; readonly answer: LookupAnswer }
+  /** Somebody changed the keys that the relay must know. */
+  | { readonly kind: "tell-keys"; readonly waiterId: string }
+  /** Null: they could not be read now. */
+  | {
+      readonly kind: "keys-loaded";
+      readonly linkId: string;
+      readonly waiterId: string;
+      readonly keys: LinkKeys | null;
+    }
+  | {
+      readonly kind: "request-served";
+      readonly linkId: string;
+      readonly requestId: string;
+      readonly result: Result<RelayAnswer, RequestFailure>;
+    }
   | {
       readonly kind: "push";
       readonly waiterId: string;
@@ -120,6 +139,8 @@ export type HubInput =
       readonly done: boolean;
       readonly nextMs: number | null;
     }
+  /** The database shows the relay online: somebody asks whether it is. */
+  | { readonly kind: "shown-online" }
   /** Something that was waited for may be due; `heartbeatAtMs` is the last automatic answer. */
   | { readonly kind: "tick"; readonly heartbeatAtMs: number | null };
 
@@ -161,6 +182,15 @@ export type HubEffect =
       readonly linkId: string;
       readonly requestId: string;
       readonly ticketHash: string;
+    }
+  /** Answered by `keys-loaded`, also when its link is gone. */
+  | { readonly kind: "load-keys"; readonly linkId: string; readonly waiterId: string }
+  /** Answered by `request-served`. */
+  | {
+      readonly kind: "serve-request";
+      readonly linkId: string;
+      readonly requestId: string;
+      readonly request: RelayRequest;
     }
   /** Answered by `presence-saved`, both. */
   | { readonly kind: "mark-offline"; readonly code: string }

@@ -5,27 +5,38 @@
  */
 import type { Result } from "#shared/base/result.ts";
 import { fail, ok } from "#shared/base/result.ts";
-import type { Command } from "#shared/control/contract.ts";
 import { PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import type { Env } from "../env.ts";
+import { logFailure } from "../log.ts";
+import type { RelayHub } from "./relay-hub.ts";
 import type { Hubs, PushFailure } from "../services/context.ts";
 import { withDeadline } from "./with-deadline.ts";
 
 export function createHubs(namespace: Env["HUB"]): Hubs {
   return {
-    push: async (relayId, command) => await pushToHub(namespace, relayId, command),
+    push: async (relayId, command) =>
+      await ask(namespace, relayId, async (hub) => await hub.push(relayId, command)),
+    tellKeys: async (relayId) =>
+      await ask(namespace, relayId, async (hub) => await hub.tellKeys(relayId)),
+    confirmOnline: async (relayId) => {
+      try {
+        const hub = namespace.get(namespace.idFromName(relayId));
+        await withDeadline(hub.confirmOnline(relayId), HUB_ANSWER_DEADLINE_MS);
+      } catch (error) {
+        logFailure("hub.unreachable", error, { relayId });
+      }
+    },
   };
 }
 
-async function pushToHub(
+async function ask(
   namespace: Env["HUB"],
   relayId: string,
-  command: Command,
+  question: (hub: DurableObjectStub<RelayHub>) => Promise<Result<null, PushFailure>>,
 ): Promise<Result<null, PushFailure>> {
   const hub = namespace.get(namespace.idFromName(relayId));
   try {
-    const asking = async (): Promise<Result<null, PushFailure>> => await hub.push(relayId, command);
-    const answer = await withDeadline(asking(), HUB_ANSWER_DEADLINE_MS);
+    const answer = await withDeadline(question(hub), HUB_ANSWER_DEADLINE_MS);
     return answer.ok ? ok(null) : fail({ code: answer.error.code, detail: answer.error.detail });
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);

@@ -26,7 +26,7 @@ export function attachmentOf(link: HubLink): LinkAttachment | null {
 /** The link of a socket that outlived the hub's memory. What was under way is not. */
 export function linkOf(attachment: LinkAttachment): HubLink {
   return attachment.phase === "linked"
-    ? { ...attachment, storing: false, lookupsOpen: 0 }
+    ? { ...attachment, storing: false, lookupsOpen: 0, requestsOpen: 0 }
     : attachment;
 }
 

@@ -26,9 +26,10 @@ import {
 } from "./hub-state.ts";
 import { expire, lookLater, nextExpiry } from "./expiry-rules.ts";
 import { chain, same } from "./hub-step.ts";
+import { keysLoaded, request, requestServed, tellKeys } from "./key-rules.ts";
 import { hangUp, loseLink, refuse } from "./link-ends.ts";
 import { acknowledge, dropLate, enqueue, refuseGrants, renumber, resend } from "./outbox-rules.ts";
-import { advancePresence, losePresence, savedPresence } from "./presence-rules.ts";
+import { advancePresence, correctPresence, losePresence, savedPresence } from "./presence-rules.ts";
 import {
   events,
   eventsStored,
@@ -63,6 +64,12 @@ export function stepHub(state: HubState, input: HubInput, moment: HubMoment): Hu
       return servingStored(state, input, moment);
     case "lookup-done":
       return lookupDone(state, input);
+    case "tell-keys":
+      return tellKeys(state, input.waiterId, moment);
+    case "keys-loaded":
+      return keysLoaded(state, input, moment);
+    case "request-served":
+      return requestServed(state, input);
     case "push": {
       const isGrant = input.command.kind === "grant";
       const next = isGrant ? lookLater(state, moment.nowMs) : state;
@@ -72,6 +79,8 @@ export function stepHub(state: HubState, input: HubInput, moment: HubMoment): Hu
       return savedPresence(state, input, moment.nowMs);
     case "sessions-expired":
       return same({ ...state, expiry: nextExpiry(state.expiry, input) });
+    case "shown-online":
+      return correctPresence(state, moment.nowMs);
     case "tick":
       return tick(state, input.heartbeatAtMs, moment);
     default:
@@ -142,6 +151,8 @@ function receive(
       return serving(state, heard, message);
     case "lookup":
       return lookUp(state, heard, message);
+    case "request":
+      return request(state, heard, message);
     default:
       return unreachable(message);
   }
@@ -196,6 +207,7 @@ function greeted(
     heardAtMs: moment.nowMs,
     storing: false,
     lookupsOpen: 0,
+    requestsOpen: 0,
   };
   // Grants that came before its hello was read were not sent yet.
   const kept = linked.draining ? refuseGrants(numbered.state) : same(numbered.state);

@@ -30,8 +30,8 @@ import { type ServiceEffect, ServiceWork } from "./service-work.ts";
 export class RelayHub extends DurableObject<Env> {
   readonly #store: OutboxStore;
   readonly #work = new ServiceWork();
-  /** Callers of push that wait, with their command until it is stored. */
-  readonly #waiting = new Map<string, WaitingPush>();
+  /** Callers of push that wait, with their command until it is stored; others without one. */
+  readonly #waiting = new Map<string, WaitingCaller>();
   #state: HubState;
   /** What the alarm is set to; null: not known, or not set. */
   #alarmAtMs: number | null = null;
@@ -76,6 +76,26 @@ export class RelayHub extends DurableObject<Env> {
       this.#waiting.set(waiterId, { command, settle });
       this.#step({ kind: "push", waiterId, command: described });
     });
+  }
+
+  /** RPC. Sends the relay the keys as the database has them (see Hubs.tellKeys). */
+  async tellKeys(relayId: string): Promise<Result<null, PushFailure>> {
+    this.#store.rememberRelayId(relayId);
+    return await new Promise((resolve) => {
+      const waiterId = crypto.randomUUID();
+      const settle = (failure: PushFailure | null): void => {
+        resolve(failure === null ? ok(null) : fail(failure));
+      };
+      this.#waiting.set(waiterId, { command: null, settle });
+      this.#step({ kind: "tell-keys", waiterId });
+    });
+  }
+
+  /** RPC. The database shows the relay online; where that is not so, it will be corrected. */
+  async confirmOnline(relayId: string): Promise<void> {
+    this.#store.rememberRelayId(relayId);
+    this.#step({ kind: "shown-online" });
+    await this.#work.settled();
   }
 
   override async webSocketMessage(socket: WebSocket, text: string | ArrayBuffer): Promise<void> {
@@ -145,7 +165,10 @@ export class RelayHub extends DurableObject<Env> {
         break;
       case "store-push": {
         const waiting = this.#waiting.get(effect.waiterId);
-        assert(waiting !== undefined, "a push is stored while its caller waits");
+        assert(
+          waiting !== undefined && waiting.command !== null,
+          "a push is stored while its caller waits",
+        );
         this.#store.insert(effect.seq, waiting.command);
         break;
       }
@@ -163,6 +186,8 @@ export class RelayHub extends DurableObject<Env> {
       case "store-events":
       case "store-serving":
       case "look-up":
+      case "load-keys":
+      case "serve-request":
       case "mark-offline":
       case "end-sessions":
       case "expire-sessions":
@@ -248,8 +273,8 @@ export class RelayHub extends DurableObject<Env> {
   }
 }
 
-interface WaitingPush {
-  readonly command: Command;
+interface WaitingCaller {
+  readonly command: Command | null;
   readonly settle: (failure: PushFailure | null) => void;
 }
 

@@ -17,6 +17,7 @@ import {
   welcomeRelay,
 } from "../services/relay-presence.ts";
 import type { HubEffect, HubInput, LookupAnswer } from "./hub-state.ts";
+import { workOnKeys } from "./key-work.ts";
 import { withDeadline } from "./with-deadline.ts";
 
 /** The effects that need a service. */
@@ -28,6 +29,8 @@ export type ServiceEffect = Extract<
       | "store-events"
       | "store-serving"
       | "look-up"
+      | "load-keys"
+      | "serve-request"
       | "mark-offline"
       | "end-sessions"
       | "expire-sessions"
@@ -72,7 +75,9 @@ export class ServiceWork {
 }
 
 async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void> {
-  if ("linkId" in effect && !ports.isCurrent(effect.linkId)) {
+  const isOutdated = "linkId" in effect && !ports.isCurrent(effect.linkId);
+  // Whoever had the keys told is waiting for a word, also when the link is gone.
+  if (isOutdated && effect.kind !== "load-keys") {
     return;
   }
   switch (effect.kind) {
@@ -97,6 +102,13 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
     }
     case "look-up":
       await lookUp(effect, ports);
+      break;
+    case "load-keys":
+    case "serve-request":
+      await workOnKeys(effect, {
+        ...ports,
+        attempt: async (work) => await attempt(effect.kind, ports, work),
+      });
       break;
     case "mark-offline": {
       const done = await attempt(effect.kind, ports, async (context) => {

@@ -33,6 +33,8 @@ export const PERMISSIONS = [
   "webhooks.manage",
   "keys.manage",
   "metrics.read",
+  /** Has a job of the clock run at once. */
+  "jobs.run",
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];

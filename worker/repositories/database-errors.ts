@@ -5,12 +5,11 @@ export class DatabaseUnavailableError extends Error {
   override readonly name = "DatabaseUnavailableError";
 }
 
-/** Whether a row with that key exists already. */
+/** Whether a row with that key exists already. Links of the audit trail are nobody's keys. */
 export function isUniqueViolation(error: unknown): boolean {
   return hasCause(
     error,
-    (cause) =>
-      codeOf(cause).startsWith("SQLITE_CONSTRAINT") && /UNIQUE constraint/i.test(messageOf(cause)),
+    (cause) => violates(cause, /UNIQUE constraint/i) && !CHAIN_RACE.test(messageOf(cause)),
   );
 }
 
@@ -23,12 +22,24 @@ export function isCheckViolation(error: unknown): boolean {
   );
 }
 
+/** Whether another writer has moved the audit chain on; nothing was stored. */
+export function isChainRaced(error: unknown): boolean {
+  return hasCause(error, (cause) => violates(cause, CHAIN_RACE));
+}
+
 /** Whether the database is away, or too busy to have done it, so that trying again can help. */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  return hasCause(
-    error,
-    (cause) => cause instanceof DatabaseUnavailableError || TRANSIENT_CODE.test(codeOf(cause)),
+  return (
+    isChainRaced(error) ||
+    hasCause(
+      error,
+      (cause) => cause instanceof DatabaseUnavailableError || TRANSIENT_CODE.test(codeOf(cause)),
+    )
   );
+}
+
+function violates(error: Error, pattern: RegExp): boolean {
+  return codeOf(error).startsWith("SQLITE_CONSTRAINT") && pattern.test(messageOf(error));
 }
 
 function hasCause(error: unknown, judge: (cause: Error) => boolean): boolean {
@@ -52,6 +63,9 @@ function messageOf(error: Error): string {
 
 /** A chain of causes is short; a circular one must not hold the request. */
 const CAUSES_MAX = 8;
+
+/** The guard of audit-chains.ts, or a link in the place where the next one belongs. */
+const CHAIN_RACE = /constraint failed: audit_(?:chains\.seq|events\.writer)/i;
 
 /** Another writer held the lock for too long, or the server gave our transaction up. */
 const TRANSIENT_CODE = /^(?:SQLITE_BUSY(?:_[A-Z]+)?|STREAM_EXPIRED)$/;

@@ -2,18 +2,20 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, count, eq, exists, gt, isNull, ne } from "drizzle-orm";
+import { and, asc, count, eq, exists, gt, inArray, isNull, lte, ne, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import type { Way } from "#shared/ticket/way.ts";
 import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
+import { ownCertificates } from "./schema/keys.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 import { takeShareUse } from "./shares.ts";
 import { isLivingOf } from "./living-sessions.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
+import { demandEnabledUser } from "./users.ts";
 
 export type TicketRow = Pick<
   typeof tickets.$inferSelect,
@@ -44,6 +46,8 @@ export interface ConsoleFileParts {
   readonly tlsPort: number;
   readonly connectPort: number | null;
   readonly hostSubject: string;
+  /** The certificate of its operator's own that the relay shows. */
+  readonly own: { readonly ca: string | null; readonly hostSubject: string | null } | null;
 }
 
 /** How many sessions a user may have; null: any number. */
@@ -56,8 +60,8 @@ export interface SessionLimit {
  * Stores a new session with its first ticket, and takes a use of the link that it comes through;
  * false, and nothing stored, beyond the limit.
  *
- * @throws {Error} a check violation when the link has none left, has expired or is revoked (see
- * database-errors.ts); nothing is then stored.
+ * @throws {Error} a check violation when the link has none left, has expired or is revoked, or when
+ * the user was disabled or deleted (see database-errors.ts); nothing is then stored.
  */
 export async function storeSessionWithTicket(
   database: Database,
@@ -71,6 +75,8 @@ export async function storeSessionWithTicket(
   const { session, ticket, audits } = opening;
   const { id: sessionId, shareId, createdAtMs: nowMs } = session;
   return await storeWithinLimit(database, { audits, limit, sessionId }, (on) => [
+    // Who disables a user ends the sessions that are stored by then, so none may come afterwards.
+    demandEnabledUser(on, session.userId),
     ...(typeof shareId === "string" ? [takeShareUse(on, { id: shareId, nowMs })] : []),
     on.insert(sessions).values(session),
     on.insert(tickets).values(ticket),
@@ -79,7 +85,8 @@ export async function storeSessionWithTicket(
 
 /**
  * Puts another ticket, for another relay, in the place of the session's withdrawn one; false, and
- * nothing stored, beyond the limit.
+ * nothing stored, beyond the limit. When the session's end was asked for meanwhile, the new one is
+ * void from the beginning.
  */
 export async function replaceTicket(
   database: Database,
@@ -95,7 +102,12 @@ export async function replaceTicket(
       .values(ticket)
       .onConflictDoUpdate({
         target: tickets.sessionId,
-        set: { ...ticket, vvFetchedAtMs: null, consumedAtMs: null, withdrawnAtMs: null },
+        set: {
+          ...ticket,
+          vvFetchedAtMs: null,
+          consumedAtMs: null,
+          withdrawnAtMs: sql`(SELECT end_requested_at_ms FROM sessions WHERE id = excluded.session_id)`,
+        },
       }),
   ]);
 }
@@ -152,6 +164,49 @@ export async function withdrawTicket(
   ]);
 }
 
+/** As {@link withdrawTicket}, for every ticket that could still open a session. */
+export async function withdrawOutstandingTickets(
+  database: Database,
+  nowMs: number,
+  auditOf: (ticket: OutstandingTicket) => AuditRecord,
+): Promise<void> {
+  for (let withdrawn = TICKETS_AT_ONCE; withdrawn === TICKETS_AT_ONCE;) {
+    withdrawn = await database.transaction(async (transaction) => {
+      const found = await transaction
+        .select({
+          sessionId: tickets.sessionId,
+          relayId: tickets.relayId,
+          grantId: tickets.grantId,
+          consoleId: sessions.consoleId,
+        })
+        .from(tickets)
+        .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
+        .where(
+          and(
+            gt(tickets.expiresAtMs, nowMs),
+            isNull(tickets.consumedAtMs),
+            isNull(tickets.withdrawnAtMs),
+          ),
+        )
+        .limit(TICKETS_AT_ONCE);
+      const ids = found.map(({ sessionId }) => sessionId);
+      await transaction
+        .update(tickets)
+        .set({ withdrawnAtMs: nowMs })
+        .where(inArray(tickets.sessionId, ids));
+      await insertAuditRecords(transaction, found.map(auditOf));
+      return found.length;
+    });
+  }
+}
+
+interface OutstandingTicket {
+  readonly sessionId: string;
+  readonly relayId: string;
+  readonly grantId: string;
+  readonly consoleId: string;
+}
+
 /**
  * Marks the console file as fetched and gives its parts; null when it was fetched, has expired or
  * never was. Of requests that race exactly one gets the parts, and it alone is recorded.
@@ -206,11 +261,18 @@ export async function takeConsoleFile(
         tlsPort: relays.tlsPort,
         connectPort: relays.connectPort,
         hostSubject: relays.hostSubject,
+        own: {
+          // Never null in a row that is there, so that the whole is null only without one.
+          relayId: ownCertificates.relayId,
+          ca: ownCertificates.ca,
+          hostSubject: ownCertificates.hostSubject,
+        },
       })
       .from(tickets)
       .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
       .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
       .innerJoin(relays, eq(relays.id, tickets.relayId))
+      .leftJoin(ownCertificates, eq(ownCertificates.relayId, tickets.relayId))
       .where(eq(tickets.sessionId, taken.sessionId))
       .limit(1);
     assert(parts !== undefined, "a ticket has a session, a console and a relay");
@@ -218,6 +280,9 @@ export async function takeConsoleFile(
     return parts;
   });
 }
+
+/** Bound values of one statement, and audit rows of one transaction. */
+const TICKETS_AT_ONCE = 500;
 
 /** Runs in a batch, and by itself inside a transaction. */
 type Storing = BatchItem<"sqlite"> & PromiseLike<unknown>;

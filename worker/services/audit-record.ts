@@ -9,6 +9,8 @@ export interface AuditSubjects {
   readonly consoleId?: string;
   readonly sessionId?: string;
   readonly relayId?: string;
+  /** What else: a user, a group, a token, a policy, … */
+  readonly subjectId?: string;
 }
 
 /** A record of something that the caller did now; it is stored with the change it tells of. */
@@ -28,6 +30,7 @@ export function auditRecord(
     consoleId: subjects.consoleId ?? null,
     sessionId: subjects.sessionId ?? null,
     relayId: subjects.relayId ?? null,
+    subjectId: subjects.subjectId ?? null,
     event: withToken(event, caller),
   };
 }
@@ -48,3 +51,8 @@ export const SYSTEM_CALLER: Caller = {
   address: null,
   requestId: null,
 };
+
+/** A relay that speaks over its link. */
+export function relayCaller(relayId: string): Caller {
+  return { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId };
+}

@@ -1,26 +1,90 @@
 /** Reading the audit trail. Writing it is part of each change, in the change's own transaction. */
-import type { AuditRecord } from "#shared/audit/events.ts";
+import { asksForType } from "#shared/audit/event-patterns.ts";
+import { auditEventSchema } from "#shared/audit/events.ts";
+import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
+import { ID_PREFIX } from "#shared/base/ids.ts";
 import {
   type AuditCursor,
   type AuditFilter,
+  type AuditRows,
   listAuditEvents,
+  listChainLinks,
 } from "../repositories/audit-events.ts";
 import type { ServiceContext } from "./context.ts";
 
-/** A page of the trail, newest first. */
+/** What is asked for: as AuditFilter, with types as callers write them. */
+export interface AuditQuery extends Omit<AuditFilter, "types"> {
+  /** Types, or `family.*` for all of a family; none asks for all. */
+  readonly types?: readonly string[] | undefined;
+  /** The id of anything: of a console, a session or a relay, too. */
+  readonly about?: string | undefined;
+}
+
+/** A page of the trail, newest first. It may be short, or empty, with more to come. */
 export async function pageAuditTrail(
   context: ServiceContext,
   page: {
-    readonly filter: AuditFilter;
+    readonly filter: AuditQuery;
     readonly after: AuditCursor | null;
     readonly limit: number;
   },
-): Promise<{ readonly items: AuditRecord[]; readonly next: AuditCursor | null }> {
+): Promise<AuditRows> {
+  const filter = filterOf(page.filter);
+  return filter === null
+    ? { items: [], next: null }
+    : await listAuditEvents(context.database, { ...page, filter, order: "newest-first" });
+}
+
+/** Position in the chains. */
+export interface LinkCursor {
+  readonly writer: string;
+  readonly seq: number;
+}
+
+/** A page of the trail in the order of its chains: writer by writer, each from its first link on. */
+export async function pageChainLinks(
+  context: ServiceContext,
+  page: { readonly after: LinkCursor | null; readonly limit: number },
+): Promise<{ readonly items: readonly StoredAuditEvent[]; readonly next: LinkCursor | null }> {
   // One more than asked for tells whether there is another page.
-  const rows = await listAuditEvents(context.database, { ...page, limit: page.limit + 1 });
+  const rows = await listChainLinks(context.database, { ...page, limit: page.limit + 1 });
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
   return {
     items: rows.slice(0, page.limit),
-    next: last === undefined ? null : { atMs: last.atMs, id: last.id },
+    next: last === undefined ? null : { writer: last.writer, seq: last.seq ?? 0 },
   };
 }
+
+/** The filter, or null when nothing can fit it: a family that does not exist. */
+export function filterOf(query: AuditQuery): AuditFilter | null {
+  const { about, types: patterns, ...filter } = query;
+  const subject = about === undefined ? {} : { [columnOf(about)]: about };
+  if (patterns === undefined || patterns.includes("*")) {
+    return { ...filter, ...subject };
+  }
+  const types = [...new Set(patterns.flatMap(typesOf))];
+  return types.length === 0 ? null : { ...filter, ...subject, types };
+}
+
+/** A family has the types that this build knows; a single type may be one of another build's. */
+function typesOf(pattern: string): string[] {
+  return pattern.endsWith(".*")
+    ? EVENT_TYPES.filter((type) => asksForType([pattern], type))
+    : [pattern];
+}
+
+/** Some things have a column of their own; an id's prefix tells them (shared/base/ids.ts). */
+function columnOf(id: string): "consoleId" | "sessionId" | "relayId" | "subjectId" {
+  const prefix = id.slice(0, id.indexOf("_"));
+  return COLUMN_OF_PREFIX[prefix] ?? "subjectId";
+}
+
+const EVENT_TYPES: readonly string[] = auditEventSchema.options.map(
+  (option) => option.shape.type.value,
+);
+
+const COLUMN_OF_PREFIX: Partial<Record<string, "consoleId" | "sessionId" | "relayId">> = {
+  [ID_PREFIX.console]: "consoleId",
+  [ID_PREFIX.session]: "sessionId",
+  [ID_PREFIX.relay]: "relayId",
+};

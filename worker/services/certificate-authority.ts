@@ -24,7 +24,7 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 
 export interface CertificateAuthority {
-  /** PEM. */
+  /** PEM; of several certificates the first is the authority's, the others are trusted beside it. */
   readonly caCertificate: string;
   /** PKCS 8, PEM. */
   readonly caKey: string;
@@ -42,6 +42,10 @@ export interface RelayCertificateRequest {
 export interface RelayCertificate {
   /** PEM. */
   readonly certificate: string;
+  /** Hexadecimal. */
+  readonly serial: string;
+  /** Milliseconds since 1970. */
+  readonly endsAtMs: number;
   /** The subject as a .vv file writes it: in the certificate's own order, parted by commas. */
   readonly hostSubject: string;
 }
@@ -56,7 +60,7 @@ export async function signRelayCertificate(
   if (!csr.ok) {
     return csr;
   }
-  const ca = new X509Certificate(authority.caCertificate);
+  const ca = readAuthority(authority);
   const notAfterMs = moment.nowMs + RELAY_CERTIFICATE_DAYS * DAY_MS;
   const certificate = await X509CertificateGenerator.create({
     serialNumber: newSerial(moment.randomBytes),
@@ -79,8 +83,38 @@ export async function signRelayCertificate(
   });
   return ok({
     certificate: certificate.toString("pem"),
+    serial: certificate.serialNumber,
+    endsAtMs: certificate.notAfter.getTime(),
     hostSubject: `O=${ORGANIZATION},CN=${request.name}`,
   });
+}
+
+/**
+ * Whether the relay should have a new certificate: the one it has is of an authority that signs no
+ * more, names another host, or cannot be read.
+ */
+export async function isOutdated(
+  authority: Pick<CertificateAuthority, "caCertificate">,
+  relay: { readonly certificate: string; readonly host: string },
+): Promise<boolean> {
+  try {
+    const certificate = new X509Certificate(relay.certificate);
+    const { publicKey } = readAuthority(authority);
+    const wanted = new SubjectAlternativeNameExtension([subjectAlternativeName(relay.host)]);
+    const names = certificate.getExtension(SubjectAlternativeNameExtension);
+    const isOfHost = names?.names.toString("hex") === wanted.names.toString("hex");
+    return !isOfHost || !(await certificate.verify({ publicKey, signatureOnly: true }));
+  } catch {
+    return true;
+  }
+}
+
+function readAuthority(authority: Pick<CertificateAuthority, "caCertificate">): X509Certificate {
+  const [der] = PemConverter.decode(authority.caCertificate);
+  if (der === undefined) {
+    throw new Error("The setting CA_CERTIFICATE must be one or more certificates in PEM.");
+  }
+  return new X509Certificate(der);
 }
 
 async function readRequest(pem: string): Promise<Result<Pkcs10CertificateRequest, Failure>> {

@@ -53,8 +53,7 @@ export async function fetchConsoleFile(
     ...(await addressOf(parts)),
     tlsPort: parts.tlsPort,
     password: ticket,
-    ca: context.settings.caCertificate,
-    hostSubject: parts.hostSubject,
+    ...trustOf(context, parts),
     title: `${parts.consoleName} - Kerbside`,
   });
   return ok({ filename: filenameOf(parts.consoleName), mediaType: VV_MEDIA_TYPE, text });
@@ -97,6 +96,16 @@ async function take(
   }
   await settleAttempt(context, attempt.value);
   return ok({ parts, ticket: await mintAgain(context, parts) });
+}
+
+/** By what the client knows the relay: what we signed, or what its operator brought. */
+function trustOf(
+  context: ServiceContext,
+  { own, hostSubject }: ConsoleFileParts,
+): { ca: string; hostSubject: string } {
+  return own === null
+    ? { ca: context.settings.caCertificate, hostSubject }
+    : { ca: own.ca ?? "", hostSubject: own.hostSubject ?? "" };
 }
 
 /**

@@ -6,7 +6,6 @@ import { newId, type RandomBytes } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { PartialPolicy } from "#shared/policy/policy.ts";
-import { seal } from "#shared/ticket/seal.ts";
 import type { AccessLevel } from "../identity/access-level.ts";
 import { may } from "../identity/permissions.ts";
 import {
@@ -29,6 +28,7 @@ import { readPolicy, writePolicy } from "./console-policy.ts";
 import { isCertificateBundle } from "./certificate-bundle.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { sealSecret } from "./secrets.ts";
 
 /** A new console, its fields' forms already checked. */
 export interface NewConsole {
@@ -105,8 +105,9 @@ export async function createConsole(
   if (sourceId === null) {
     return fail(invalidField("source", "there is no source with that name"));
   }
+  const id = newId("console", context.randomBytes);
   const row = {
-    id: newId("console", context.randomBytes),
+    id,
     sourceId,
     uuid: input.uuid?.toLowerCase() ?? newUuid(context.randomBytes),
     name: input.name,
@@ -115,7 +116,7 @@ export async function createConsole(
     tlsPort: input.tlsPort ?? null,
     ca: input.ca ?? null,
     hostSubject: input.hostSubject ?? null,
-    sealedPassword: await sealPassword(context, input.password),
+    sealedPassword: await sealPassword(context, id, input.password),
     proxy: input.proxy ?? null,
     policy: writePolicy(input.policy ?? null),
     createdAtMs: context.nowMs(),
@@ -198,7 +199,7 @@ export async function changeConsole(
   const fields = Object.keys(defined(change.changes)).sort().join(",");
   if (fields !== "") {
     const sealed =
-      password === undefined ? {} : { sealedPassword: await sealPassword(context, password) };
+      password === undefined ? {} : { sealedPassword: await sealPassword(context, id, password) };
     const { project } = plain;
     const data = { name: plain.name ?? row.name, fields, ...grouping({ project, tags }) };
     await updateConsole(
@@ -308,11 +309,12 @@ async function resolveSource(
 
 async function sealPassword(
   context: ServiceContext,
+  rowId: string,
   password: string | null | undefined,
 ): Promise<string | null> {
   return password === undefined || password === null
     ? null
-    : await seal(context.settings.secretsKey, password, context.randomBytes);
+    : await sealSecret(context, { column: "consoles.sealed_password", rowId }, password);
 }
 
 /** A random UUID (RFC 9562, version 4). */

@@ -8,9 +8,13 @@ import type { LocalLogin } from "../identity/local-login.ts";
 import type { KeystoneProvider, OidcProvider } from "../identity/provider-settings.ts";
 import type { Permission, Role } from "../identity/permissions.ts";
 import type { LimitAnswer, LimitRequest, LimitSource } from "../limits/limit-rules.ts";
+import type { SecretsKeys } from "../identity/secrets-keys.ts";
 import type { Database } from "../repositories/database.ts";
+import type { SigningKeyCache } from "./signing-key-cache.ts";
 
 export interface ServiceContext {
+  /** Lives as long as the isolate. */
+  readonly signingKeys: SigningKeyCache;
   readonly database: Database;
   readonly settings: ServiceSettings;
   readonly hubs: Hubs;
@@ -18,22 +22,28 @@ export interface ServiceContext {
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;
+  /** How requests leave for addresses that people have entered; absent: as all others do. */
+  readonly egress?: (request: Request) => Promise<Response>;
   /** Where work may go on after the answer: how the runtime is told to wait for it. */
   readonly defer?: (work: Promise<unknown>) => void;
+}
+
+/** A private Ed25519 JWK. */
+export interface PrivateSigningKey {
+  readonly kty: "OKP";
+  readonly crv: "Ed25519";
+  readonly x: string;
+  readonly d: string;
+  readonly kid: string;
 }
 
 /** The part of the configuration that services use (see Config in env.ts). */
 export interface ServiceSettings {
   readonly publicUrl: string;
   readonly ticketRoot: Uint8Array<ArrayBuffer>;
-  readonly grantSigningKey: {
-    readonly kty: "OKP";
-    readonly crv: "Ed25519";
-    readonly x: string;
-    readonly d: string;
-    readonly kid: string;
-  };
-  readonly secretsKey: Uint8Array<ArrayBuffer>;
+  /** The first key that signs grants, where the installation brought one. */
+  readonly grantSigningKey: PrivateSigningKey | null;
+  readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
   readonly caKey: string;
   /** Origins whose pages may open web consoles. */
@@ -44,6 +54,10 @@ export interface ServiceSettings {
   readonly keystone: KeystoneProvider | null;
   /** Reverse proxies in front that append to X-Forwarded-For; 0: the edge tells the address. */
   readonly trustedProxies: number;
+  /** How long audit events are kept; null: for ever. */
+  readonly auditRetentionMs: number | null;
+  /** Whether webhooks may be addresses of private networks. */
+  readonly webhookPrivateTargets: boolean;
 }
 
 /** The relays' hubs, as services see them. */
@@ -54,6 +68,13 @@ export interface Hubs {
    * delivered; `withdraw` and `terminate` stay in it, also for a relay that is away.
    */
   push(relayId: string, command: Command): Promise<Result<null, PushFailure>>;
+  /**
+   * Tells a linked relay its keys as the database has them. A failure is no reason to wait: a relay
+   * that is away learns them when it comes back.
+   */
+  tellKeys(relayId: string): Promise<Result<null, PushFailure>>;
+  /** Has the hub of a relay that is shown online see to it that this is so, sooner or later. */
+  confirmOnline(relayId: string): Promise<void>;
 }
 
 /** The limiters that count attempts, as services see them. They answer also when they are away. */

@@ -3,6 +3,7 @@
  * text that only this control plane can read and that is good for some minutes.
  */
 import { z } from "zod";
+import { utf8 } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { seal, unseal } from "#shared/ticket/seal.ts";
 import { beginOidc, finishOidc, type OidcFailure } from "../identity/oidc.ts";
@@ -50,8 +51,9 @@ export async function startOidcLogin(
     returnTo: localPath(start.returnTo),
     expiresAtMs: context.nowMs() + ATTEMPT_LIFE_MS,
   };
-  const { secretsKey } = context.settings;
-  const sealedAttempt = await seal(secretsKey, JSON.stringify(attempt), context.randomBytes);
+  const [{ key }] = context.settings.secretsKeys;
+  const text = JSON.stringify(attempt);
+  const sealedAttempt = await seal(key, text, context.randomBytes, SEALED_FOR);
   return ok({ url: begun.value.url, sealedAttempt });
 }
 
@@ -115,11 +117,14 @@ async function readAttempt(
   context: ServiceContext,
   sealed: string | null,
 ): Promise<Attempt | null> {
-  const text = sealed === null ? null : await unseal(context.settings.secretsKey, sealed);
-  const attempt = text === null ? null : attemptSchema.safeParse(JSON.parse(text));
-  return attempt?.success === true && attempt.data.expiresAtMs > context.nowMs()
-    ? attempt.data
-    : null;
+  for (const { key } of sealed === null ? [] : context.settings.secretsKeys) {
+    const text = await unseal(key, sealed ?? "", SEALED_FOR);
+    const attempt = text === null ? null : attemptSchema.safeParse(JSON.parse(text));
+    if (attempt?.success === true && attempt.data.expiresAtMs > context.nowMs()) {
+      return attempt.data;
+    }
+  }
+  return null;
 }
 
 function tell(
@@ -136,6 +141,9 @@ function tell(
 function localPath(path: string): string {
   return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(path) ? path : "/";
 }
+
+/** So that no other text that was sealed with the same key passes for an attempt. */
+const SEALED_FOR = utf8("kerbside login attempt");
 
 const attemptSchema = z.strictObject({
   state: z.string(),

@@ -3,15 +3,16 @@
  * the sessions of one that vanished. What is presumed here, the relay's own words override later.
  */
 import type { AuditEvent } from "#shared/audit/events.ts";
-import { toBase64Url } from "#shared/base/bytes.ts";
 import type { Hello, Welcome } from "#shared/control/contract.ts";
-import { deriveRelayBytes, deriveTicketKey } from "#shared/ticket/ticket.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { findNewestStream } from "../repositories/relay-streams.ts";
 import { storeRelayOffline, storeRelayOnline, storeRelayServing } from "../repositories/relays.ts";
 import { endSessionsOfOfflineRelay } from "../repositories/session-lifecycle.ts";
-import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
-import type { Caller, ServiceContext } from "./context.ts";
+import { auditRecord, relayCaller, SYSTEM_CALLER } from "./audit-record.ts";
+import type { ServiceContext } from "./context.ts";
+import { isOutdated } from "./certificate-authority.ts";
+import { linkKeysOf } from "./link-keys.ts";
+import { noteShownCertificate } from "./relay-certificates.ts";
 
 /** The part of a welcome that is not the link's own. */
 export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">;
@@ -20,10 +21,16 @@ export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">
 export async function welcomeRelay(
   context: ServiceContext,
   relayId: string,
-  hello: Pick<Hello, "build" | "channelsMax" | "advertised" | "draining" | "enforces">,
+  hello: Pick<
+    Hello,
+    "build" | "channelsMax" | "advertised" | "draining" | "certificate" | "enforces"
+  >,
 ): Promise<WelcomeFacts | null> {
   const { database, settings } = context;
   const { build, channelsMax, advertised, draining, enforces } = hello;
+  // Before it shows online: console files must name what it shows.
+  const shown = { own: hello.certificate ?? null, host: advertised?.host };
+  const noted = await noteShownCertificate(context, relayId, shown);
   const caller = relayCaller(relayId);
   const online = { type: "relay.online", data: { build } } as const;
   const relay = await storeRelayOnline(
@@ -37,26 +44,19 @@ export async function welcomeRelay(
   if (relay === null) {
     return null;
   }
-  const of = { root: settings.ticketRoot, relayId, epoch: relay.ticketEpoch };
-  const [newest, ticketKey, sealKey] = await Promise.all([
+  const [newest, keys, outdated] = await Promise.all([
     findNewestStream(database, relayId),
-    deriveTicketKey(of.root, relayId, of.epoch),
-    deriveRelayBytes({ ...of, purpose: "target-seal" }, SEAL_KEY_BYTES),
+    linkKeysOf(context, relay),
+    isOutdated(settings, relay),
   ]);
-  const { kty, crv, x, kid } = settings.grantSigningKey;
   return {
-    ticketKeys: [
-      {
-        keyId: toBase64Url(ticketKey.keyId),
-        key: toBase64Url(ticketKey.key),
-        sealKey: toBase64Url(sealKey),
-      },
-    ],
-    grantKeys: [{ kty, crv, x, kid }],
+    ...keys,
     grantIssuer: settings.publicUrl,
     stream: newest?.stream ?? null,
     storedSeq: newest?.storedSeq ?? 0,
     webOrigins: [...settings.webOrigins],
+    renewCertificate: outdated || relay.certificateEndsAtMs === null,
+    ...(noted.ok ? {} : { certificateRefusal: noted.error }),
   };
 }
 
@@ -126,11 +126,5 @@ function servingEvent(draining: boolean): AuditEvent {
   return { type: draining ? "relay.draining" : "relay.serving", data: {} };
 }
 
-function relayCaller(relayId: string): Caller {
-  return { ...SYSTEM_CALLER, actorKind: "relay", actorId: relayId };
-}
-
-/** AES-256 (shared/ticket/seal.ts). */
-const SEAL_KEY_BYTES = 32;
 /** The audit trail's bound of a text. */
 const DETAIL_CHARACTERS_MAX = 1024;

@@ -1,16 +1,9 @@
 /** Relays as admins see them, how a new one joins, and how each proves who it is. */
-import { decodeJwt, importJWK, jwtVerify } from "jose";
-import { fromBase64Url, toBase64Url } from "#shared/base/bytes.ts";
+import { decodeJwt } from "jose";
+import { fromBase64Url } from "#shared/base/bytes.ts";
 import { isId, newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import {
-  type EnrolAnswer,
-  type EnrolRequest,
-  RELAY_TOKEN_ALGORITHM,
-  RELAY_TOKEN_TYPE,
-  relayTokenClaimsSchema,
-} from "#shared/control/enrolment.ts";
-import { RELAY_CLOCK_SKEW_SECONDS, RELAY_TOKEN_SECONDS } from "#shared/control/limits.ts";
+import type { EnrolAnswer, EnrolRequest } from "#shared/control/enrolment.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
@@ -26,6 +19,7 @@ import { auditRecord } from "./audit-record.ts";
 import { signRelayCertificate } from "./certificate-authority.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { findTokenKey, fingerprintOf, noteKeyUse } from "./relay-keys.ts";
 
 /** A page of relays by name. */
 export async function pageRelays(
@@ -85,6 +79,7 @@ export async function enrolRelay(
     return signed;
   }
   const { name, host, tlsPort, publicKey } = request;
+  const { certificate, hostSubject, endsAtMs } = signed.value;
   const id = newId("relay", context.randomBytes);
   const relay = {
     id,
@@ -92,12 +87,14 @@ export async function enrolRelay(
     publicKey,
     host,
     tlsPort,
-    ...signed.value,
+    certificate,
+    hostSubject,
+    certificateEndsAtMs: endsAtMs,
     ticketEpoch: FIRST_TICKET_EPOCH,
     state: "offline" as const,
     enrolledAtMs: nowMs,
   };
-  const enrolled = { name, fingerprint: await fingerprintOf(key) };
+  const enrolled = { name, fingerprint: await fingerprintOf(publicKey) };
   const event = { type: "relay.enrolled" as const, data: enrolled };
   const audit = auditRecord(context, caller, event, { relayId: id });
   try {
@@ -114,7 +111,8 @@ export async function enrolRelay(
     relayId: id,
     controlUrl: settings.publicUrl,
     ca: settings.caCertificate,
-    ...signed.value,
+    certificate,
+    hostSubject,
   });
 }
 
@@ -131,24 +129,11 @@ export async function authenticateRelay(
   if (row === null) {
     return unauthorized("the token names no relay that is enrolled here");
   }
-  const jwk = { kty: "OKP", crv: "Ed25519", x: row.publicKey };
-  try {
-    const { payload } = await jwtVerify(token, await importJWK(jwk, RELAY_TOKEN_ALGORITHM), {
-      algorithms: [RELAY_TOKEN_ALGORITHM],
-      typ: RELAY_TOKEN_TYPE,
-      audience: context.settings.publicUrl,
-      subject: row.id,
-      maxTokenAge: RELAY_TOKEN_SECONDS,
-      clockTolerance: RELAY_CLOCK_SKEW_SECONDS,
-      currentDate: new Date(context.nowMs()),
-    });
-    const claims = relayTokenClaimsSchema.safeParse(payload);
-    if (!claims.success || claims.data.exp - claims.data.iat > RELAY_TOKEN_SECONDS) {
-      return unauthorized("the token's claims are not those of a relay's token");
-    }
-  } catch (error) {
-    return unauthorized(error instanceof Error && "code" in error ? String(error.code) : "error");
+  const used = await findTokenKey(context, row, token);
+  if (!used.ok) {
+    return used;
   }
+  await noteKeyUse(context, row, used.value);
   return ok(row.id);
 }
 
@@ -167,11 +152,6 @@ function claimedRelay(token: string): string | null {
 
 function unauthorized(detail: string): Result<never, Failure> {
   return fail({ code: "relay.unauthorized", detail });
-}
-
-/** SHA-256 of the relay's public key, as an operator compares it with the relay's own log. */
-async function fingerprintOf(key: Uint8Array<ArrayBuffer>): Promise<string> {
-  return `SHA256:${toBase64Url(new Uint8Array(await crypto.subtle.digest("SHA-256", key)))}`;
 }
 
 const ED25519_KEY_BYTES = 32;

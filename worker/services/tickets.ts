@@ -9,7 +9,7 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { PartialPolicy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
-import { seal, unseal } from "#shared/ticket/seal.ts";
+import { seal } from "#shared/ticket/seal.ts";
 import {
   deriveRelayBytes,
   deriveTicketKey,
@@ -20,6 +20,7 @@ import {
 import type { Way } from "#shared/ticket/way.ts";
 import { hashSecretToken, newSecretToken } from "../identity/secret-token.ts";
 import { type ConsoleRow, findConsole } from "../repositories/consoles.ts";
+import { isCheckViolation } from "../repositories/database-errors.ts";
 import { listOnlineRelays } from "../repositories/relays.ts";
 import { markSessionFailed, storeFailedSession } from "../repositories/sessions.ts";
 import {
@@ -34,7 +35,10 @@ import type { Caller, PushFailure, ServiceContext } from "./context.ts";
 import { signGrant } from "./grant-signer.ts";
 import { rankRelays, relaysFor, relaysThatKeep } from "./placement.ts";
 import { refuseSecondViewer } from "./second-viewers.ts";
+import { unsealSecret } from "./secrets.ts";
 import { sayLimit } from "./session-limits.ts";
+import type { SigningKey } from "./signing-key-cache.ts";
+import { activeSigningKey } from "./signing-keys.ts";
 import {
   findTicketTerms,
   grantTerms,
@@ -59,7 +63,8 @@ export interface TicketCaller extends Caller {
  * Fails with `resource.not-found`, with `console.access-too-low`, with `console.in-use` (the detail
  * says since when), with what the policies say (`policy.outside-hours`, `policy.no-channels`,
  * `policy.unenforceable`, `session.limit`), with `console.no-relay` (the detail says why for each relay
- * that was tried), or with `target.unreadable` when the console's password cannot be unsealed.
+ * that was tried), with `target.unreadable` when the console's password cannot be unsealed, with
+ * `signing-key.unreadable`, or with `auth.required` for a user who was disabled meanwhile.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -76,7 +81,14 @@ export async function issueTicket(
     return await refuseAccess(context, caller, { failure: judged.error, consoleId });
   }
   const wish = { caller, userId: caller.actorId, console: judged.value, online, way, share: null };
-  return await openConsole(context, wish);
+  try {
+    return await openConsole(context, wish);
+  } catch (error) {
+    if (isCheckViolation(error)) {
+      return fail({ code: "auth.required", detail: "The user was disabled." });
+    }
+    throw error;
+  }
 }
 
 /** Somebody's wish for one console, who may open it. */
@@ -101,7 +113,8 @@ export interface ShareUse {
 /**
  * As {@link issueTicket}, for whom it was judged that they may open the console.
  *
- * @throws {Error} a check violation when the link has no use left (see database-errors.ts).
+ * @throws {Error} a check violation when the link has no use left, or when the session's user was
+ * disabled meanwhile (see database-errors.ts).
  */
 export async function openConsole(
   context: ServiceContext,
@@ -124,6 +137,10 @@ export async function openConsole(
   if (!password.ok) {
     return password;
   }
+  const signingKey = await activeSigningKey(context);
+  if (!signingKey.ok) {
+    return signingKey;
+  }
   const opening: Opening = {
     caller,
     userId,
@@ -132,6 +149,7 @@ export async function openConsole(
     terms: terms.value,
     way,
     password: password.value,
+    signingKey: signingKey.value,
     sessionId: newId("session", context.randomBytes),
   };
   const able = relaysThatKeep(online, opening.terms.needs);
@@ -151,6 +169,7 @@ interface Opening extends Omit<OpeningWish, "online"> {
   readonly terms: TicketTerms;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
+  readonly signingKey: SigningKey;
   readonly sessionId: string;
 }
 
@@ -188,6 +207,10 @@ async function offerToRelays(
       return ok(prepared.issued);
     }
     reasons.push(`${relay.name}: ${pushed.error.code}`);
+    if (pushed.error.code === "control.grant-invalid") {
+      // The key may have been retired in an emergency that this isolate has not heard of.
+      context.signingKeys.forget();
+    }
     await takeBack(context, opening, { ticket: prepared.row, failure: pushed.error });
   }
   return await failAfterRelays(context, opening, reasons.join("; "));
@@ -207,7 +230,7 @@ async function prepareTicket(
   const ticketHash = await hashTicket(await mintTicket(key, { ticketId, expiresAtS }));
   const vvToken = newSecretToken("consoleFile", randomBytes);
   const grantId = newId("grant", randomBytes);
-  const grantJws = await signGrant(settings.grantSigningKey, {
+  const grantJws = await signGrant(opening.signingKey, {
     iss: settings.publicUrl,
     aud: relay.id,
     sub: opening.userId,
@@ -428,9 +451,10 @@ async function unsealPassword(
   if (row.sealedPassword === null) {
     return ok(null);
   }
-  const password = await unseal(context.settings.secretsKey, row.sealedPassword);
+  const place = { column: "consoles.sealed_password", rowId: row.id } as const;
+  const password = await unsealSecret(context, place, row.sealedPassword);
   return password === null
-    ? fail({ code: "target.unreadable", detail: "It was sealed with another SECRETS_KEY." })
+    ? fail({ code: "target.unreadable", detail: "No key in SECRETS_KEYS opens it." })
     : ok(password);
 }
 

@@ -42,6 +42,7 @@ function describe(status: RelayStatus): string {
     `relay        ${who}, version ${version}, process ${pid}`,
     `status       ${describeState(status)}`,
     `control      ${link}`,
+    ...describeKeys(status),
     ...describePorts(status.ports),
     `sessions     ${sessions}`,
     `channels     ${channels}`,
@@ -61,6 +62,17 @@ function describeState({ status, drain }: RelayStatus): string {
   const until = `sessions end at ${new Date(drain.endsAtMs).toISOString()} at the latest`;
   const next = drain.isEnding ? "then the relay ends, as a signal told it" : "by its operator";
   return `${status}: ${until}, ${next}`;
+}
+
+function describeKeys({ fingerprint, certificate }: RelayStatus): string[] {
+  const lines = fingerprint === null ? [] : [`key          ${fingerprint}`];
+  if (certificate === null) {
+    return lines;
+  }
+  const { kind, endsAtMs, problem } = certificate;
+  const by = kind === "own" ? "the operator's own" : "signed by the control plane";
+  lines.push(`certificate  ${by}, ends at ${new Date(endsAtMs).toISOString()}`);
+  return problem === null ? lines : [...lines, `             not in order: ${problem}`];
 }
 
 function describePorts(ports: RelayStatus["ports"]): string[] {

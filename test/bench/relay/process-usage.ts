@@ -12,6 +12,14 @@ export async function readResidentBytes(pid: number): Promise<number[]> {
   return Promise.all((await familyOf(pid)).map(readOwnResidentBytes));
 }
 
+/** CPU seconds, to the hundredth, of children of the process that have ended (proc(5), cutime and cstime). */
+export async function readEndedCpuS(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  // The name in brackets may hold spaces.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[13]) + Number(fields[14])) / 100;
+}
+
 async function familyOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
   const children = text.split(" ").filter((word) => word !== "");

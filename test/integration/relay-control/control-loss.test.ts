@@ -49,6 +49,7 @@ async function startLinkedRelay(hub: FakeHub) {
     },
     signToken: () => Promise.resolve("token"),
     adopt: () => Promise.resolve(ok(null)),
+    adoptKeys: () => Promise.resolve(ok(null)),
     spool,
     log: silentLog,
     nowMs: Date.now,

@@ -48,6 +48,7 @@ class TestRelay implements AsyncDisposable {
       about: { build: "test", instanceId: "instance-1", channelsMax: 5, enforces: ["usb"] },
       signToken: () => signRelayToken(identity, Date.now(), randomBytes),
       adopt: () => this.adopt(),
+      adoptKeys: () => this.adopt(),
       spool: this.spool,
       log,
       nowMs: Date.now,

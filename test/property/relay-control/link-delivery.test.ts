@@ -115,6 +115,7 @@ class World {
     switch (message?.type) {
       case undefined:
       case "lookup":
+      case "request":
       case "serving":
         break;
       case "hello":
@@ -262,6 +263,8 @@ class World {
       case "connect":
       case "ping":
       case "close":
+      case "adopt-keys":
+      case "answered":
       case "settle":
         break;
     }

@@ -230,6 +230,8 @@ class World {
       case "store-events":
       case "store-serving":
       case "look-up":
+      case "load-keys":
+      case "serve-request":
       case "mark-offline":
       case "end-sessions":
       case "expire-sessions":

@@ -2,6 +2,7 @@
 import { chmodSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { describe, expect, it } from "vitest";
+import { fail, ok } from "#shared/base/result.ts";
 import { runKerbside } from "../../../relay/cli/kerbside.ts";
 import { startOperatorServer } from "../../../relay/operator/operator-server.ts";
 import {
@@ -19,6 +20,8 @@ const STATUS: RelayStatus = {
   status: "serving",
   drain: null,
   ports: { tls: 5900, plain: null, connect: 3128, health: 9090 },
+  fingerprint: "SHA256:abc",
+  certificate: { kind: "own", endsAtMs: 1_000, problem: null },
   linked: true,
   sessions: 2,
   channels: 7,
@@ -34,6 +37,8 @@ class FakeRelay implements Disposable {
   readonly drains: number[] = [];
   readonly path: string;
   status = { ...STATUS };
+  /** Why it does not change its key. */
+  refusal: string | null = null;
   #close = (): void => {};
 
   constructor(folder: TempFolder) {
@@ -60,6 +65,11 @@ class FakeRelay implements Disposable {
       },
       resume: () => {
         this.status.status = "serving";
+      },
+      rotateKey: () => {
+        const { refusal } = this;
+        this.status.fingerprint = refusal === null ? "SHA256:new" : this.status.fingerprint;
+        return Promise.resolve(refusal === null ? ok("SHA256:new") : fail(refusal));
       },
     });
     return this;
@@ -96,6 +106,8 @@ describe("kerbside relay status", () => {
     for (const text of [
       ...["syd1 (rly_1)", "serving\n", "linked", "2", "7", "process 4712, 9", "starting"],
       "ports        tls 5900, connect 3128, health 9090\n",
+      "key          SHA256:abc\n",
+      "certificate  the operator's own, ends at 1970-01-01T00:00:01.000Z\n",
     ]) {
       expect(printed).toContain(text);
     }
@@ -117,8 +129,20 @@ describe("kerbside relay status", () => {
   });
 
   it("understands a relay of an older version, which tells less", () => {
-    const { name: _name, drain: _drain, ports: _ports, ...older } = STATUS;
-    expect(relayStatusSchema.parse(older)).toEqual({ ...STATUS, name: null, ports: null });
+    const { name: _name, drain: _drain, ports: _ports, ...others } = STATUS;
+    const { fingerprint: _fingerprint, certificate: _certificate, ...older } = others;
+    const untold = { name: null, ports: null, fingerprint: null, certificate: null };
+    expect(relayStatusSchema.parse(older)).toEqual({ ...STATUS, ...untold });
+  });
+
+  it("says what is wrong with the certificate", async () => {
+    await using folder = await makeTempFolder();
+    using relay = await new FakeRelay(folder).listen();
+    const certificate = { kind: "issued" as const, endsAtMs: 0, problem: "it is odd" };
+    relay.status = { ...STATUS, certificate };
+    const { printed } = await kerbside("relay", "status", "--state-dir", folder.path);
+    expect(printed).toContain("signed by the control plane, ends at 1970-01-01T00:00:00.000Z\n");
+    expect(printed).toContain("             not in order: it is odd\n");
   });
 
   it("says in a sentence that no relay runs there", async () => {
@@ -178,11 +202,26 @@ describe("kerbside relay drain and resume", () => {
   });
 
   it("says what is missing", async () => {
-    for (const command of ["status", "drain", "resume"]) {
+    for (const command of ["status", "drain", "resume", "rotate-key"]) {
       const { code, noted } = await kerbside("relay", command);
       expect(code).toBe(2);
       expect(noted).toContain("--state-dir is missing.");
     }
+  });
+});
+
+describe("kerbside relay rotate-key", () => {
+  it("prints the new key's fingerprint, or says why there is none", async () => {
+    await using folder = await makeTempFolder();
+    using relay = await new FakeRelay(folder).listen();
+    const rotate = () => kerbside("relay", "rotate-key", "--state-dir", folder.path);
+    expect(await rotate()).toMatchObject({ code: 0, printed: "SHA256:new\n" });
+    relay.refusal = "control.offline: not linked";
+    expect(await rotate()).toEqual({
+      code: 1,
+      printed: "",
+      noted: "The key was not changed: control.offline: not linked\n",
+    });
   });
 });
 

@@ -23,6 +23,8 @@ describe("the relay's configuration", () => {
           workers: null,
           connectionsPerSource: null,
           drainSeconds: 30,
+          ownCertificate: null,
+          rotateKeyDays: 90,
           workerEnvironment: {},
           logLevel: "info",
         },
@@ -175,5 +177,30 @@ describe("the relay's configuration", () => {
 
   it("helps when asked, whatever else is wrong", () => {
     expect(readRelayConfig(["--help"], {})).toEqual({ ok: true, value: { kind: "help" } });
+  });
+});
+
+describe("an operator's certificate", () => {
+  const read = (...args: string[]) => readRelayConfig(["--state-dir", "/s", ...args], {});
+
+  it("is three files, or two", () => {
+    const two = ["--certificate", "/c.pem", "--certificate-key", "/k.pem"];
+    const files = { certificate: "/c.pem", key: "/k.pem" };
+    expect(read(...two)).toMatchObject({
+      value: { config: { ownCertificate: { ...files, ca: null } } },
+    });
+    expect(read(...two, "--certificate-ca", "public")).toMatchObject({
+      value: { config: { ownCertificate: { ...files, ca: "public" } } },
+    });
+  });
+
+  it.each([
+    [["--certificate", "/c.pem"], "belong together"],
+    [["--certificate-key", "/k.pem"], "belong together"],
+    [["--certificate-ca", "/ca.pem"], "belongs to --certificate"],
+    [["--certificate", "", "--certificate-key", "/k"], "--certificate (or KERBSIDE_CERTIFICATE)"],
+    [["--rotate-key-days", "-1"], "--rotate-key-days (or KERBSIDE_ROTATE_KEY_DAYS)"],
+  ])("is refused in part: %j", (args, sentence) => {
+    expect(read(...args)).toMatchObject({ ok: false, error: expect.stringContaining(sentence) });
   });
 });

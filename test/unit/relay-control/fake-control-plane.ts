@@ -102,6 +102,12 @@ export async function answerEnrolment(
     publicKey: isOtherKey ? (await makeKeys()).publicKey : await request.publicKey.export(),
     signingKey: caKeys.privateKey,
     ...validity,
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        { type: "ip", value: "127.0.0.1" },
+        { type: "dns", value: "relay.example" },
+      ]),
+    ],
   });
   return {
     status: 201,

@@ -1,6 +1,6 @@
 /** The control link's decisions, one at a time. */
 import { describe, expect, it } from "vitest";
-import type { HubMessage, Welcome } from "#shared/control/contract.ts";
+import { CONTROL_VERSIONS, type HubMessage, type Welcome } from "#shared/control/contract.ts";
 import {
   HEARTBEAT_INTERVAL_MS,
   HELLO_DEADLINE_MS,
@@ -97,7 +97,7 @@ describe("draining", () => {
     const again = run(lost.state, [{ kind: "tick" }, { kind: "opened" }], NOW + 60_000);
     expect(again.effects).toContainEqual({
       kind: "hello",
-      hello: { epoch: "epoch-a", appliedSeq: 0, versions: { min: 1, max: 1 }, draining: true },
+      hello: { epoch: "epoch-a", appliedSeq: 0, versions: CONTROL_VERSIONS, draining: true },
     });
     const inputs: LinkInput[] = [message(WELCOME), { kind: "adopted", failure: null }];
     expect(sent(run(again.state, inputs))).toEqual([]);
@@ -150,7 +150,7 @@ describe("connecting", () => {
     ]);
     expect(step.effects).toContainEqual({
       kind: "hello",
-      hello: { epoch: null, appliedSeq: 0, versions: { min: 1, max: 1 }, draining: false },
+      hello: { epoch: null, appliedSeq: 0, versions: CONTROL_VERSIONS, draining: false },
     });
   });
 
@@ -163,7 +163,7 @@ describe("connecting", () => {
     const again = run(before, [{ kind: "tick" }, { kind: "opened" }], NOW + 60_000);
     expect(again.effects).toContainEqual({
       kind: "hello",
-      hello: { epoch: "epoch-a", appliedSeq: 4, versions: { min: 1, max: 1 }, draining: false },
+      hello: { epoch: "epoch-a", appliedSeq: 4, versions: CONTROL_VERSIONS, draining: false },
     });
   });
 
@@ -203,7 +203,7 @@ describe("connecting", () => {
   });
 
   it("refuses a version that it does not speak", () => {
-    const step = run(initialLinkState(), [...START, message({ ...WELCOME, version: 2 })]);
+    const step = run(initialLinkState(), [...START, message({ ...WELCOME, version: 99 })]);
     expect(step.effects).toContainEqual({ kind: "close", reason: "relay.version-unsupported" });
     expect(logNames(step.effects)).toContain("control.refused");
   });

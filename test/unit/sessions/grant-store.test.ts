@@ -59,4 +59,13 @@ describe("held grants", () => {
     store.withdraw("t");
     expect(store.counts().held).toBe(0);
   });
+
+  it("go when none of the keys signed them that are accepted any more", () => {
+    const store = makeStore();
+    store.hold({ ...held(), kid: "old" }, NOW_MS);
+    const others = { sessionId: "t", ticketHash: "i", label: "m" };
+    store.hold({ ...held(others), kid: "new" }, NOW_MS);
+    store.dropUnlessSignedBy(new Set(["new", "next"]));
+    expect([store.held("h"), store.held("i")?.kid]).toEqual([null, "new"]);
+  });
 });

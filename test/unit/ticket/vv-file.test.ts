@@ -17,17 +17,15 @@ const FIELDS: VvFields = {
   title: "web-1 (static)",
 };
 
-const MINIMAL = [
-  "[virt-viewer]",
-  "type=spice",
-  "host=h",
-  "tls-port=5900",
-  "password=p",
-  "ca=c",
-  "host-subject=CN=h",
-];
+const MINIMAL = ["[virt-viewer]", "type=spice", "host=h", "tls-port=5900", "password=p"];
 
 describe("writeVvFile", () => {
+  it("leaves out an authority and a subject that are empty, for clients to go by their own roots", () => {
+    const text = writeVvFile({ ...FIELDS, ca: "", hostSubject: "" });
+    expect(text).not.toMatch(/^(?:ca|host-subject)=/m);
+    expect(parseVvFile(text)).toEqual({ ok: true, value: { ...FIELDS, ca: "", hostSubject: "" } });
+  });
+
   it("writes the file that remote-viewer opens", () => {
     expect(writeVvFile(FIELDS)).toBe(
       [

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { permissionsOf } from "../../../worker/identity/permissions.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { explainAccess, pageRulesOfConsole } from "../../../worker/services/access-explained.ts";
 import {
   changeAccess,
@@ -24,6 +23,7 @@ import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, deleteUser } from "../../../worker/services/users.ts";
 import { type ControlServices } from "../../harness/control-services.ts";
 import { holdConsole, issue } from "./tickets-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 const EVERYONE = { kind: "everyone" as const };
 
@@ -71,8 +71,8 @@ describe("without a rule", () => {
     for (const answer of answers) {
       expect(answer).toEqual({ ok: false, error: { code: "resource.not-found", detail: "" } });
     }
-    const trail = { filter: { type: "ticket.denied" }, after: null, limit: 1 };
-    expect(await listAuditEvents(context.database, trail)).toEqual([]);
+    const trail = { type: "ticket.denied" };
+    expect(await recordedEvents(context, trail)).toEqual([]);
   });
 
   it.each([
@@ -108,8 +108,8 @@ describe("a rule", () => {
         detail: 'It takes the level "open", and yours is "view".',
       },
     });
-    const trail = { filter: { type: "ticket.denied" }, after: null, limit: 2 };
-    expect(await listAuditEvents(context.database, trail)).toMatchObject([
+    const trail = { type: "ticket.denied" };
+    expect(await recordedEvents(context, trail)).toMatchObject([
       { actorId: viewer.actorId, consoleId, event: { data: { code: "console.access-too-low" } } },
     ]);
     expect(await issueTicket(context, opener, consoleId)).toMatchObject({ ok: true });
@@ -195,7 +195,7 @@ describe("a rule", () => {
     const match = { source: "static", project: "p", tag: "t", name: "a*" };
     await changeAccess(context, admin, { id: rule.id, level: "view", match });
     await revokeAccess(context, admin, rule.id);
-    const trail = await listAuditEvents(context.database, { filter: {}, after: null, limit: 50 });
+    const trail = await recordedEvents(context, {}, 50);
     const told = trail.filter(({ event }) => event.type.startsWith("access."));
     const common = { ruleId: rule.id, subject: "user", userId: user.actorId };
     expect(

@@ -1,11 +1,10 @@
-import "reflect-metadata";
 import { randomBytes } from "node:crypto";
-import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { sql } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { changeOwnPassword } from "../../../worker/services/account.ts";
 import { createApiToken, endApiToken } from "../../../worker/services/api-tokens.ts";
 import type { Caller } from "../../../worker/services/context.ts";
+import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
 import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
@@ -42,14 +41,34 @@ import { enrolRelay } from "../../../worker/services/relays.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
-import { TICKET_TTL_MS } from "../../../worker/services/ticket-terms.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, createUser, deleteUser, setPassword } from "../../../worker/services/users.ts";
+import {
+  noteShownCertificate,
+  renewRelayCertificate,
+  warnOfEndingCertificates,
+} from "../../../worker/services/relay-certificates.ts";
+import { rotateTicketKey, takeKeyOffer, takeKeyUse } from "../../../worker/services/relay-keys.ts";
+import { reencryptSecrets } from "../../../worker/services/secrets-upkeep.ts";
+import { PUBLISHED_MS_MIN } from "../../../worker/services/signing-key-rules.ts";
+import { rotateSigningKeys } from "../../../worker/services/signing-key-rotation.ts";
+import { ensureSigningKeys } from "../../../worker/services/signing-keys.ts";
 import {
   type ControlServices,
   startControlServices,
   TEST_PASSWORD,
 } from "../../harness/control-services.ts";
+
+import { makeOwnCertificate } from "./own-certificate-fixture.ts";
+import {
+  giveKey,
+  makeCsr,
+  makeOffer,
+  makeRelayKey,
+  type RelayKey,
+  signToken,
+} from "./relay-keys-fixture.ts";
 
 /** A control plane in use: everything that a change can be about is there. */
 interface Scene {
@@ -145,6 +164,16 @@ const setState = async (scene: Scene, state: "online" | "offline", session: stri
   await database.run(sql`UPDATE relays SET state = ${state}`);
   await database.run(sql`UPDATE sessions SET state = ${session}`);
 };
+
+/** Keys of the tests' relay, known before it is made. */
+const OLD_KEY: Promise<RelayKey> = makeRelayKey();
+const NEXT_KEY: Promise<RelayKey> = makeRelayKey();
+
+const offerOf = async ({ services, relayId }: Scene) =>
+  await makeOffer(services, { relayId, old: await OLD_KEY, next: await NEXT_KEY });
+
+const ownOf = async ({ context }: Scene, lifeMs?: number) =>
+  await makeOwnCertificate({ host: "relay.relay.test", nowMs: context.nowMs(), lifeMs });
 
 interface Change {
   /** Brings about what the change needs. */
@@ -334,6 +363,70 @@ const CHANGES: Record<string, Change> = {
     before: ({ services }) => services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS),
     make: ({ context, relayId }) => expireSessions(context, relayId),
   },
+  "the first signing keys": {
+    before: async ({ context }) => {
+      await context.database.run(sql`DELETE FROM signing_keys`);
+    },
+    make: ({ context }) => ensureSigningKeys(context),
+  },
+  "a rotated signing key": {
+    before: ({ services }) => services.moveClock(PUBLISHED_MS_MIN),
+    make: ({ context }) => rotateSigningKeys(context, SYSTEM_CALLER, { isEmergency: false }),
+  },
+  "signing keys rotated in an emergency": {
+    make: ({ context }) => rotateSigningKeys(context, SYSTEM_CALLER, { isEmergency: true }),
+  },
+  "a relay's ticket key": {
+    make: ({ context, admin, relayId }) => rotateTicketKey(context, admin, relayId),
+  },
+  "a relay's offered key": {
+    before: async ({ services, relayId }) => await giveKey(services, relayId, await OLD_KEY),
+    make: async (scene) => takeKeyOffer(scene.context, scene.relayId, await offerOf(scene)),
+  },
+  "a relay's used key": {
+    before: async (scene) => {
+      await giveKey(scene.services, scene.relayId, await OLD_KEY);
+      await takeKeyOffer(scene.context, scene.relayId, await offerOf(scene));
+    },
+    make: async ({ services, context, relayId }) =>
+      takeKeyUse(context, relayId, await signToken(services, relayId, await NEXT_KEY)),
+  },
+  "a relay's renewed certificate": {
+    make: async ({ context, relayId }) => renewRelayCertificate(context, relayId, await makeCsr()),
+  },
+  "an operator's certificate": {
+    make: async (scene) =>
+      noteShownCertificate(scene.context, scene.relayId, { own: await ownOf(scene) }),
+  },
+  "an operator's certificate that is of no use": {
+    make: ({ context, relayId }) =>
+      noteShownCertificate(context, relayId, { own: { chain: "none", ca: null } }),
+  },
+  "an operator's certificate that is not shown any more": {
+    before: async (scene) => {
+      const own = await ownOf(scene);
+      await noteShownCertificate(scene.context, scene.relayId, { own });
+    },
+    make: ({ context, relayId }) => noteShownCertificate(context, relayId, { own: null }),
+  },
+  "a warning of a certificate's end": {
+    before: async (scene) => {
+      const own = await ownOf(scene, 24 * 3_600_000);
+      await noteShownCertificate(scene.context, scene.relayId, { own });
+    },
+    make: ({ context }) => warnOfEndingCertificates(context),
+  },
+  "secrets sealed again": {
+    before: async ({ context, admin }) => {
+      await createConsole(context, admin, { ...CONSOLE, password: "secret" });
+    },
+    make: ({ context, admin }) => {
+      const [older] = context.settings.secretsKeys;
+      const key = Uint8Array.from(randomBytes(32));
+      const settings = { ...context.settings, secretsKeys: [{ id: "new", key }, older] as const };
+      return reencryptSecrets({ ...context, settings }, admin, null);
+    },
+  },
   "a relay's events": {
     make: ({ context, relayId, sessionId }) =>
       storeRelayEvents(context, relayId, "stream", [
@@ -361,17 +454,6 @@ describe("a change that cannot be audited", () => {
     expect(await services.dumpDatabase()).not.toBe(before);
   });
 });
-
-async function makeCsr(): Promise<string> {
-  const signingAlgorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await crypto.subtle.generateKey(signingAlgorithm, true, ["sign", "verify"]);
-  const request = await Pkcs10CertificateRequestGenerator.create({
-    name: "CN=any",
-    keys,
-    signingAlgorithm,
-  });
-  return request.toString("pem");
-}
 
 const REFUSE_AUDIT = sql`CREATE TRIGGER refuse_audit BEFORE INSERT ON audit_events
   BEGIN SELECT RAISE(ABORT, 'the trail is full'); END`;

@@ -6,6 +6,7 @@ import { DEFAULT_POLICY, type Policy } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 import { type Grant, grantSchema, targetSchema } from "#shared/ticket/grant.ts";
 import { signGrant } from "../../../worker/services/grant-signer.ts";
+import { activeSigningKey } from "../../../worker/services/signing-keys.ts";
 import { grantTerms } from "../../../worker/services/ticket-terms.ts";
 import { startControlServices } from "../../harness/control-services.ts";
 
@@ -45,7 +46,11 @@ async function sent(policy: Partial<Policy>, more: Partial<Grant> = {}) {
     notAfterMs: null,
     ...more,
   };
-  const payload = decodeJwt(await signGrant(services.context.settings.grantSigningKey, grant));
+  const signingKey = await activeSigningKey(services.context);
+  if (!signingKey.ok) {
+    throw new Error(signingKey.error.code);
+  }
+  const payload = decodeJwt(await signGrant(signingKey.value, grant));
   expect(grantSchema.parse(payload)).toEqual(grant);
   return payload;
 }

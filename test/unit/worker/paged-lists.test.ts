@@ -77,7 +77,7 @@ describe("a list, page after page", () => {
     expect(times[0]).toBe(context.nowMs());
     expect(new Set(sessions.flat().map(({ id }) => id)).size).toBe(4);
 
-    const filter = { type: "session.failed" };
+    const filter = { types: ["session.failed"] };
     const events = await readAll((after: { atMs: number; id: string } | null) =>
       pageAuditTrail(context, { filter, after, limit: 1 }),
     );

@@ -2,7 +2,6 @@
 import { describe, expect, it } from "vitest";
 import { newId } from "#shared/base/ids.ts";
 import type { AttachedKind, PartialPolicy } from "#shared/policy/policy.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { groupMembers, groups } from "../../../worker/repositories/schema/people.ts";
 import { findSourceId } from "../../../worker/repositories/sources.ts";
 import { createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
@@ -20,6 +19,7 @@ import {
 } from "../../../worker/services/policy-attachments.ts";
 import { explainPolicy } from "../../../worker/services/policy-explanation.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 type Admin = Awaited<ReturnType<ControlServices["makeCaller"]>>;
 
@@ -72,8 +72,8 @@ async function makeGroup({ context }: ControlServices, name: string, userIds: re
 }
 
 async function trail({ context }: ControlServices, type: string) {
-  const page = { filter: { type }, after: null, limit: 10 };
-  return (await listAuditEvents(context.database, page)).map(({ event }) => event.data);
+  const page = { type };
+  return (await recordedEvents(context, page)).map(({ event }) => event.data);
 }
 
 describe("a named policy", () => {

@@ -46,12 +46,12 @@ describe("the hub's greeting", () => {
   it("refuses versions that do not meet, tells both ranges, and never shows the relay online", () => {
     const hub = new HubDriver();
     hub.feed({ kind: "connected", linkId: "link-1" });
-    const effects = hub.say({ ...HELLO, versions: { min: 2, max: 3 } });
+    const effects = hub.say({ ...HELLO, versions: { min: 8, max: 9 } });
     expect(kinds(effects)).toEqual(["send", "audit-refusal", "close"]);
     expect(sent(effects)[0]).toMatchObject({
       type: "refuse",
       code: "relay.version-unsupported",
-      detail: expect.stringContaining("2 to 3"),
+      detail: expect.stringContaining("8 to 9"),
     });
     expect(closes(effects)).toEqual([CONTROL_CLOSE.version]);
     expect(hub.state.presence).toEqual({ kind: "offline" });

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isCheckViolation } from "../../../worker/repositories/database-errors.ts";
 import { takeShareUse } from "../../../worker/repositories/shares.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import { revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, deleteConsole } from "../../../worker/services/consoles.ts";
@@ -20,6 +19,7 @@ import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser } from "../../../worker/services/users.ts";
 import type { ControlServices } from "../../harness/control-services.ts";
 import { anonymous, holdConsole, offline, readGrant, tokenOf } from "./tickets-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 const HOUR_S = 3_600;
 
@@ -74,8 +74,8 @@ describe("issuing a link", () => {
       expiresAtMs: services.context.nowMs() + HOUR_S * 1000,
     });
     expect(await services.dumpDatabase()).not.toContain(token.slice("ksl1_".length));
-    const trail = { filter: { type: "share.created" }, after: null, limit: 2 };
-    expect(await listAuditEvents(services.context.database, trail)).toMatchObject([
+    const trail = { type: "share.created" };
+    expect(await recordedEvents(services.context, trail)).toMatchObject([
       {
         actorId: owner.actorId,
         consoleId,
@@ -126,11 +126,7 @@ describe("opening a link", () => {
       tokenOf({ sessionId, vvUrl, expiresAtMs: 0 }),
     );
     expect(file.ok).toBe(true);
-    const records = await listAuditEvents(services.context.database, {
-      filter: { sessionId },
-      after: null,
-      limit: 9,
-    });
+    const records = await recordedEvents(services.context, { sessionId }, 9);
     expect(
       records
         .map(({ event, actorKind, actorId }) => `${event.type} ${actorKind} ${actorId}`)
@@ -309,8 +305,8 @@ describe("a link opens nothing", () => {
     const pushes = services.pushes.length;
     expect(await open(services, token)).toEqual(gone);
     expect(services.pushes).toHaveLength(pushes);
-    const trail = { filter: { type: "share.refused" }, after: null, limit: 2 };
-    expect(await listAuditEvents(services.context.database, trail)).toMatchObject([
+    const trail = { type: "share.refused" };
+    expect(await recordedEvents(services.context, trail)).toMatchObject([
       {
         actorKind: "guest",
         actorId: id,
@@ -344,8 +340,8 @@ describe("a link opens nothing", () => {
     async (token) => {
       await using held = await holdOwned();
       expect(await open(held.services, token)).toEqual(gone);
-      const trail = { filter: { type: "share.refused" }, after: null, limit: 1 };
-      expect(await listAuditEvents(held.services.context.database, trail)).toEqual([]);
+      const trail = { type: "share.refused" };
+      expect(await recordedEvents(held.services.context, trail)).toEqual([]);
     },
   );
 
@@ -396,8 +392,8 @@ describe("revoking a link", () => {
       tokenOf({ sessionId, vvUrl, expiresAtMs: 0 }),
     );
     expect(file).toMatchObject({ error: { code: "vv.gone" } });
-    const trail = { filter: { type: "share.revoked" }, after: null, limit: 3 };
-    const told = await listAuditEvents(services.context.database, trail);
+    const trail = { type: "share.revoked" };
+    const told = await recordedEvents(services.context, trail);
     expect(told.map(({ event }) => event.data)).toEqual(
       expect.arrayContaining([
         { shareId: kept.id, userId: owner.actorId },
@@ -418,8 +414,8 @@ describe("revoking a link", () => {
     expect(await revoke(true)).toMatchObject({ value: { sessionsEnding: 0, sessionsWaiting: 1 } });
     services.answerPushes(relayId, null);
     expect(await revoke(true)).toMatchObject({ value: { sessionsEnding: 1, sessionsWaiting: 0 } });
-    const trail = { filter: { type: "share.revoked" }, after: null, limit: 3 };
-    expect(await listAuditEvents(services.context.database, trail)).toHaveLength(1);
+    const trail = { type: "share.revoked" };
+    expect(await recordedEvents(services.context, trail)).toHaveLength(1);
   });
 
   it("is for its issuer and admins: for others it is not there", async () => {

@@ -1,14 +1,14 @@
 /** What policies say before there is a session: hours, how many, and what relays can enforce. */
 import { describe, expect, it } from "vitest";
 import type { PartialPolicy } from "#shared/policy/policy.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
 import type { Database } from "../../../worker/repositories/database.ts";
 import { changeConsole } from "../../../worker/services/consoles.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
-import { TICKET_TTL_MS } from "../../../worker/services/ticket-terms.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import type { ControlServices } from "../../harness/control-services.ts";
 import { holdConsole, issue, offline, readGrant } from "./tickets-fixture.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 
 // The services' clock begins on a Thursday, 2026-01-01T12:00:00.500Z: 13:00 in Zurich.
 const NOON_MS = Date.UTC(2026, 0, 1, 12, 0, 0, 500);
@@ -30,8 +30,8 @@ async function ask({ services, admin, consoleId }: Held) {
 }
 
 async function denials({ context }: ControlServices) {
-  const page = { filter: { type: "ticket.denied" }, after: null, limit: 10 };
-  return (await listAuditEvents(context.database, page)).map(({ event }) => event.data);
+  const page = { type: "ticket.denied" };
+  return (await recordedEvents(context, page)).map(({ event }) => event.data);
 }
 
 describe("a ticket outside the allowed hours", () => {
@@ -44,6 +44,17 @@ describe("a ticket outside the allowed hours", () => {
     expect(await denials(held.services)).toEqual([{ code: "policy.outside-hours", detail }]);
     held.services.moveClock(30 * 60_000);
     expect(await ask(held)).toMatchObject({ code: "issued" });
+  });
+});
+
+describe("a ticket in the last seconds of the allowed hours", () => {
+  it("is refused as one outside them", async () => {
+    await using held = await holdConsole(["one"]);
+    await setPolicy(held, zurich("13:00", "13:30"));
+    held.services.moveClock(30 * 60_000 - 5_000);
+    const refused = await ask(held);
+    expect(refused.code).toBe("policy.outside-hours");
+    expect(refused.detail).toContain("from 2026-01-08T12:00:00.000Z (Thu 13:00");
   });
 });
 

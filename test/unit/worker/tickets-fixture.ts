@@ -2,8 +2,9 @@
 import { compactVerify, importJWK } from "jose";
 import { type Grant, grantSchema } from "#shared/ticket/grant.ts";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
+import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
+import { publishedKeys } from "../../../worker/services/signing-keys.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { type IssuedTicket, issueTicket } from "../../../worker/services/tickets.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
@@ -53,8 +54,8 @@ export async function readGrant(services: ControlServices, index: number): Promi
   if (push?.command.kind !== "grant") {
     throw new Error("no grant was pushed");
   }
-  const { d: _private, ...publicKey } = services.context.settings.grantSigningKey;
-  const key = await importJWK(publicKey, "EdDSA");
+  const [publicKey] = await publishedKeys(services.context);
+  const key = await importJWK({ ...publicKey }, "EdDSA");
   const { payload } = await compactVerify(push.command.grant, key);
   return grantSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
 }
@@ -62,12 +63,12 @@ export async function readGrant(services: ControlServices, index: number): Promi
 export const tokenOf = (issued: IssuedTicket) => issued.vvUrl.split("/").at(-1) ?? "";
 
 export async function auditTypes(services: ControlServices, sessionId: string) {
-  const records = await listAuditEvents(services.context.database, {
+  const page = await pageAuditTrail(services.context, {
     filter: { sessionId },
     after: null,
     limit: 100,
   });
-  return records.map((record) => record.event.type).sort();
+  return page.items.map(({ type }) => type).sort();
 }
 
 /** As startWithConsole, ended with the test. */

@@ -67,7 +67,7 @@ describe("a ticket request", () => {
     expect(decodeProtectedHeader(command?.kind === "grant" ? command.grant : "")).toEqual({
       alg: "EdDSA",
       typ: "kerbside-grant+jwt",
-      kid: held.services.context.settings.grantSigningKey.kid,
+      kid: held.services.context.settings.grantSigningKey?.kid,
     });
   });
 
@@ -182,7 +182,8 @@ describe("a ticket request", () => {
 
   it("is refused when the console's password was sealed with another key", async () => {
     await using held = await holdConsole(["one"]);
-    const settings = { ...held.services.context.settings, secretsKey: new Uint8Array(32) };
+    const secretsKeys = [{ id: "test", key: new Uint8Array(32) }] as const;
+    const settings = { ...held.services.context.settings, secretsKeys };
     const context = { ...held.services.context, settings };
     const result = await issueTicket(context, held.admin, held.consoleId);
     expect(result).toMatchObject({ ok: false, error: { code: "target.unreadable" } });

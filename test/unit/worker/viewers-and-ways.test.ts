@@ -4,7 +4,7 @@ import { DEFAULT_POLICY } from "#shared/policy/policy.ts";
 import { pseudoHost, sessionLabel } from "#shared/ticket/session-label.ts";
 import { hashTicket } from "#shared/ticket/ticket.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
-import { listAuditEvents } from "../../../worker/repositories/audit-events.ts";
+import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
 import { findRelay } from "../../../worker/repositories/relays.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole } from "../../../worker/services/consoles.ts";
@@ -55,12 +55,12 @@ describe("a console that somebody has open", () => {
     expect(await detailFor(admin)).toBe(`owner has ${since}. ${advice}`);
     expect(await detailFor(owner)).toBe(`You have ${since}. ${advice}`);
     expect(services.pushes).toHaveLength(1);
-    const denied = await listAuditEvents(services.context.database, {
-      filter: { consoleId, type: "ticket.denied" },
+    const { items: denied } = await pageAuditTrail(services.context, {
+      filter: { consoleId, types: ["ticket.denied"] },
       after: null,
       limit: 10,
     });
-    expect(denied.map(({ event }) => event.data)).toEqual(
+    expect(denied.map(({ data }) => JSON.parse(data))).toEqual(
       [1, 2, 3].map(() => ({ code: "console.in-use", heldBy: sessionId })),
     );
     expect(new Set(denied.map(({ actorId }) => actorId))).toEqual(
@@ -182,12 +182,12 @@ describe("a relay that drains", () => {
       await welcomeRelay(services.context, relayId, { ...hello, draining });
     }
     await welcomeRelay(services.context, relayId, { ...hello, draining: true });
-    const records = await listAuditEvents(services.context.database, {
+    const { items: records } = await pageAuditTrail(services.context, {
       filter: { relayId },
       after: null,
       limit: 100,
     });
-    const turns = records.map(({ event }) => event.type).filter((type) => type !== "relay.online");
+    const turns = records.map(({ type }) => type).filter((type) => type !== "relay.online");
     expect(turns.sort()).toEqual(["relay.draining", "relay.draining", "relay.serving"]);
     expect(await findRelay(services.context.database, relayId)).toMatchObject({ draining: true });
   });

@@ -16,15 +16,25 @@ export const relays = sqliteTable("relays", {
   name: text().notNull().unique(),
   /** The relay's Ed25519 public key: the `x` of its JWK. */
   publicKey: text("public_key").notNull(),
+  /** The key that it offered to change to, and when; it may use either. */
+  nextPublicKey: text("next_public_key"),
+  nextKeyAtMs: integer("next_key_at_ms"),
   /** Where SPICE clients reach it. */
   host: text().notNull(),
   tlsPort: integer("tls_port").notNull(),
   /** Where it takes HTTP CONNECT. */
   connectPort: integer("connect_port"),
   certificate: text().notNull(),
+  /** Null: not known. */
+  certificateEndsAtMs: integer("certificate_ends_at_ms"),
+  /** Certificates signed for it since then, for the bound on them. */
+  renewals: integer().notNull().default(0),
+  renewalsSinceMs: integer("renewals_since_ms"),
   /** The certificate's subject in a .vv file's notation. */
   hostSubject: text("host_subject").notNull(),
   ticketEpoch: integer("ticket_epoch").notNull(),
+  /** Since when; null: since the relay was enrolled. */
+  ticketEpochAtMs: integer("ticket_epoch_at_ms"),
   state: text({ enum: ["offline", "online"] }).notNull(),
   /** Whether it takes no new sessions; as it said last. */
   draining: integer({ mode: "boolean" }).notNull().default(false),

@@ -1,0 +1,108 @@
+/** Webhooks: where audit events are sent, and how far along the trail each is. */
+import { and, asc, eq, lte, sql } from "drizzle-orm";
+import type { AuditRecord } from "#shared/audit/events.ts";
+import type { Database } from "./database.ts";
+import { auditEvents } from "./schema/audit.ts";
+import { webhooks } from "./schema/webhooks.ts";
+import { storeWithAudit } from "./store-with-audit.ts";
+
+export type WebhookRow = typeof webhooks.$inferSelect;
+
+/** Stores a webhook that follows the trail from its present end on. */
+export async function insertWebhook(
+  database: Database,
+  webhook: Omit<typeof webhooks.$inferInsert, "position">,
+  audit: AuditRecord,
+): Promise<void> {
+  const newest = database
+    .select({ position: sql`coalesce(max(${auditEvents.position}), 0)` })
+    .from(auditEvents);
+  await storeWithAudit(database, [audit], () => [
+    database.insert(webhooks).values({ ...webhook, position: sql`${newest}` }),
+  ]);
+}
+
+/** All of them, oldest first: there are few. */
+export async function listWebhooks(database: Database): Promise<WebhookRow[]> {
+  return await database
+    .select()
+    .from(webhooks)
+    .orderBy(asc(webhooks.createdAtMs), asc(webhooks.id));
+}
+
+export async function findWebhook(database: Database, id: string): Promise<WebhookRow | null> {
+  const [row] = await database.select().from(webhooks).where(eq(webhooks.id, id)).limit(1);
+  return row ?? null;
+}
+
+export async function updateWebhook(
+  database: Database,
+  id: string,
+  patch: Partial<WebhookRow>,
+  audits: readonly AuditRecord[],
+): Promise<void> {
+  await storeWithAudit(database, audits, () => [
+    database.update(webhooks).set(patch).where(eq(webhooks.id, id)),
+  ]);
+}
+
+export async function deleteWebhook(
+  database: Database,
+  id: string,
+  audit: AuditRecord,
+): Promise<void> {
+  await storeWithAudit(database, [audit], () => [
+    database.delete(webhooks).where(eq(webhooks.id, id)),
+  ]);
+}
+
+/** Takes the webhook for one run of the job; null while another has it, or when it is disabled. */
+export async function claimWebhook(
+  database: Database,
+  id: string,
+  lease: { readonly nowMs: number; readonly untilMs: number },
+): Promise<WebhookRow | null> {
+  const [row] = await database
+    .update(webhooks)
+    .set({ leaseUntilMs: lease.untilMs })
+    .where(
+      and(eq(webhooks.id, id), eq(webhooks.enabled, true), lte(webhooks.leaseUntilMs, lease.nowMs)),
+    )
+    .returning();
+  return row ?? null;
+}
+
+/** Gives the webhook back, if the lease is still that one. */
+export async function releaseWebhook(
+  database: Database,
+  id: string,
+  untilMs: number,
+): Promise<void> {
+  await database
+    .update(webhooks)
+    .set({ leaseUntilMs: 0 })
+    .where(and(eq(webhooks.id, id), eq(webhooks.leaseUntilMs, untilMs)));
+}
+
+/** The first and the last place of the trail that hold an event; zeros when it is empty. */
+export async function findTrailEnds(
+  database: Database,
+): Promise<{ readonly oldest: number; readonly newest: number }> {
+  const end = async (order: "ASC" | "DESC"): Promise<number> => {
+    const [row] = await database
+      .select({ position: auditEvents.position })
+      .from(auditEvents)
+      .orderBy(sql`${auditEvents.position} ${sql.raw(order)}`)
+      .limit(1);
+    return row?.position ?? 0;
+  };
+  const [oldest, newest] = await Promise.all([end("ASC"), end("DESC")]);
+  return { oldest, newest };
+}
+
+/** How far the webhook that is farthest behind has come; null when none is enabled. */
+export async function findLastFollowed(database: Database): Promise<number | null> {
+  const rows = await listWebhooks(database);
+  const positions = rows.filter(({ enabled }) => enabled).map(({ position }) => position);
+  return positions.length === 0 ? null : Math.min(...positions);
+}

@@ -1,0 +1,91 @@
+/** What the audit trail is verified with: its links in order, the chains' heads, the checkpoints. */
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { writeAuditLine } from "#shared/audit/audit-line.ts";
+import { checkpointLineSchema, headLineSchema, trailKeysSchema } from "#shared/audit/trail-file.ts";
+import { pageCheckpoints, pageHeads, readTrailKeys } from "../services/audit-chains.ts";
+import { pageChainLinks } from "../services/audit-trail.ts";
+import { auditEventSchema } from "./audit.ts";
+import { requirePermission } from "./caller.ts";
+import { LOGIN_SECURITY } from "./openapi-security.ts";
+import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { problemResponses } from "./problem.ts";
+import type { RouteEnv } from "./route-env.ts";
+
+const FAILURES = problemResponses("auth.required", "auth.forbidden", "request.invalid");
+
+const route = <Path extends string, Query extends z.ZodRawShape, Answer extends z.ZodType>(
+  path: Path,
+  summary: string,
+  query: z.ZodObject<Query>,
+  schema: Answer,
+) =>
+  createRoute({
+    method: "get",
+    path,
+    summary,
+    security: LOGIN_SECURITY,
+    middleware: [requirePermission("audit.read")] as const,
+    request: { query },
+    responses: {
+      200: { description: "A page.", content: { "application/json": { schema } } },
+      ...FAILURES,
+    },
+  });
+
+const cursorQuery = z.object({ cursor: pageQuery.cursor });
+
+const linksRoute = route(
+  "/audit/links",
+  "Read the audit trail in the order of its chains, each from its first link on",
+  z.object(pageQuery),
+  pageSchema(auditEventSchema).openapi("AuditLinkPage"),
+);
+
+const headsRoute = route(
+  "/audit/heads",
+  "List where the audit trail's chains end",
+  cursorQuery,
+  pageSchema(headLineSchema.extend({}).openapi("AuditHead")),
+);
+
+const checkpointsRoute = route(
+  "/audit/checkpoints",
+  "List the signed checkpoints of the audit trail, oldest first",
+  cursorQuery,
+  pageSchema(checkpointLineSchema.extend({}).openapi("AuditCheckpoint")),
+);
+
+const keysRoute = route(
+  "/audit/keys",
+  "Read the public keys that checkpoints are signed with, as a JWK set",
+  z.object({}),
+  trailKeysSchema.extend({}).openapi("AuditKeys"),
+);
+
+export const auditChainRoutes = new OpenAPIHono<RouteEnv>()
+  .openapi(linksRoute, async (context) => {
+    const { limit, cursor } = context.req.valid("query");
+    const after = readCursor(linkCursor, cursor);
+    const page = await pageChainLinks(context.var.services, { after, limit });
+    const items = page.items.map(writeAuditLine);
+    return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
+  })
+  .openapi(headsRoute, async (context) => {
+    const after = readCursor(headCursor, context.req.valid("query").cursor)?.writer ?? null;
+    const { items, next } = await pageHeads(context.var.services, after);
+    const nextCursor = writeCursor(next === null ? null : { writer: next });
+    return context.json({ items: [...items], nextCursor }, 200);
+  })
+  .openapi(checkpointsRoute, async (context) => {
+    const after = readCursor(checkpointCursor, context.req.valid("query").cursor)?.number ?? null;
+    const { items, next } = await pageCheckpoints(context.var.services, after);
+    const nextCursor = writeCursor(next === null ? null : { number: next });
+    return context.json({ items: [...items], nextCursor }, 200);
+  })
+  .openapi(keysRoute, async (context) =>
+    context.json(await readTrailKeys(context.var.services), 200),
+  );
+
+const linkCursor = z.object({ writer: z.string(), seq: z.int() });
+const headCursor = z.object({ writer: z.string() });
+const checkpointCursor = z.object({ number: z.int() });
