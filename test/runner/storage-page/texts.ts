@@ -9,7 +9,7 @@ export const LIVES: Readonly<Record<string, string>> = {
   access_scopes:
     "Written with the first rule that has the scope, removed by a trigger with the last one.",
   api_tokens:
-    "Written when a user makes a token; a revoked one stays to be seen, and the job `forget-credentials` removes it 30 days after its expiry.",
+    "Written when a user makes a token; a revoked one stays to be seen, and the job `expire-credentials` removes it 30 days after its expiry.",
   audit_chains: "One row a chain, written with every event of it; never removed.",
   audit_checkpoints:
     "Written by the job `sign-audit-checkpoint`; `apply-audit-retention` thins out old ones.",
@@ -25,9 +25,9 @@ export const LIVES: Readonly<Record<string, string>> = {
   identities:
     "Written with a person's first login through a provider; never removed while the user's row is there.",
   join_tokens:
-    "Written by admins, marked by the enrolment that uses it; the row stays for the trail.",
+    "Written by admins, marked by the enrolment that uses it; the job `expire-credentials` removes it a week after its expiry.",
   logins:
-    "Written by each login; removed by logging out, with a new password, when the user is disabled or deleted, and after its expiry by the job `forget-credentials`.",
+    "Written by each login; removed by logging out, with a new password, when the user is disabled or deleted, and after its expiry by the job `expire-credentials`.",
   own_certificates:
     "Written when a relay reports its operator's certificate; removed when it reports none.",
   policies: "Written and removed by admins; one that is attached stays.",
@@ -48,11 +48,11 @@ export const LIVES: Readonly<Record<string, string>> = {
     "Written by the rotation of keys; a key loses its private half when it is retired, and its row stays.",
   sources: "Written with the first console that names it; never removed.",
   tickets:
-    "Written with its session, replaced when another relay has to take it; the job `forget-tickets` removes it a day after its expiry, when its session has ended.",
+    "Written with its session, replaced when another relay has to take it; the job `expire-credentials` removes it a day after its expiry.",
   users:
     "Written by admins, by `npm run user` and by first logins through providers; a deleted user keeps an empty row for what points to it.",
   webhook_deliveries:
-    "Written for messages that failed at least once; the job `deliver-webhooks` removes old ones, and they go with their webhook.",
+    "Written for messages that failed at least once; the job `expire-credentials` removes delivered ones after a week and dead ones after thirty days, and they go with their webhook.",
   webhooks:
     "Written and removed by admins; the job `deliver-webhooks` keeps its place in the trail.",
 };
