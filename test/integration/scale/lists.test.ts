@@ -161,8 +161,8 @@ async function walk(operation: ListOperation, user: LargeUser, query: Query): Pr
     if (cursor !== null) {
       search.set("cursor", cursor);
     }
-    const about = `${user} ${operation.path}?${search}`;
-    const answer = await control.ask(user, "GET", `${pathOf(operation)}?${search}`);
+    const about = `${user} ${operation.path}?${search.toString()}`;
+    const answer = await control.ask(user, "GET", `${pathOf(operation)}?${search.toString()}`);
     if (user !== "admin" && [403, 404].includes(answer.status)) {
       return 0;
     }
