@@ -106,8 +106,9 @@ function consoleRows({ sources, consoles }: DatabaseSize, nowMs: number): string
 /** Rules of every kind: of one console, a tag, a project, a source, a form of name, and everything. */
 function accessRows({ groups }: DatabaseSize, nowMs: number): string[] {
   const { manyRules, owner, seesAll } = LARGE_USERS;
-  const rule = (id: string, subject: string, kind: string, target: string, level: number): string =>
-    `SELECT ${id}, '${kind}', ${subject}, ${target}, ${level}, ${nowMs} - n`;
+  /** What a rule's row begins with, up to what it is about. */
+  const rule = (id: string, kind: string, subject: string): string =>
+    `SELECT '${id}' || n, '${kind}', ${subject},`;
   const columns = "(id, subject_kind, subject_id, console_id, level, created_at_ms)";
   const scoped = columns.replace("console_id", "scope_id");
   return [
@@ -119,22 +120,22 @@ function accessRows({ groups }: DatabaseSize, nowMs: number): string[] {
        ('', '', 'src_1', '*'), ('', '', 'src_2', 'vm1*'), ('frequent', 'project2', '', '*'),
        ('', '', '', 'vm77-*'), ('', '', '', '*')`,
     `${numbers(groups)} INSERT INTO access_rules ${scoped}
-     ${rule("'acr_g' || n", "'grp_' || n", "group", "scopes.id", 2)} FROM counter
+     ${rule("acr_g", "group", "'grp_' || n")} scopes.id, 2, ${nowMs} - n FROM counter
      JOIN access_scopes AS scopes ON project = 'project' || (n % ${PROJECTS}) AND tag = ''`,
     `${numbers(5)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_m' || n", `'${manyRules}'`, "user", "'con_' || (n * 7)", 3)} FROM counter`,
+     ${rule("acr_m", "user", `'${manyRules}'`)} 'con_' || (n * 7), 3, ${nowMs} - n FROM counter`,
     `INSERT INTO access_rules ${scoped}
      SELECT 'acr_s' || id, 'user', '${manyRules}', id, 1, ${nowMs} - id FROM access_scopes
      WHERE (tag = '' AND project = '' AND (source_id <> '' OR name_glob <> '*'))
        OR tag IN ('frequent', 'tag3')`,
     `${numbers(OWNED)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_o' || n", `'${owner}'`, "user", "'con_' || (n * 19)", 3)} FROM counter
+     ${rule("acr_o", "user", `'${owner}'`)} 'con_' || (n * 19), 3, ${nowMs} - n FROM counter
      WHERE (n * 19) % 100 <> 99`,
     `INSERT INTO access_rules ${scoped}
      SELECT 'acr_all', 'user', '${seesAll}', id, 2, ${nowMs} FROM access_scopes
      WHERE tag = '' AND project = '' AND source_id = '' AND name_glob = '*'`,
     `${numbers(10)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_e' || n", "'everyone'", "everyone", "'con_' || n", 1)} FROM counter`,
+     ${rule("acr_e", "everyone", "'everyone'")} 'con_' || n, 1, ${nowMs} - n FROM counter`,
   ];
 }
 

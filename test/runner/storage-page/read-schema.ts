@@ -94,12 +94,10 @@ async function valuesOfColumns(): Promise<Map<string, readonly string[]>> {
   const found = new Map<string, readonly string[]>();
   for (const file of schemaFiles()) {
     const declared = (await import(file)) as Readonly<Record<string, unknown>>;
-    for (const table of Object.values(declared)) {
-      if (is(table, SQLiteTable)) {
-        const { name, columns } = getTableConfig(table);
-        for (const column of columns) {
-          found.set(`${name}.${column.name}`, column.enumValues ?? []);
-        }
+    const tables = Object.values(declared).filter((value) => is(value, SQLiteTable));
+    for (const { name, columns } of tables.map((table) => getTableConfig(table))) {
+      for (const column of columns) {
+        found.set(`${name}.${column.name}`, column.enumValues ?? []);
       }
     }
   }
