@@ -267,7 +267,6 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("share.revoked", { shareId: text, userId: text }),
   event("share.opened", { shareId: text, userId: text }),
   event("share.refused", { shareId: text, userId: text, code: text }),
-  event("ticket.issued", { grantId: text, expiresAt: text }),
   /** No ticket was given: `code` and `detail` say why, `heldBy` which session was in the way. */
   event("ticket.denied", {
     code: text,
@@ -280,8 +279,6 @@ export const auditEventSchema = z.discriminatedUnion("type", [
     /** Absent from records of the first build. */
     placement: placementSchema.optional(),
   }),
-  /** No ticket was given: `code` says why, `heldBy` which session was in the way. */
-  event("ticket.denied", { code: text, heldBy: text }),
   event("ticket.withdrawn", { grantId: text, code: text }),
   event("ticket.downloaded", {}),
   event("ticket.refused", {
@@ -322,7 +319,6 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("policy.deleted", { policyId: text, name: text, rules: policyText }),
   event("policy.attached", attachment),
   event("policy.detached", attachment),
-  event("join-token.created", { expiresAt: text }),
   event("join-token.created", {
     expiresAt: text,
     name: text.nullable().optional(),

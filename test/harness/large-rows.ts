@@ -107,11 +107,17 @@ function consoleRows({ sources, consoles }: DatabaseSize, nowMs: number): string
   ];
 }
 
+/** Whom a rule is for; the id is an SQL expression. */
+interface Subject {
+  readonly kind: "user" | "group" | "everyone";
+  readonly id: string;
+}
+
 /** Rules of every kind: of one console, a tag, a project, a source, a form of name, and everything. */
 function accessRows({ groups }: DatabaseSize, nowMs: number): string[] {
   const { manyRules, owner, seesAll } = LARGE_USERS;
-  const rule = (id: string, subject: string, kind: string, target: string, level: number): string =>
-    `SELECT ${id}, '${kind}', ${subject}, ${target}, ${level}, ${nowMs} - n`;
+  const rule = (id: string, subject: Subject, target: string, level: number): string =>
+    `SELECT ${id}, '${subject.kind}', ${subject.id}, ${target}, ${level}, ${nowMs} - n`;
   const columns = "(id, subject_kind, subject_id, console_id, level, created_at_ms)";
   const scoped = columns.replace("console_id", "scope_id");
   return [
@@ -123,22 +129,22 @@ function accessRows({ groups }: DatabaseSize, nowMs: number): string[] {
        ('', '', 'src_1', '*'), ('', '', 'src_2', 'vm1*'), ('frequent', 'project2', '', '*'),
        ('', '', '', 'vm77-*'), ('', '', '', '*')`,
     `${numbers(groups)} INSERT INTO access_rules ${scoped}
-     ${rule("'acr_g' || n", "'grp_' || n", "group", "scopes.id", 2)} FROM counter
+     ${rule("'acr_g' || n", { kind: "group", id: "'grp_' || n" }, "scopes.id", 2)} FROM counter
      JOIN access_scopes AS scopes ON project = 'project' || (n % ${PROJECTS}) AND tag = ''`,
     `${numbers(5)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_m' || n", `'${manyRules}'`, "user", "'con_' || (n * 7)", 3)} FROM counter`,
+     ${rule("'acr_m' || n", { kind: "user", id: `'${manyRules}'` }, "'con_' || (n * 7)", 3)} FROM counter`,
     `INSERT INTO access_rules ${scoped}
      SELECT 'acr_s' || id, 'user', '${manyRules}', id, 1, ${nowMs} - id FROM access_scopes
      WHERE (tag = '' AND project = '' AND (source_id <> '' OR name_glob <> '*'))
        OR tag IN ('frequent', 'tag3')`,
     `${numbers(OWNED)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_o' || n", `'${owner}'`, "user", "'con_' || (n * 19)", 3)} FROM counter
+     ${rule("'acr_o' || n", { kind: "user", id: `'${owner}'` }, "'con_' || (n * 19)", 3)} FROM counter
      WHERE (n * 19) % 100 <> 99`,
     `INSERT INTO access_rules ${scoped}
      SELECT 'acr_all', 'user', '${seesAll}', id, 2, ${nowMs} FROM access_scopes
      WHERE tag = '' AND project = '' AND source_id = '' AND name_glob = '*'`,
     `${numbers(10)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_e' || n", "'everyone'", "everyone", "'con_' || n", 1)} FROM counter`,
+     ${rule("'acr_e' || n", { kind: "everyone", id: "'everyone'" }, "'con_' || n", 1)} FROM counter`,
   ];
 }
 

@@ -191,6 +191,9 @@ export async function withdrawOutstandingTickets(
           ),
         )
         .limit(TICKETS_AT_ONCE);
+      if (found.length === 0) {
+        return 0;
+      }
       const ids = found.map(({ sessionId }) => sessionId);
       await transaction
         .update(tickets)

@@ -48,6 +48,7 @@ export async function startLargeControl(): Promise<LargeControl> {
     PUBLIC_URL: "https://kerbside.test",
     LIBSQL_URL: server.url,
     LIBSQL_AUTH_TOKEN: authToken,
+    KERBSIDE_JOBS: "off",
     HUB: namespace,
     LIMITS: namespace,
   };

@@ -8,6 +8,8 @@ export interface ListOperation {
   readonly path: string;
   /** The query parameters besides limit and cursor. */
   readonly filters: readonly string[];
+  /** Else the list says itself how long its pages are. */
+  readonly takesLimit: boolean;
 }
 
 const operationSchema = z.object({
@@ -31,7 +33,11 @@ export function listOperations(app: WorkerApp): ListOperation[] {
     if ("nextCursor" in propertiesOf(schema, described.components?.schemas ?? {})) {
       const names = parameters.filter((parameter) => parameter.in === "query");
       const filters = names.map(({ name }) => name).filter((name) => !PAGING.includes(name));
-      operations.push({ path: path.replace(/^\/api\/v1/, ""), filters });
+      operations.push({
+        path: path.replace(/^\/api\/v1/, ""),
+        filters,
+        takesLimit: names.some(({ name }) => name === "limit"),
+      });
     }
   }
   return operations;

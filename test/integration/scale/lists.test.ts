@@ -153,23 +153,29 @@ const pageSchema = z.object({
 
 /** Reads the first pages of a list, and looks at what they hold. Gives the number of rows. */
 async function walk(operation: ListOperation, user: LargeUser, query: Query): Promise<number> {
+  const { takesLimit } = operation;
   const isFiltered = Object.keys(query).length > 0;
+  // With more filters a list may stop looking before a page is full.
+  const isSimple = Object.keys(query).length <= 1;
   const seen = new Set<string>();
   let cursor: string | null = null;
   for (let page = 1; page <= (isFiltered ? 2 : DEEP_PAGES); page += 1) {
-    const search = new URLSearchParams({ ...query, limit: String(PAGE_ROWS) });
+    const search = new URLSearchParams({
+      ...query,
+      ...(takesLimit ? { limit: String(PAGE_ROWS) } : {}),
+    });
     if (cursor !== null) {
       search.set("cursor", cursor);
     }
-    const about = `${user} ${operation.path}?${search}`;
-    const answer = await control.ask(user, "GET", `${pathOf(operation)}?${search}`);
+    const about = `${user} ${operation.path}?${search.toString()}`;
+    const answer = await control.ask(user, "GET", `${pathOf(operation)}?${search.toString()}`);
     if (user !== "admin" && [403, 404].includes(answer.status)) {
       return 0;
     }
     expect({ about, status: answer.status }).toEqual({ about, status: 200 });
     const { items, nextCursor } = pageSchema.parse(answer.body);
-    expect(items.length, about).toBeLessThanOrEqual(PAGE_ROWS);
-    if (user === "admin" && nextCursor !== null) {
+    expect(items.length, about).toBeLessThanOrEqual(takesLimit ? PAGE_ROWS : items.length);
+    if (user === "admin" && takesLimit && isSimple && nextCursor !== null) {
       expect(items.length, about).toBe(PAGE_ROWS);
     }
     for (const item of items) {

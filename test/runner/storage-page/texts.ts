@@ -13,6 +13,8 @@ export const LIVES: Readonly<Record<string, string>> = {
   audit_chains: "One row a chain, written with every event of it; never removed.",
   audit_checkpoints:
     "Written by the job `sign-audit-checkpoint`; `apply-audit-retention` thins out old ones.",
+  audit_keyring:
+    "One row, written by the job `sign-audit-checkpoint` whenever a key comes that signs checkpoints; never removed.",
   audit_events:
     "Written with the change that each row tells of, in the same transaction; removed by the job `apply-audit-retention` alone, after the time that is set.",
   console_tags:
@@ -29,7 +31,7 @@ export const LIVES: Readonly<Record<string, string>> = {
   identities:
     "Written with a person's first login through a provider; never removed while the user's row is there.",
   join_tokens:
-    "Written by admins, marked by the enrolment that uses it or by whoever revokes it; the row stays for the trail.",
+    "Written by admins, marked by the enrolment that uses it or by whoever revokes it; the job `expire-credentials` removes it a week after its expiry.",
   logins:
     "Written by each login; removed by logging out, with a new password, when the user is disabled or deleted, and after its expiry by the job `expire-credentials`.",
   own_certificates:
@@ -55,11 +57,11 @@ export const LIVES: Readonly<Record<string, string>> = {
   sites: "Written and removed by whoever manages relays; the default site always is.",
   sources: "Written with the first console that names it; never removed.",
   tickets:
-    "Written with its session, replaced when another relay has to take it; the job `expire-credentials` removes it a day after its expiry, when its session has ended.",
+    "Written with its session, replaced when another relay has to take it; the job `expire-credentials` removes it a day after its expiry.",
   users:
     "Written by admins, by `npm run user` and by first logins through providers; a deleted user keeps an empty row for what points to it.",
   webhook_deliveries:
-    "Written for messages that failed at least once; the job `deliver-webhooks` removes old ones, and they go with their webhook.",
+    "Written for messages that failed at least once; the job `expire-credentials` removes delivered ones after a week and dead ones after thirty days, and they go with their webhook.",
   webhooks:
     "Written and removed by admins; the job `deliver-webhooks` keeps its place in the trail.",
 };

@@ -34,6 +34,7 @@ export const auditChains = sqliteTable("audit_chains", {
 /** One row (services/audit-keyring.ts). */
 export const auditKeyring = sqliteTable("audit_keyring", {
   id: text().primaryKey(),
+  /** The keys that checkpoints are signed with, sealed. */
   sealedKeys: text("sealed_keys").notNull(),
 });
 
