@@ -30,9 +30,12 @@ function sayType(type: string): string {
 
 function describeData(data: z.ZodType): string {
   const { properties = {} } = z.toJSONSchema(data, { io: "input" });
-  const fields = Object.entries(properties).map(
-    ([name, schema]) => `\`${name}\` ${typeof schema === "boolean" ? "anything" : sayForm(schema)}`,
-  );
+  const fields = Object.entries(properties)
+    .filter(([name]) => name !== EVERYWHERE)
+    .map(([name, schema]) => {
+      const form = typeof schema === "boolean" ? "anything" : sayForm(schema);
+      return `\`${name}\` ${form}`;
+    });
   return fields.join("<br>");
 }
 
@@ -51,6 +54,9 @@ function sayForm(schema: z.core.JSONSchema.JSONSchema): string {
   return schema.type === "string" ? "text" : String(schema.type ?? "anything");
 }
 
+/** What any event may have in its data; the introduction tells of it. */
+const EVERYWHERE = "viaTokenId";
+
 const INTRODUCTION = [
   "# Audit events",
   "",
@@ -59,6 +65,8 @@ const INTRODUCTION = [
   "`address`, in which request (`requestId`), and what it is about: `consoleId`, `sessionId`,",
   "`relayId`, and as `subjectId` anything else, such as a user or a webhook. How the trail is searched,",
   "verified, exported and sent on is told in [operate/audit.md](operate/audit.md).",
+  "",
+  "Whatever was done with an API token has the token's id as `viaTokenId` in its data.",
   "",
   "Types are only ever added, and a type's data only grows: read those that you know and ignore the rest.",
   "",

@@ -9,6 +9,8 @@
 import { and, between, eq, gte, inArray, isNotNull, lt, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
+import { subjectOf } from "#shared/audit/subject-of.ts";
+import { ID_PREFIX } from "#shared/base/ids.ts";
 import type { Database } from "./database.ts";
 import { auditEvents } from "./schema/audit.ts";
 
@@ -48,8 +50,23 @@ export interface AuditRows {
 
 /** The record as it is stored, all but its place in a chain. */
 export function auditRow(record: AuditRecord): Omit<StoredAuditEvent, "writer" | "seq" | "hash"> {
-  const { event, subjectId = null, ...circumstances } = record;
-  return { ...circumstances, subjectId, type: event.type, data: JSON.stringify(event.data) };
+  const { event, subjectId, ...circumstances } = record;
+  const about = subjectId ?? subjectOf(event);
+  const subject = about === null ? { subjectId: null } : placeSubject(record, about);
+  return { ...circumstances, ...subject, type: event.type, data: JSON.stringify(event.data) };
+}
+
+/** Consoles, sessions and relays are looked for in columns of their own. */
+function placeSubject(record: AuditRecord, about: string) {
+  const column = subjectColumn(about);
+  return column === "subjectId"
+    ? { subjectId: about }
+    : { subjectId: null, [column]: record[column] ?? about };
+}
+
+/** Where an id is looked for: its prefix tells (shared/base/ids.ts). */
+export function subjectColumn(id: string): "consoleId" | "sessionId" | "relayId" | "subjectId" {
+  return COLUMN_OF_PREFIX[id.slice(0, id.indexOf("_"))] ?? "subjectId";
 }
 
 /** A page of the trail by time. */
@@ -233,6 +250,12 @@ export const STORED_EVENT = {
   writer: auditEvents.writer,
   seq: auditEvents.seq,
   hash: auditEvents.hash,
+};
+
+const COLUMN_OF_PREFIX: Partial<Record<string, "consoleId" | "sessionId" | "relayId">> = {
+  [ID_PREFIX.console]: "consoleId",
+  [ID_PREFIX.session]: "sessionId",
+  [ID_PREFIX.relay]: "relayId",
 };
 
 /** The filters that name something, each with its index; those that fit the fewest rows first. */

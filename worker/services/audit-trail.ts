@@ -2,13 +2,13 @@
 import { asksForType } from "#shared/audit/event-patterns.ts";
 import { auditEventSchema } from "#shared/audit/events.ts";
 import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
-import { ID_PREFIX } from "#shared/base/ids.ts";
 import {
   type AuditCursor,
   type AuditFilter,
   type AuditRows,
   listAuditEvents,
   listChainLinks,
+  subjectColumn,
 } from "../repositories/audit-events.ts";
 import type { ServiceContext } from "./context.ts";
 
@@ -58,7 +58,7 @@ export async function pageChainLinks(
 /** The filter, or null when nothing can fit it: a family that does not exist. */
 export function filterOf(query: AuditQuery): AuditFilter | null {
   const { about, types: patterns, ...filter } = query;
-  const subject = about === undefined ? {} : { [columnOf(about)]: about };
+  const subject = about === undefined ? {} : { [subjectColumn(about)]: about };
   if (patterns === undefined || patterns.includes("*")) {
     return { ...filter, ...subject };
   }
@@ -73,18 +73,6 @@ function typesOf(pattern: string): string[] {
     : [pattern];
 }
 
-/** Some things have a column of their own; an id's prefix tells them (shared/base/ids.ts). */
-function columnOf(id: string): "consoleId" | "sessionId" | "relayId" | "subjectId" {
-  const prefix = id.slice(0, id.indexOf("_"));
-  return COLUMN_OF_PREFIX[prefix] ?? "subjectId";
-}
-
 const EVENT_TYPES: readonly string[] = auditEventSchema.options.map(
   (option) => option.shape.type.value,
 );
-
-const COLUMN_OF_PREFIX: Partial<Record<string, "consoleId" | "sessionId" | "relayId">> = {
-  [ID_PREFIX.console]: "consoleId",
-  [ID_PREFIX.session]: "sessionId",
-  [ID_PREFIX.relay]: "relayId",
-};
