@@ -17,7 +17,6 @@ CREATE TABLE signing_keys (
 -- One key signs and one comes next: of two rotations that race one fails here.
 CREATE UNIQUE INDEX signing_keys_in_use ON signing_keys (state) WHERE state <> 'retired';
 CREATE INDEX signing_keys_by_created ON signing_keys (created_at_ms DESC, kid DESC);
-CREATE INDEX signing_keys_by_end ON signing_keys (verifies_until_ms);
 
 ALTER TABLE relays ADD COLUMN next_public_key TEXT;
 ALTER TABLE relays ADD COLUMN next_key_at_ms INTEGER;

@@ -1,5 +1,6 @@
 DROP TABLE webhook_deliveries;
 DROP TABLE webhooks;
+DROP INDEX join_tokens_by_expiry;
 DROP TABLE audit_checkpoints;
 DROP TABLE audit_chains;
 

@@ -65,6 +65,9 @@ CREATE TABLE audit_checkpoints (
 
 CREATE INDEX audit_checkpoints_by_time ON audit_checkpoints (at_ms);
 
+-- What the job that clears expired credentials away looks for.
+CREATE INDEX join_tokens_by_expiry ON join_tokens (expires_at_ms);
+
 -- Where audit events are sent. Each follows the trail by `position`, and has rows of its own for
 -- messages that failed only.
 CREATE TABLE webhooks (

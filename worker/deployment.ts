@@ -18,3 +18,9 @@ export const DURABLE_OBJECTS = [
   { binding: "LIMITS", className: "RateLimiter" },
   { binding: "CLOCK", className: "JobClock" },
 ] as const;
+
+/**
+ * The binding of `Env` for a service that reaches public addresses only, whatever a name resolves
+ * to. Hosts whose own network lets private addresses be reached have to give it.
+ */
+export const PUBLIC_EGRESS_BINDING = "WEBHOOK_EGRESS";

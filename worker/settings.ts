@@ -13,6 +13,8 @@ export interface Setting {
   /** Whether the value belongs into a secret store, and never into a file that others may read. */
   readonly secret: boolean;
   readonly givenBy: SettingGiver;
+  /** Whether the Worker can do without it, though it is made for new installations. */
+  readonly mayLack?: boolean;
 }
 
 export const SETTINGS = {
@@ -23,11 +25,11 @@ export const SETTINGS = {
   /** base64url of 32 random bytes: the root of every ticket key. */
   TICKET_ROOT: { secret: true, givenBy: "state" },
   /** A private Ed25519 JWK with its kid: signs grants. */
-  GRANT_SIGNING_KEY: { secret: true, givenBy: "state" },
+  GRANT_SIGNING_KEY: { secret: true, givenBy: "state", mayLack: true },
   /** What seals secrets in the database: `id:key` by comma, the first seals. */
   SECRETS_KEYS: { secret: true, givenBy: "operator" },
   /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
-  SECRETS_KEY: { secret: true, givenBy: "state" },
+  SECRETS_KEY: { secret: true, givenBy: "state", mayLack: true },
   /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
   CA_CERTIFICATE: { secret: false, givenBy: "state" },
   CA_KEY: { secret: true, givenBy: "state" },
@@ -57,9 +59,15 @@ type GivenBy<Giver extends SettingGiver> = {
   [Name in SettingName]: (typeof SETTINGS)[Name]["givenBy"] extends Giver ? Name : never;
 }[SettingName];
 
-/** The settings as the Worker is handed them: an operator's choices may be absent. */
-export type SettingValues = { readonly [Name in GivenBy<"host" | "state">]: string } & {
-  readonly [Name in GivenBy<"operator">]?: string;
+type Dispensable =
+  | GivenBy<"operator">
+  | {
+      [Name in SettingName]: (typeof SETTINGS)[Name] extends { mayLack: true } ? Name : never;
+    }[SettingName];
+
+/** The settings as the Worker is handed them: an operator's choices, and some others, may be absent. */
+export type SettingValues = { readonly [Name in Exclude<SettingName, Dispensable>]: string } & {
+  readonly [Name in Dispensable]?: string;
 };
 
 export function settingNames(giver: SettingGiver): readonly string[] {

@@ -86,7 +86,7 @@ export function mergePolicies<From>(layers: readonly PolicyLayer<From>[]): Merge
     decisions: RULE_NAMES.map((rule) => ({
       rule,
       value: rules[rule],
-      contributions: contributionsTo(rule, said),
+      contributions: contributionsTo(rule, said, rules),
     })),
   };
 }
@@ -104,6 +104,16 @@ export function readRules({ allowedHours, channels, ...rules }: PartialPolicy): 
 export function mergeRules(left: PartialRules, right: PartialRules): PartialRules {
   const names = RULE_NAMES.filter((rule) => left[rule] !== undefined || right[rule] !== undefined);
   return Object.fromEntries(names.map((rule) => [rule, mergeRule(rule, left, right)]));
+}
+
+/**
+ * What of a policy makes these rules stricter. A policy that somebody adds who may not loosen any
+ * counts with this alone: otherwise it would loosen what is as by default because nobody says it.
+ */
+export function onlyStricter(rules: Rules, added: PartialPolicy): PartialPolicy {
+  const merged = withDefaults(mergeRules(rules, readRules(added)));
+  const stricter = RULE_NAMES.filter((rule) => !isSame(merged[rule], rules[rule]));
+  return Object.fromEntries(stricter.map((rule) => [rule, added[rule]]));
 }
 
 /** Every rule; those that nobody says are as by default. */
@@ -126,6 +136,7 @@ function mergeRule<Rule extends RuleName>(
 function contributionsTo<From, Rule extends RuleName>(
   rule: Rule,
   layers: readonly { readonly from: From; readonly rules: PartialRules }[],
+  merged: Rules,
 ): Contribution<From>[] {
   const said = layers.flatMap(({ from, rules: { [rule]: value } }) =>
     value === undefined ? [] : [{ from, value }],
@@ -135,7 +146,14 @@ function contributionsTo<From, Rule extends RuleName>(
       const both = STRICTER[rule](value, other.value);
       return isSame(both, other.value) && !isSame(both, value);
     });
-  return said.map(({ from, value }) => ({ from, value, wins: !isBeaten(value) }));
+  // Who says the outcome itself beats everybody who does not.
+  const isOutcome = (value: Rules[Rule]): boolean => isSame(value, merged[rule]);
+  const isSaid = said.some(({ value }) => isOutcome(value));
+  return said.map(({ from, value }) => ({
+    from,
+    value,
+    wins: isSaid ? isOutcome(value) : !isBeaten(value),
+  }));
 }
 
 /** Whatever comes out of {@link readRules} and the table is written in one way only. */

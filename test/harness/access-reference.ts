@@ -83,6 +83,6 @@ function matches(match: ReferenceRule["match"], console: ReferenceConsole): bool
     (source === undefined || source === console.source) &&
     (project === undefined || project === console.project) &&
     (tag === undefined || console.tags.includes(tag)) &&
-    (name === undefined || matchesPattern([...name], [...console.name]))
+    (name === undefined || matchesPattern(Array.from(name), Array.from(console.name)))
   );
 }

@@ -3,7 +3,7 @@
  * that the test moves and hubs that answer as it says. Ends with `await using`.
  */
 import { randomBytes } from "node:crypto";
-import { createClient } from "@libsql/client/web";
+import { createClient, type InValue } from "@libsql/client/web";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
@@ -11,16 +11,18 @@ import { memoryLimits } from "./memory-limits.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
 import { STREAM_IDLE_MS_MAX } from "../../worker/dev/libsql/limits.ts";
 import { type CancelTimer, systemTimers, type Timers } from "../../worker/dev/libsql/timers.ts";
-import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
-import { generateSecrets } from "../../worker/dev/secrets.ts";
+import { generateSecrets, type Secrets } from "../../worker/dev/secrets.ts";
 import type { AccessLevel } from "../../worker/identity/access-level.ts";
 import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
 import { relays } from "../../worker/repositories/schema/relays.ts";
 import { grantAccess } from "../../worker/services/access-rules.ts";
 import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
+import { hashPassword } from "../../worker/identity/passwords.ts";
+import { insertUser } from "../../worker/repositories/users.ts";
+import { auditRecord, SYSTEM_CALLER } from "../../worker/services/audit-record.ts";
+import { writeMigratedDatabase } from "./database-template.ts";
 import { SigningKeyCache } from "../../worker/services/signing-key-cache.ts";
-import { createUser } from "../../worker/services/users.ts";
 import { makeTempFolder } from "./temp-folder.ts";
 
 export interface ControlServices extends AsyncDisposable {
@@ -29,6 +31,8 @@ export interface ControlServices extends AsyncDisposable {
   readonly pushes: readonly { readonly relayId: string; readonly command: Command }[];
   /** The relays whose hubs were asked to tell them their keys, in order. */
   readonly toldKeys: readonly string[];
+  /** Relays whose hubs were asked whether they are online. */
+  readonly confirmed: readonly string[];
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
@@ -41,22 +45,29 @@ export interface ControlServices extends AsyncDisposable {
   /** Rolls transactions back that nobody goes on with, which the database does after seconds. */
   rollBackAbandoned(): void;
   /** The rows that a query finds. */
-  query(sql: string): Promise<Readonly<Record<string, unknown>>[]>;
+  query(sql: string, args?: InValue[]): Promise<Readonly<Record<string, unknown>>[]>;
   /** All values of all tables, as one text to search. */
   dumpDatabase(): Promise<string>;
 }
 
 export const TEST_PASSWORD = "correct horse battery";
 
-export async function startControlServices(): Promise<ControlServices> {
+/** @param of the database's file, made before; without it, a new and empty one. */
+export async function startControlServices(
+  of: { readonly file?: string } = {},
+): Promise<ControlServices> {
   const folder = await makeTempFolder();
   const authToken = "test-token";
   const timers = new HastyTimers();
-  const server = await startLibsqlServer({ file: folder.file("control.db"), authToken, timers });
-  await migrateDatabase({ url: server.url, authToken });
-  const secrets = await generateSecrets(Date.now());
+  const file = of.file ?? folder.file("control.db");
+  if (of.file === undefined) {
+    await writeMigratedDatabase(file);
+  }
+  const server = await startLibsqlServer({ file, authToken, timers });
+  const secrets = await (testSecrets ??= generateSecrets(Date.now()));
   const pushes: { relayId: string; command: Command }[] = [];
   const toldKeys: string[] = [];
+  const confirmed: string[] = [];
   const failures = new Map<string, PushFailure>();
   let nowMs = START_MS;
   const context: ServiceContext = {
@@ -88,6 +99,9 @@ export async function startControlServices(): Promise<ControlServices> {
         toldKeys.push(relayId);
         return ok(null);
       },
+      confirmOnline: async (relayId) => {
+        confirmed.push(relayId);
+      },
     },
     signingKeys: new SigningKeyCache(),
     nowMs: () => nowMs,
@@ -97,6 +111,7 @@ export async function startControlServices(): Promise<ControlServices> {
     context,
     pushes,
     toldKeys,
+    confirmed,
     answerPushes: (relayId, failure) => {
       failures.delete(relayId);
       if (failure !== null) {
@@ -104,11 +119,7 @@ export async function startControlServices(): Promise<ControlServices> {
       }
     },
     makeCaller: async (username, role) => {
-      const created = await createUser(context, { username, password: TEST_PASSWORD, role });
-      if (!created.ok) {
-        throw new Error(created.error.code);
-      }
-      const actorId = created.value.id;
+      const actorId = await storeUser(context, username, role);
       const permissions = permissionsOf(role);
       return {
         actorKind: "user",
@@ -132,9 +143,9 @@ export async function startControlServices(): Promise<ControlServices> {
       nowMs += byMs;
     },
     rollBackAbandoned: () => timers.hurry(),
-    query: async (sql) => {
+    query: async (sql, args = []) => {
       const client = createClient({ url: server.url, authToken });
-      const { rows } = await client.execute(sql);
+      const { rows } = await client.execute({ sql, args });
       client.close();
       return rows.map((row) => ({ ...row }));
     },
@@ -178,6 +189,17 @@ class HastyTimers implements Timers {
   }
 }
 
+/** As createUser does, with a password that is hashed once for all. */
+async function storeUser(context: ServiceContext, username: string, role: Role): Promise<string> {
+  const id = newId("user", context.randomBytes);
+  const passwordHash = await (testPasswordHash ??= hashPassword(TEST_PASSWORD, randomBytes));
+  const row = { id, username, role, passwordHash, createdAtMs: context.nowMs() };
+  const data = { username, userId: id, role };
+  const audit = auditRecord(context, SYSTEM_CALLER, { type: "user.created", data });
+  await insertUser(context.database, row, audit);
+  return id;
+}
+
 async function insertRelay(
   context: ServiceContext,
   name: string,
@@ -216,5 +238,9 @@ export async function dump(database: { url: string; authToken: string }): Promis
 function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(Buffer.from(text, "base64url"));
 }
+
+/** Made once in a test file: they cost more than most of what is tested. */
+let testSecrets: Promise<Secrets> | undefined;
+let testPasswordHash: Promise<string> | undefined;
 
 const START_MS = Date.UTC(2026, 0, 1, 12, 0, 0, 500);

@@ -6,7 +6,12 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { unstable_readConfig } from "wrangler";
 import { z } from "zod";
-import { COMPATIBILITY_DATE, DURABLE_OBJECTS, WORKER_NAME } from "../../worker/deployment.ts";
+import {
+  COMPATIBILITY_DATE,
+  DURABLE_OBJECTS,
+  PUBLIC_EGRESS_BINDING,
+  WORKER_NAME,
+} from "../../worker/deployment.ts";
 import { OUTBOUND_CA_FILE } from "../../worker/dev/outbound-certificates.ts";
 import { NEEDED_MIGRATION } from "../../worker/repositories/health.ts";
 import { SETTINGS } from "../../worker/settings.ts";
@@ -103,11 +108,13 @@ describe("what stands in two places", () => {
     expect(made.toSorted()).toEqual(bindings.map((row) => row.class_name).toSorted());
   });
 
-  it("declares in worker/env.ts the bindings of worker/deployment.ts, and no setting", () => {
+  it("declares in worker/env.ts the objects of worker/deployment.ts, and no setting", () => {
     const fields = [...read("worker/env.ts").matchAll(/^ {2}readonly ([A-Z_]+)\??: (\w+)/gm)];
-    expect(fields.map(([, name, type]) => [name, type])).toEqual(
-      DURABLE_OBJECTS.map(({ binding }) => [binding, "DurableObjectNamespace"]),
-    );
+    const ofType = (wanted: string): unknown[] =>
+      fields.filter(([, , type]) => type === wanted).map(([, name]) => name);
+    expect(ofType("DurableObjectNamespace")).toEqual(DURABLE_OBJECTS.map((row) => row.binding));
+    expect(ofType("Fetcher")).toEqual([PUBLIC_EGRESS_BINDING]);
+    expect(ofType("string"), "settings stand in worker/settings.ts").toEqual([]);
   });
 
   it.each([...Object.keys(SETTINGS), OUTBOUND_CA_FILE])(

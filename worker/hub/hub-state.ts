@@ -139,6 +139,8 @@ export type HubInput =
       readonly done: boolean;
       readonly nextMs: number | null;
     }
+  /** The database shows the relay online: somebody asks whether it is. */
+  | { readonly kind: "shown-online" }
   /** Something that was waited for may be due; `heartbeatAtMs` is the last automatic answer. */
   | { readonly kind: "tick"; readonly heartbeatAtMs: number | null };
 

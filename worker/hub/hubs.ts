@@ -7,6 +7,7 @@ import type { Result } from "#shared/base/result.ts";
 import { fail, ok } from "#shared/base/result.ts";
 import { PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import type { Env } from "../env.ts";
+import { logFailure } from "../log.ts";
 import type { RelayHub } from "./relay-hub.ts";
 import type { Hubs, PushFailure } from "../services/context.ts";
 import { pushes } from "../telemetry/measures.ts";
@@ -22,6 +23,14 @@ export function createHubs(namespace: Env["HUB"]): Hubs {
     },
     tellKeys: async (relayId) =>
       await ask(namespace, relayId, async (hub) => await hub.tellKeys(relayId)),
+    confirmOnline: async (relayId) => {
+      try {
+        const hub = namespace.get(namespace.idFromName(relayId));
+        await withDeadline(hub.confirmOnline(relayId), HUB_ANSWER_DEADLINE_MS);
+      } catch (error) {
+        logFailure("hub.unreachable", error, { relayId });
+      }
+    },
   };
 }
 

@@ -45,6 +45,16 @@ export function advancePresence(state: HubState, nowMs: number): HubStep {
   };
 }
 
+/**
+ * The database shows the relay online. A hub without a link that knows nothing of that has lost its
+ * memory, and owes the database what it would have told when the link was lost.
+ */
+export function correctPresence(state: HubState, nowMs: number): HubStep {
+  return state.link.phase === "none" && state.presence.kind !== "lost"
+    ? losePresence({ ...state, presence: { kind: "online" } }, RESTARTED, nowMs)
+    : { state, effects: [] };
+}
+
 /** The database has, or has not, taken a step. News of a presence that is over is no news. */
 export function savedPresence(
   state: HubState,

@@ -29,7 +29,7 @@ import { chain, same } from "./hub-step.ts";
 import { keysLoaded, request, requestServed, tellKeys } from "./key-rules.ts";
 import { hangUp, loseLink, refuse } from "./link-ends.ts";
 import { acknowledge, dropLate, enqueue, refuseGrants, renumber, resend } from "./outbox-rules.ts";
-import { advancePresence, losePresence, savedPresence } from "./presence-rules.ts";
+import { advancePresence, correctPresence, losePresence, savedPresence } from "./presence-rules.ts";
 import {
   events,
   eventsStored,
@@ -79,6 +79,8 @@ export function stepHub(state: HubState, input: HubInput, moment: HubMoment): Hu
       return savedPresence(state, input, moment.nowMs);
     case "sessions-expired":
       return same({ ...state, expiry: nextExpiry(state.expiry, input) });
+    case "shown-online":
+      return correctPresence(state, moment.nowMs);
     case "tick":
       return tick(state, input.heartbeatAtMs, moment);
     default:

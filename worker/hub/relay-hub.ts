@@ -91,6 +91,13 @@ export class RelayHub extends DurableObject<Env> {
     });
   }
 
+  /** RPC. The database shows the relay online; where that is not so, it will be corrected. */
+  async confirmOnline(relayId: string): Promise<void> {
+    this.#store.rememberRelayId(relayId);
+    this.#step({ kind: "shown-online" });
+    await this.#work.settled();
+  }
+
   override async webSocketMessage(socket: WebSocket, text: string | ArrayBuffer): Promise<void> {
     const linkId = linkIdOf(socket);
     if (linkId === null) {

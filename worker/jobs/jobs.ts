@@ -3,13 +3,14 @@
  * same time as another run of itself, so each is idempotent and bounded: what it does not finish
  * is left for its next run.
  */
-import { forgetExpiredCredentials } from "../services/forget-credentials.ts";
 import { makeCheckpoint } from "../services/audit-checkpoints.ts";
 import { applyRetention } from "../services/audit-retention.ts";
+import { confirmRelays } from "../services/confirm-relays.ts";
+import { expireCredentials } from "../services/expire-credentials.ts";
 import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
-import { sweepIdempotencyKeys } from "../services/idempotency.ts";
+import { expireAllSessions } from "../services/expire-sessions.ts";
 import { sweepSessionFeed } from "../services/session-feed.ts";
 import { KEY_JOBS } from "./key-jobs.ts";
 
@@ -57,23 +58,29 @@ export const JOBS: readonly Job[] = [
     summary: "deletes audit events that retention does not keep, and thins out old checkpoints",
     run: applyRetention,
   },
+  {
+    name: "expire-sessions",
+    everyMs: MINUTE_MS,
+    summary: "ends sessions that nobody opened in time, also where no hub looks after them",
+    run: expireAllSessions,
+  },
   ...KEY_JOBS,
-  {
-    name: "sweep-idempotency-keys",
-    everyMs: 10 * MINUTE_MS,
-    summary: "forgets requests that may no longer be repeated",
-    run: sweepIdempotencyKeys,
-  },
-  {
-    name: "forget-credentials",
-    everyMs: 10 * MINUTE_MS,
-    summary: "removes logins and API tokens that have expired",
-    run: forgetExpiredCredentials,
-  },
   {
     name: "sweep-session-feed",
     everyMs: HOUR_MS,
     summary: "forgets changes of sessions that nobody follows any more",
     run: sweepSessionFeed,
+  },
+  {
+    name: "expire-credentials",
+    everyMs: 10 * MINUTE_MS,
+    summary: "deletes logins, tokens, tickets, idempotency keys and deliveries whose time is over",
+    run: expireCredentials,
+  },
+  {
+    name: "confirm-relays",
+    everyMs: 15 * MINUTE_MS,
+    summary: "asks the hub of every relay that is shown online whether it is",
+    run: confirmRelays,
   },
 ];

@@ -6,6 +6,16 @@ import type { Job } from "./jobs.ts";
 const HOUR_MS = 3_600_000;
 
 export const KEY_JOBS: readonly Job[] = [
-  { name: "signing-keys", everyMs: HOUR_MS, run: keepSigningKeys },
-  { name: "ending-certificates", everyMs: 24 * HOUR_MS, run: warnOfEndingCertificates },
+  {
+    name: "rotate-signing-keys",
+    everyMs: HOUR_MS,
+    summary: "lets the next signing key follow one that has signed for long enough",
+    run: keepSigningKeys,
+  },
+  {
+    name: "warn-of-ending-certificates",
+    everyMs: 24 * HOUR_MS,
+    summary: "tells the audit trail of operators' certificates that end soon",
+    run: warnOfEndingCertificates,
+  },
 ];

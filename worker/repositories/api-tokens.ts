@@ -1,5 +1,5 @@
 /** The API tokens' table. A revoked token's row stays for a while, so that its owner can see it. */
-import { and, count, desc, eq, gt, inArray, isNull, lte, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Role } from "../identity/permissions.ts";
 import type { Database } from "./database.ts";
@@ -161,23 +161,4 @@ export async function revokeApiToken(
     const known = await transaction.select({ id: apiTokens.id }).from(apiTokens).where(isIt);
     return known.length > 0;
   });
-}
-
-/** Forgets tokens that expired before a time, a bounded number at once. */
-export async function deleteExpiredTokens(
-  database: Database,
-  expired: { readonly beforeMs: number; readonly limit: number },
-): Promise<void> {
-  await database
-    .delete(apiTokens)
-    .where(
-      inArray(
-        apiTokens.id,
-        database
-          .select({ id: apiTokens.id })
-          .from(apiTokens)
-          .where(lte(apiTokens.expiresAtMs, expired.beforeMs))
-          .limit(expired.limit),
-      ),
-    );
 }

@@ -1,6 +1,7 @@
 /** Requests that may be repeated under a key. Each key is one row, made before its request is done. */
 import { and, eq, inArray, lte, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
+import type { Expiry } from "./expired-rows.ts";
 import { idempotencyKeys } from "./schema/idempotency.ts";
 
 export type KeyRow = typeof idempotencyKeys.$inferSelect;
@@ -73,18 +74,17 @@ export async function releaseKey(database: Database, holder: KeyHolder): Promise
   await database.delete(idempotencyKeys).where(isRunning(holder));
 }
 
-/** Deletes keys that have expired, at most `limit` of them. */
-export async function deleteExpiredKeys(
-  database: Database,
-  nowMs: number,
-  limit: number,
-): Promise<void> {
+/** Deletes keys that have expired, at most `limit` of them; how many it were. */
+export async function deleteExpiredKeys(database: Database, expiry: Expiry): Promise<number> {
   const expired = database
     .select({ id: idempotencyKeys.id })
     .from(idempotencyKeys)
-    .where(lte(idempotencyKeys.expiresAtMs, nowMs))
-    .limit(limit);
-  await database.delete(idempotencyKeys).where(inArray(idempotencyKeys.id, expired));
+    .where(lte(idempotencyKeys.expiresAtMs, expiry.untilMs))
+    .limit(expiry.limit);
+  const deleted = await database
+    .delete(idempotencyKeys)
+    .where(inArray(idempotencyKeys.id, expired));
+  return deleted.rowsAffected;
 }
 
 function isRunning(holder: KeyHolder) {

@@ -162,25 +162,6 @@ export async function deleteLogins(
   });
 }
 
-/** Forgets logins that expired, a bounded number at once. */
-export async function deleteExpiredLogins(
-  database: Database,
-  expired: { readonly beforeMs: number; readonly limit: number },
-): Promise<void> {
-  await database
-    .delete(logins)
-    .where(
-      inArray(
-        logins.id,
-        database
-          .select({ id: logins.id })
-          .from(logins)
-          .where(lte(logins.expiresAtMs, expired.beforeMs))
-          .limit(expired.limit),
-      ),
-    );
-}
-
 /** More devices than one person has; a script that logs in each time ends its own oldest logins. */
 const LOGINS_OF_USER_MAX = 100;
 /** There is at most one too many, except after the bound was lowered. */

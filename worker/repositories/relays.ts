@@ -163,6 +163,20 @@ async function turnServing(
   return turned.length > 0;
 }
 
+/** The relays that are shown online, by id. */
+export async function pageOnlineRelays(
+  database: Database,
+  page: { readonly afterId: string; readonly limit: number },
+): Promise<string[]> {
+  const rows = await database
+    .select({ id: relays.id })
+    .from(relays)
+    .where(and(eq(relays.state, "online"), gt(relays.id, page.afterId)))
+    .orderBy(relays.id)
+    .limit(page.limit);
+  return rows.map(({ id }) => id);
+}
+
 /** Shows the relay offline; nothing happens, and nothing is audited, when it is so already. */
 export async function storeRelayOffline(
   database: Database,

@@ -81,31 +81,32 @@ export async function endSessionsOfOfflineRelay(
 }
 
 /**
- * Ends the relay's pending sessions whose ticket expired at or before a time. The value is the
- * earliest expiry among those that are left, or null when none is pending.
+ * Ends pending sessions whose ticket expired at or before a time. The value is the earliest expiry
+ * among those that are left, or null when none is pending.
  */
 export async function endUnopenedSessions(
   database: Database,
   ending: {
-    readonly relayId: string;
+    /** Null: whatever their relay. */
+    readonly relayId: string | null;
     readonly expiredAtMs: number;
     readonly patch: SessionPatch;
   },
-  auditOf: (session: EndedSession) => AuditRecord,
+  auditOf: (session: UnopenedSession) => AuditRecord,
 ): Promise<number | null> {
+  const { relayId, expiredAtMs, patch } = ending;
   return await database.transaction(async (transaction) => {
-    const pending = and(eq(sessions.relayId, ending.relayId), eq(sessions.state, "pending"));
+    const pending = and(
+      relayId === null ? undefined : eq(sessions.relayId, relayId),
+      eq(sessions.state, "pending"),
+    );
     const expired = await transaction
-      .select({
-        id: sessions.id,
-        consoleId: sessions.consoleId,
-        clientAddress: sessions.clientAddress,
-      })
+      .select({ id: sessions.id, consoleId: sessions.consoleId, relayId: tickets.relayId })
       .from(sessions)
       .innerJoin(tickets, eq(tickets.sessionId, sessions.id))
-      .where(and(pending, lte(tickets.expiresAtMs, ending.expiredAtMs)))
+      .where(and(pending, lte(tickets.expiresAtMs, expiredAtMs)))
       .limit(ENDED_AT_ONCE_MAX);
-    await patchSessions(transaction, new Map(expired.map(({ id }) => [id, ending.patch])));
+    await patchSessions(transaction, new Map(expired.map(({ id }) => [id, patch])));
     await insertAuditRecords(transaction, expired.map(auditOf));
     const [next] = await transaction
       .select({ expiresAtMs: tickets.expiresAtMs })
@@ -116,6 +117,13 @@ export async function endUnopenedSessions(
       .limit(1);
     return next?.expiresAtMs ?? null;
   });
+}
+
+/** A session whose ticket nobody used. */
+export interface UnopenedSession {
+  readonly id: string;
+  readonly consoleId: string;
+  readonly relayId: string;
 }
 
 /** One bound value, however many ids there are. */

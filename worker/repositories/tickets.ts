@@ -2,7 +2,7 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, count, eq, exists, gt, inArray, isNull, ne } from "drizzle-orm";
+import { and, count, eq, exists, gt, inArray, isNull, ne, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
@@ -15,6 +15,7 @@ import { sessions, tickets } from "./schema/sessions.ts";
 import { takeShareUse } from "./shares.ts";
 import { isLivingOf } from "./living-sessions.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
+import { demandEnabledUser } from "./users.ts";
 
 export type TicketRow = Pick<
   typeof tickets.$inferSelect,
@@ -59,8 +60,8 @@ export interface SessionLimit {
  * Stores a new session with its first ticket, and takes a use of the link that it comes through;
  * false, and nothing stored, beyond the limit.
  *
- * @throws {Error} a check violation when the link has none left, has expired or is revoked (see
- * database-errors.ts); nothing is then stored.
+ * @throws {Error} a check violation when the link has none left, has expired or is revoked, or when
+ * the user was disabled or deleted (see database-errors.ts); nothing is then stored.
  */
 export async function storeSessionWithTicket(
   database: Database,
@@ -74,6 +75,8 @@ export async function storeSessionWithTicket(
   const { session, ticket, audits } = opening;
   const { id: sessionId, shareId, createdAtMs: nowMs } = session;
   return await storeWithinLimit(database, { audits, limit, sessionId }, (on) => [
+    // Who disables a user ends the sessions that are stored by then, so none may come afterwards.
+    demandEnabledUser(on, session.userId),
     ...(typeof shareId === "string" ? [takeShareUse(on, { id: shareId, nowMs })] : []),
     on.insert(sessions).values(session),
     on.insert(tickets).values(ticket),
@@ -82,7 +85,8 @@ export async function storeSessionWithTicket(
 
 /**
  * Puts another ticket, for another relay, in the place of the session's withdrawn one; false, and
- * nothing stored, beyond the limit.
+ * nothing stored, beyond the limit. When the session's end was asked for meanwhile, the new one is
+ * void from the beginning.
  */
 export async function replaceTicket(
   database: Database,
@@ -98,7 +102,12 @@ export async function replaceTicket(
       .values(ticket)
       .onConflictDoUpdate({
         target: tickets.sessionId,
-        set: { ...ticket, vvFetchedAtMs: null, consumedAtMs: null, withdrawnAtMs: null },
+        set: {
+          ...ticket,
+          vvFetchedAtMs: null,
+          consumedAtMs: null,
+          withdrawnAtMs: sql`(SELECT end_requested_at_ms FROM sessions WHERE id = excluded.session_id)`,
+        },
       }),
   ]);
 }

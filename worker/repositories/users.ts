@@ -2,7 +2,7 @@
  * The users' table. User names are compared without regard to case (the column's collation). A
  * deleted user's row stays for what points to it, without the person, and nothing here finds it.
  */
-import { and, asc, eq, gt, gte, isNull, lt, ne, sql } from "drizzle-orm";
+import { and, asc, eq, gt, gte, isNotNull, isNull, lt, ne, or, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Role } from "../identity/permissions.ts";
 import { deleteLoginsOfUser, revokeTokensOfUser } from "./credentials.ts";
@@ -180,6 +180,18 @@ export async function deleteUser(
     await insertAuditRecords(transaction, [auditOf(user, ended)]);
     return "deleted";
   });
+}
+
+/**
+ * The statement that breaks its batch when the user was disabled or deleted: the role that it gives
+ * to such a one is none that the table's check permits.
+ */
+export function demandEnabledUser(database: Database | Transaction, id: string) {
+  const isGone = or(isNotNull(users.disabledAtMs), isNotNull(users.deletedAtMs));
+  return database
+    .update(users)
+    .set({ role: sql`'disabled'` })
+    .where(and(eq(users.id, id), isGone));
 }
 
 /** Gives a user another password and ends their logins, except one. Null: there is no such user. */

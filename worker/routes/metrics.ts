@@ -5,8 +5,10 @@
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
+import type { Env } from "../env.ts";
 import { isSameSecret } from "../identity/same-secret.ts";
-import { readMetrics } from "../services/metrics.ts";
+import { listJobs } from "../jobs/clock.ts";
+import { type JobSuccess, readMetrics } from "../services/metrics.ts";
 import { renderMetrics } from "../telemetry/metric.ts";
 import { bearerToken, hasCredential, requirePermission } from "./caller.ts";
 import { problemResponses, refuse } from "./problem.ts";
@@ -48,9 +50,15 @@ const metricsRoute = createRoute({
 });
 
 export const metricsRoutes = new OpenAPIHono<RouteEnv>().openapi(metricsRoute, async (context) => {
-  const text = renderMetrics(await readMetrics(context.var.services));
+  const text = renderMetrics(await readMetrics(context.var.services, await readJobs(context.env)));
   return context.text(text, 200, {
     "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
     "Cache-Control": "no-store",
   });
 });
+
+/** Without an answer of the clock's nothing is told of them: "never" would raise an alarm. */
+async function readJobs(env: Env): Promise<readonly JobSuccess[]> {
+  const states = await listJobs(env).catch(() => []);
+  return states.map(({ name, run }) => ({ name, succeededAtMs: run?.succeededAtMs ?? null }));
+}

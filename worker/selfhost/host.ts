@@ -15,6 +15,7 @@ import { assertPortFree, findFreePort } from "../dev/ports.ts";
 import { writePrivateFile } from "../dev/private-file.ts";
 import { StartError, type StateFolder } from "../dev/state-folder.ts";
 import { tell } from "../dev/terminal.ts";
+import { isDevelopment } from "../services/webhook-targets.ts";
 import { operatorSettings } from "../settings.ts";
 import { runningPart } from "./child-part.ts";
 import { databasePart } from "./database-part.ts";
@@ -107,7 +108,7 @@ export class Host {
   }
 
   #writeConfig(settings: readonly string[], trustedCertificates: readonly string[]): void {
-    const { host, port } = this.#options;
+    const { host, port, publicUrl } = this.#options;
     const text = renderWorkerdConfig({
       host,
       port,
@@ -115,6 +116,8 @@ export class Host {
       storageFolder: storageFolder(this.#state),
       settings,
       trustedCertificates,
+      // On a developer's machine webhooks may go to the machine itself.
+      withPublicEgress: !isDevelopment(publicUrl),
     });
     writePrivateFile(configFile(this.#state), text);
   }

@@ -2,7 +2,12 @@
  * The configuration of plain workerd, as Cap'n Proto text. Secrets are not in it: it names
  * variables of workerd's environment. Pure.
  */
-import { COMPATIBILITY_DATE, DURABLE_OBJECTS, WORKER_NAME } from "../deployment.ts";
+import {
+  COMPATIBILITY_DATE,
+  DURABLE_OBJECTS,
+  PUBLIC_EGRESS_BINDING,
+  WORKER_NAME,
+} from "../deployment.ts";
 
 export interface WorkerdConfig {
   /** An IP address. */
@@ -16,6 +21,8 @@ export interface WorkerdConfig {
   readonly settings: readonly string[];
   /** PEM of authorities that outgoing connections trust besides the public ones. */
   readonly trustedCertificates: readonly string[];
+  /** Whether the Worker is given a way out that keeps to public addresses. */
+  readonly withPublicEgress: boolean;
 }
 
 export function renderWorkerdConfig(config: WorkerdConfig): string {
@@ -25,6 +32,9 @@ export function renderWorkerdConfig(config: WorkerdConfig): string {
         `(name = ${quote(binding)}, durableObjectNamespace = ${quote(className)})`,
     ),
     ...config.settings.map((name) => `(name = ${quote(name)}, fromEnvironment = ${quote(name)})`),
+    ...(config.withPublicEgress
+      ? [`(name = ${quote(PUBLIC_EGRESS_BINDING)}, service = "public")`]
+      : []),
   ];
   const namespaces = DURABLE_OBJECTS.map(
     ({ className }) =>
@@ -37,14 +47,9 @@ const config :Workerd.Config = (
   services = [
     (name = "main", worker = .main),
     (name = "storage", disk = (path = ${quote(config.storageFolder)}, writable = true)),
-    (name = "internet", network = (
-      # The database is on the loopback, and clouds are in private networks.
-      allow = ["public", "private"],
-      tlsOptions = (
-        trustBrowserCas = true,
-        trustedCertificates = ${list(config.trustedCertificates.map(quote))},
-      ),
-    )),
+    # The database is on the loopback, and clouds are in private networks.
+    ${network("internet", ["public", "private"], config)},
+    ${network("public", ["public"], config)},
   ],
   sockets = [
     (name = "http", address = ${quote(addressOf(config))}, http = (), service = "main"),
@@ -59,6 +64,16 @@ const main :Workerd.Worker = (
   bindings = ${list(bindings)},
 );
 `;
+}
+
+function network(name: string, allow: readonly string[], config: WorkerdConfig): string {
+  return `(name = ${quote(name)}, network = (
+      allow = [${allow.map(quote).join(", ")}],
+      tlsOptions = (
+        trustBrowserCas = true,
+        trustedCertificates = ${list(config.trustedCertificates.map(quote))},
+      ),
+    ))`;
 }
 
 function addressOf(config: WorkerdConfig): string {

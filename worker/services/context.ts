@@ -75,6 +75,8 @@ export interface Hubs {
    * that is away learns them when it comes back.
    */
   tellKeys(relayId: string): Promise<Result<null, PushFailure>>;
+  /** Has the hub of a relay that is shown online see to it that this is so, sooner or later. */
+  confirmOnline(relayId: string): Promise<void>;
 }
 
 /** The limiters that count attempts, as services see them. They answer also when they are away. */

@@ -4,7 +4,12 @@
  * own rules, and those of a share link. Tickets and explanations ask here, and nowhere else.
  */
 import type { PartialPolicy } from "#shared/policy/policy.ts";
-import { type MergedPolicy, mergePolicies, type PolicyLayer } from "#shared/policy/strictness.ts";
+import {
+  type MergedPolicy,
+  mergePolicies,
+  onlyStricter,
+  type PolicyLayer,
+} from "#shared/policy/strictness.ts";
 import type { ConsoleRow } from "../repositories/consoles.ts";
 import {
   type ApplyingPolicy,
@@ -50,11 +55,14 @@ export async function findEffectivePolicy(
       from: { by: "policy", policyId, name: policyName, attachedTo },
       rules: readPolicy(rules) ?? {},
     }));
-  return mergePolicies([
-    ...named,
-    ...layer({ by: "console" }, readPolicy(row.policy)),
-    ...layer({ by: "share" }, share ?? null),
-  ]);
+  const layers = [...named, ...layer({ by: "console" }, readPolicy(row.policy))];
+  const merged = mergePolicies(layers);
+  if (share === null || share === undefined) {
+    return merged;
+  }
+  // Who issues a link may make its sessions stricter than their own, and in nothing laxer.
+  const stricter = onlyStricter(merged.rules, share);
+  return mergePolicies([...layers, ...layer({ by: "share" }, stricter)]);
 }
 
 /** In one order, whatever the database's. */

@@ -10,7 +10,6 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { hasAuditedRequest } from "../repositories/audit-events.ts";
 import {
-  deleteExpiredKeys,
   type KeyHolder,
   type KeyRow,
   type NewKey,
@@ -80,11 +79,6 @@ export async function keepAnswer(
 /** Gives the key free: the request was refused and changed nothing. */
 export async function forgetRequest(context: ServiceContext, holder: KeyHolder): Promise<void> {
   await releaseKey(context.database, holder);
-}
-
-/** A job: deletes keys that have expired. */
-export async function sweepIdempotencyKeys(context: ServiceContext): Promise<void> {
-  await deleteExpiredKeys(context.database, context.nowMs(), SWEPT_MAX);
 }
 
 /** A key as a request wants it. */
@@ -200,5 +194,3 @@ const CLOCK_SKEW_MS = 10_000;
 export const ANSWER_BYTES_MAX = 64 * 1024;
 /** An import of thousands of consoles fits; a runaway loop does not fill the database. */
 const KEYS_PER_CALLER_MAX = 10_000;
-/** What one statement deletes without holding up others; the next run goes on. */
-const SWEPT_MAX = 5_000;

@@ -4,13 +4,30 @@ import { MEASURES } from "../telemetry/measures.ts";
 import { gauge, type Metric } from "../telemetry/metric.ts";
 import type { ServiceContext } from "./context.ts";
 
+/** When a job was done last; null when never. */
+export interface JobSuccess {
+  readonly name: string;
+  readonly succeededAtMs: number | null;
+}
+
 /** Without the database what it would tell is left out, and `kerbside_database_up` is 0. */
-export async function readMetrics(context: ServiceContext): Promise<readonly Metric[]> {
+export async function readMetrics(
+  context: ServiceContext,
+  jobs: readonly JobSuccess[],
+): Promise<readonly Metric[]> {
   const known = await readGauges(context).catch(() => null);
   const up = gauge("kerbside_database_up", "Whether the database answered this scrape.", [
     { labels: {}, value: known === null ? 0 : 1 },
   ]);
-  return [up, ...(known ?? []), ...MEASURES];
+  const done = gauge(
+    "kerbside_job_last_success_timestamp_seconds",
+    "When each job was done last; 0 when never.",
+    jobs.map(({ name, succeededAtMs }) => ({
+      labels: { job: name },
+      value: (succeededAtMs ?? 0) / 1000,
+    })),
+  );
+  return [up, ...(known ?? []), done, ...MEASURES];
 }
 
 async function readGauges({ database }: ServiceContext): Promise<Metric[]> {

@@ -78,9 +78,9 @@ async function openByToken(
   try {
     return await openConsole(context, wish);
   } catch (error) {
-    // Somebody else took the last use, or the link was revoked, while this opening was under way.
+    // Meanwhile somebody else took the last use, the link was revoked, or its issuer disabled.
     if (isCheckViolation(error)) {
-      return await refuseGuest(context, guest, { share, why: "used-up" });
+      return await refuseGuest(context, guest, { share, why: await whyGone(context, opening) });
     }
     throw error;
   }
@@ -97,6 +97,15 @@ async function refuseGuest(
   const audit = auditRecord(context, guest, { type: "share.refused", data }, { consoleId });
   await storeWithAudit(context.database, [audit]);
   return fail(GONE);
+}
+
+async function whyGone(context: ServiceContext, { token }: ShareOpening): Promise<string> {
+  const share = await findShareByToken(context.database, await hashSecretToken(token));
+  const state = share === null ? "used-up" : stateOf(share, context.nowMs());
+  if (share?.issuerIsGone === true) {
+    return "issuer-gone";
+  }
+  return state === "active" ? "used-up" : state;
 }
 
 function whyRefused(share: IssuedShare, state: ShareState): string {

@@ -69,8 +69,8 @@ export async function tellRelaysKeys(context: ServiceContext): Promise<void> {
 }
 
 /**
- * The job: makes what is missing, rotates what is due, forgets what is old. Relays are told again
- * for a while after a change, should a hub not have been reached when it happened.
+ * The job: makes what is missing and rotates what is due. Relays are told again for a while after a
+ * change, should a hub not have been reached when it happened.
  */
 export async function keepSigningKeys(context: ServiceContext): Promise<void> {
   const rows = await ensureSigningKeys(context);

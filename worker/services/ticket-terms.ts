@@ -6,7 +6,7 @@
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { type Enforcement, fitPolicy, needsOf } from "#shared/policy/enforcement.ts";
-import { type Hours, opennessAt } from "#shared/policy/hours.ts";
+import { type Hours, type Openness, opennessAt } from "#shared/policy/hours.ts";
 import { permitsChannel, type Policy, type Rules, sessionPolicy } from "#shared/policy/policy.ts";
 import type { Grant } from "#shared/ticket/grant.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
@@ -89,9 +89,10 @@ function termsOf(rules: Rules, nowMs: number): Result<TicketTerms, Failure> {
     return fail({ code: "policy.no-channels", detail: "" });
   }
   const { sessionsMax, allowedHours } = rules;
-  const openness = opennessAt(allowedHours ?? [], nowMs);
+  const hours = allowedHours ?? [];
+  const openness = opennessForOpening(hours, nowMs);
   if (!openness.open) {
-    const detail = sayOpening(openness.opensAtMs, allowedHours ?? []);
+    const detail = sayOpening(openness.opensAtMs, hours);
     return fail({ code: "policy.outside-hours", detail });
   }
   const { closesAtMs: notAfterMs } = openness;
@@ -99,6 +100,15 @@ function termsOf(rules: Rules, nowMs: number): Result<TicketTerms, Failure> {
   const isNear = notAfterMs !== null && notAfterMs - nowMs < NARROWED_MS_MIN;
   const needs: Enforcement[] = isNear ? [...needsOf(policy), "notAfter"] : needsOf(policy);
   return ok({ policy, notAfterMs, needs, sessionsMax });
+}
+
+/** Hours that close before anybody could open a session count as closed. */
+function opennessForOpening(hours: readonly Hours[], nowMs: number): Openness {
+  const openness = opennessAt(hours, nowMs);
+  const closesAtMs = openness.open ? openness.closesAtMs : null;
+  return closesAtMs !== null && closesAtMs - nowMs < OPENING_MS_MIN
+    ? opennessAt(hours, closesAtMs)
+    : openness;
 }
 
 /** The wall clock's time besides, where it is one clock. */
@@ -116,5 +126,7 @@ function sayOpening(opensAtMs: number | null, allowedHours: readonly Hours[]): s
   return `Sessions are allowed again from ${new Date(opensAtMs).toISOString()}${wall}.`;
 }
 
+/** From the ticket's request to the client's first link, at the fastest. */
+const OPENING_MS_MIN = 5_000;
 /** What a session's length can be narrowed by, and a minute that it then lasts at least. */
 const NARROWED_MS_MIN = TICKET_TTL_MS + OPENING_GRACE_MS + 60_000;

@@ -20,6 +20,7 @@ import {
 import type { Way } from "#shared/ticket/way.ts";
 import { hashSecretToken, newSecretToken } from "../identity/secret-token.ts";
 import { type ConsoleRow, findConsole } from "../repositories/consoles.ts";
+import { isCheckViolation } from "../repositories/database-errors.ts";
 import { listOnlineRelays } from "../repositories/relays.ts";
 import { markSessionFailed, storeFailedSession } from "../repositories/sessions.ts";
 import {
@@ -62,8 +63,8 @@ export interface TicketCaller extends Caller {
  * Fails with `resource.not-found`, with `console.access-too-low`, with `console.in-use` (the detail
  * says since when), with what the policies say (`policy.outside-hours`, `policy.no-channels`,
  * `policy.unenforceable`, `session.limit`), with `console.no-relay` (the detail says why for each relay
- * that was tried), with `target.unreadable` when the console's password cannot be unsealed, or with
- * `signing-key.unreadable`.
+ * that was tried), with `target.unreadable` when the console's password cannot be unsealed, with
+ * `signing-key.unreadable`, or with `auth.required` for a user who was disabled meanwhile.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -80,7 +81,14 @@ export async function issueTicket(
     return await refuseAccess(context, caller, { failure: judged.error, consoleId });
   }
   const wish = { caller, userId: caller.actorId, console: judged.value, online, way, share: null };
-  return await openConsole(context, wish);
+  try {
+    return await openConsole(context, wish);
+  } catch (error) {
+    if (isCheckViolation(error)) {
+      return fail({ code: "auth.required", detail: "The user was disabled." });
+    }
+    throw error;
+  }
 }
 
 /** Somebody's wish for one console, who may open it. */
@@ -105,7 +113,8 @@ export interface ShareUse {
 /**
  * As {@link issueTicket}, for whom it was judged that they may open the console.
  *
- * @throws {Error} a check violation when the link has no use left (see database-errors.ts).
+ * @throws {Error} a check violation when the link has no use left, or when the session's user was
+ * disabled meanwhile (see database-errors.ts).
  */
 export async function openConsole(
   context: ServiceContext,

@@ -1,11 +1,11 @@
-/** Which servers the Worker's outgoing TLS trusts, on each host of one's own machine. */
+/** Where the Worker's outgoing connections go, and whom they trust, on each host of one's own machine. */
 import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
-import { DURABLE_OBJECTS } from "../../../worker/deployment.ts";
+import { DURABLE_OBJECTS, PUBLIC_EGRESS_BINDING } from "../../../worker/deployment.ts";
 import { startLocalWorker } from "../../../worker/dev/local-worker.ts";
 import { renderWorkerdConfig } from "../../../worker/selfhost/workerd-config.ts";
 import { workerdPart } from "../../../worker/selfhost/workerd-part.ts";
@@ -13,14 +13,15 @@ import { makeCa, type ServerCertificate } from "../../harness/certificates.ts";
 import { freePort } from "../../harness/stack.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 
-/** A Worker that tells what it got from the URL in its query. */
+/** A Worker that tells what it got from the URL in its query, by its own way out or by another. */
 const SCRIPT = `
 ${DURABLE_OBJECTS.map(({ className }) => `export class ${className} {}`).join("\n")}
 export default {
-  async fetch(request) {
-    const url = new URL(request.url).searchParams.get("url");
+  async fetch(request, env) {
+    const { searchParams } = new URL(request.url);
+    const way = searchParams.has("public") ? env.${PUBLIC_EGRESS_BINDING} : { fetch: (target) => fetch(target) };
     try {
-      return await fetch(url);
+      return await way.fetch(searchParams.get("url"));
     } catch (error) {
       return new Response("refused: " + error.message, { status: 502 });
     }
@@ -28,14 +29,19 @@ export default {
 };`;
 
 /** Runs the Worker with one more authority to trust, and asks it for each URL. */
-type AskThroughHost = (given: {
+type AskThroughHost = (
+  given: Given,
+) => Promise<{ readonly status: number; readonly text: string }[]>;
+
+interface Given {
   readonly folder: string;
   readonly port: number;
   readonly authority: ServerCertificate;
-  readonly urls: readonly string[];
-}) => Promise<{ readonly status: number; readonly text: string }[]>;
+  /** Queries of the Worker. */
+  readonly queries: readonly string[];
+}
 
-const throughMiniflare: AskThroughHost = async ({ folder, port, authority, urls }) => {
+const throughMiniflare: AskThroughHost = async ({ folder, port, authority, queries }) => {
   const worker = await startLocalWorker({
     script: SCRIPT,
     host: "127.0.0.1",
@@ -45,13 +51,13 @@ const throughMiniflare: AskThroughHost = async ({ folder, port, authority, urls 
     outboundCaFile: authority.caFile,
   });
   try {
-    return await askAll(port, urls);
+    return await askAll(port, queries);
   } finally {
     await worker.stop();
   }
 };
 
-const throughWorkerd: AskThroughHost = async ({ folder, port, authority, urls }) => {
+const throughWorkerd: AskThroughHost = async ({ folder, port, authority, queries }) => {
   await mkdir(`${folder}/hub`);
   await writeFile(`${folder}/worker.js`, SCRIPT);
   const config = renderWorkerdConfig({
@@ -61,12 +67,13 @@ const throughWorkerd: AskThroughHost = async ({ folder, port, authority, urls })
     storageFolder: `${folder}/hub`,
     settings: [],
     trustedCertificates: [readFileSync(authority.caFile, "utf8")],
+    withPublicEgress: true,
   });
   await writeFile(`${folder}/config.capnp`, config);
   const running = workerdPart({ configFile: `${folder}/config.capnp`, environment: {} }).begin();
   try {
     await running.ready;
-    return await askAll(port, urls);
+    return await askAll(port, queries);
   } finally {
     await running.stop();
   }
@@ -84,16 +91,34 @@ it.each([
     folder: folder.path,
     port: await freePort(),
     authority: known.certificate,
-    urls: [known.url, stranger.url],
+    queries: [`url=${known.url}`, `url=${stranger.url}`],
   });
   expect(trusted).toEqual({ status: 200, text: "of the private cloud" });
   expect(refused?.status).toBe(502);
 });
 
-async function askAll(port: number, urls: readonly string[]) {
+it("npm run selfhost: the way for public addresses reaches no private one, by number or by name", async () => {
+  await using folder = await makeTempFolder();
+  const authority = await makeCa();
+  await using inside = await serve(await authority.issue(folder.file("inside")));
+  const { port } = new URL(inside.url);
+  const answers = await throughWorkerd({
+    folder: folder.path,
+    port: await freePort(),
+    authority: inside.certificate,
+    queries: [
+      `url=${inside.url}`,
+      `public&url=${inside.url}`,
+      `public&url=https://127.0.0.1:${port}/`,
+    ],
+  });
+  expect(answers.map(({ status }) => status)).toEqual([200, 502, 502]);
+});
+
+async function askAll(port: number, queries: readonly string[]) {
   const answers: { status: number; text: string }[] = [];
-  for (const url of urls) {
-    const answer = await fetch(`http://127.0.0.1:${port}/?url=${encodeURIComponent(url)}`);
+  for (const query of queries) {
+    const answer = await fetch(`http://127.0.0.1:${port}/?${query}`);
     answers.push({ status: answer.status, text: await answer.text() });
   }
   return answers;

@@ -40,13 +40,17 @@ describe("npm run selfhost whose parts are killed", { timeout: 90_000 }, () => {
     await relay.process.stop("SIGKILL");
 
     const { client } = await place.start();
-    expect(await client.stateOfRelay(relay.id)).toBe("online");
     // Nobody calls the hub: only its alarm, which was set in the life before, can tell.
-    await eventually(
+    const [found] = await eventually(
       "the relay is offline",
-      async () => ((await client.stateOfRelay(relay.id)) === "offline" ? true : null),
-      { timeoutMs: 30_000 },
+      async () => {
+        const events = await client.audit({ relayId: relay.id, type: "relay.offline" });
+        return events.length > 0 ? events : null;
+      },
+      { timeoutMs: 30_000, intervalMs: 100 },
     );
+    expect(found?.data).toEqual({ code: "control-plane-restarted" });
+    expect(await client.stateOfRelay(relay.id)).toBe("offline");
   });
 
   it("ends with a clear sentence when a part ends over and over", async () => {

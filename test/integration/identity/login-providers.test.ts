@@ -21,7 +21,7 @@ beforeAll(async () => {
   });
   await control.makeUser("root", PASSWORD, "admin");
   const login = await post("/auth/login", { username: "root", password: PASSWORD });
-  adminToken = String(((await login.json()) as { token: string }).token);
+  adminToken = ((await login.json()) as { token: string }).token;
 }, 60_000);
 
 afterAll(async () => {

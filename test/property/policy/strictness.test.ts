@@ -14,7 +14,7 @@ import {
   sessionPolicy,
   SWITCHES,
 } from "#shared/policy/policy.ts";
-import { mergePolicies, mergeRules, readRules } from "#shared/policy/strictness.ts";
+import { mergePolicies, mergeRules, onlyStricter, readRules } from "#shared/policy/strictness.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
 const orNone = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: null });
@@ -120,6 +120,20 @@ describe("policies put together", () => {
           );
         }
         expect(policySchema.parse(sessionPolicy(both))).toEqual(sessionPolicy(both));
+      }),
+    );
+  });
+
+  it("with what is stricter of another, are never laxer, also where nobody said anything", () => {
+    fc.assert(
+      fc.property(fc.array(policy, { maxLength: 2 }), policy, (applying, added) => {
+        const layers = applying.map((one) => ({ from: "policy", rules: one }));
+        const { rules: before } = mergePolicies(layers);
+        const stricter = { from: "link", rules: onlyStricter(before, added) };
+        const { rules: after } = mergePolicies([...layers, stricter]);
+        // Stricter or the same: what holds already changes nothing of it.
+        expect(mergeRules(before, after)).toEqual(after);
+        expect(after).toEqual(mergeRules(before, readRules(added)));
       }),
     );
   });

@@ -9,6 +9,7 @@ const CONFIG = {
   storageFolder: "/var/lib/kerbside control/hub/do",
   settings: ["PUBLIC_URL", "CA_KEY"],
   trustedCertificates: [],
+  withPublicEgress: true,
 };
 
 describe("workerd's configuration", () => {
@@ -30,6 +31,12 @@ describe("workerd's configuration", () => {
     const text = renderWorkerdConfig(CONFIG);
     expect(text).toContain('uniqueKey = "kerbside-RelayHub", enableSql = true');
     expect(text).toContain('disk = (path = "/var/lib/kerbside control/hub/do", writable = true)');
+  });
+
+  it("gives a way out to public addresses alone where it is told to", () => {
+    const binding = '(name = "WEBHOOK_EGRESS", service = "public")';
+    expect(renderWorkerdConfig(CONFIG)).toContain(binding);
+    expect(renderWorkerdConfig({ ...CONFIG, withPublicEgress: false })).not.toContain(binding);
   });
 
   it("trusts the public roots, and each authority that was named", () => {

@@ -11,7 +11,7 @@ import { apiTokens, logins, users } from "../../../worker/repositories/schema/pe
 import { createApiToken, endApiToken, pageApiTokens } from "../../../worker/services/api-tokens.ts";
 import { auditRecord } from "../../../worker/services/audit-record.ts";
 import type { Caller } from "../../../worker/services/context.ts";
-import { forgetExpiredCredentials } from "../../../worker/services/forget-credentials.ts";
+import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import { authenticate, logIn } from "../../../worker/services/login.ts";
 import {
   type ControlServices,
@@ -233,13 +233,13 @@ describe("credentials that are good for nothing any more", () => {
       (await context.database.select().from(logins)).length,
       (await context.database.select().from(apiTokens)).length,
     ];
-    await forgetExpiredCredentials(context);
+    await expireCredentials(context);
     expect(await counts()).toEqual([1, 2]);
     services.moveClock(DAY_MS);
-    await forgetExpiredCredentials(context);
+    await expireCredentials(context);
     expect(await counts()).toEqual([0, 2]);
     services.moveClock(30 * DAY_MS);
-    await forgetExpiredCredentials(context);
+    await expireCredentials(context);
     expect(await counts()).toEqual([0, 1]);
   });
 });

@@ -2,23 +2,37 @@ import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { grantSchema } from "#shared/ticket/grant.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
+import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
+import { JOBS } from "../../../worker/jobs/jobs.ts";
 import type { ServiceContext } from "../../../worker/services/context.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
+import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
+import { openShare } from "../../../worker/services/open-share.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
   endSessionsOfLostRelay,
   markRelayOffline,
 } from "../../../worker/services/relay-presence.ts";
+import { issueShare } from "../../../worker/services/shares.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
+import { changeUser } from "../../../worker/services/users.ts";
 import { countSteps, crashAt } from "../../harness/crash.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
 
+/**
+ * Recovery is what runs by itself and nothing else: the table of jobs when their time has come, and,
+ * of works that a hub or a relay began, the same work once more, because both go on until it is done.
+ */
 interface Work {
   /** Brings about what the work needs; its value is handed on. */
   readonly before?: (scene: SessionsScene) => Promise<string>;
   readonly run: (context: ServiceContext, scene: SessionsScene, given: string) => Promise<unknown>;
+  /** Whether whoever asked for it asks again. */
+  readonly isRepeated?: true;
+  /** The state in which the session of `before` is in the end. */
+  readonly endsAs?: "active" | "ended";
 }
 
 const openedEvents = (sessionId: string) =>
@@ -31,6 +45,20 @@ const openedSession = async (scene: SessionsScene): Promise<string> => {
   await storeRelayEvents(scene.context, scene.relayId, "stream", openedEvents(id));
   return id;
 };
+
+/** A link's token. */
+const makeLink = async (scene: SessionsScene): Promise<string> => {
+  const wish = { consoleId: await scene.makeConsole("a"), expiresInS: 3600, usesMax: 2 };
+  const issued = await issueShare(scene.context, scene.admin, wish);
+  return issued.ok ? (issued.value.url.split("#")[1] ?? "") : "";
+};
+
+const openLink = async (context: ServiceContext, scene: SessionsScene, token: string) =>
+  await openShare(context, { ...scene.admin, ...NOBODY }, { token, way: "tls" });
+
+const NOBODY = { actorKind: "anonymous", actorId: null, permissions: NO_PERMISSIONS } as const;
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 const WORKS: Record<string, Work> = {
   "a ticket": {
@@ -60,10 +88,34 @@ const WORKS: Record<string, Work> = {
     },
     run: async (context, scene, token) => await fetchConsoleFile(context, scene.admin, token),
   },
+  "a guest's ticket": {
+    before: makeLink,
+    run: async (context, scene, token) => await openLink(context, scene, token),
+  },
+  "a guest's ticket that no relay takes": {
+    before: async (scene) => {
+      scene.services.answerPushes(scene.relayId, { code: "control.offline", detail: "away" });
+      return await makeLink(scene);
+    },
+    run: async (context, scene, token) => await openLink(context, scene, token),
+  },
+  "a user who is disabled": {
+    before: async (scene) => {
+      const caller = await scene.services.makeCaller("bob", "user");
+      const consoleId = await scene.makeConsole("a");
+      await scene.services.grant(caller, consoleId);
+      await scene.open(caller, consoleId);
+      return caller.actorId;
+    },
+    run: async (context, scene, id) =>
+      await changeUser(context, scene.admin, { id, changes: { disabled: true } }),
+  },
   "an opened session": {
     before: async (scene) => await scene.open(scene.admin, await scene.makeConsole("a")),
     run: async (context, scene, id) =>
       await storeRelayEvents(context, scene.relayId, "stream", openedEvents(id)),
+    isRepeated: true,
+    endsAs: "active",
   },
   "a termination": {
     before: openedSession,
@@ -75,6 +127,8 @@ const WORKS: Record<string, Work> = {
       await markRelayOffline(context, scene.relayId, "lost");
       await endSessionsOfLostRelay(context, scene.relayId);
     },
+    isRepeated: true,
+    endsAs: "ended",
   },
   "sessions that expire": {
     before: async (scene) => {
@@ -83,6 +137,18 @@ const WORKS: Record<string, Work> = {
       return id;
     },
     run: async (context, scene) => await expireSessions(context, scene.relayId),
+    endsAs: "ended",
+  },
+  "forgotten tickets": {
+    before: async (scene) => {
+      const id = await scene.open(scene.admin, await scene.makeConsole("a"));
+      scene.services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS);
+      await expireSessions(scene.context, scene.relayId);
+      scene.services.moveClock(2 * DAY_MS);
+      return id;
+    },
+    run: async (context) => await expireCredentials(context),
+    endsAs: "ended",
   },
 };
 
@@ -103,9 +169,19 @@ describe("a crash of the control plane", () => {
           // Else a transaction that the process left open would hold everybody up for its whole life.
           scene.services.rollBackAbandoned();
           await expectWhole(scene);
-          await recover(scene);
+          if (work.isRepeated === true) {
+            await work.run(scene.context, scene, given);
+          }
+          scene.services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS);
+          for (const job of JOBS) {
+            await job.run(scene.context);
+          }
           await expectWhole(scene);
           await expectNothingPending(scene);
+          if (work.endsAs !== undefined) {
+            const states = `SELECT state FROM sessions WHERE id = '${given}'`;
+            expect(await scene.services.query(states)).toEqual([{ state: work.endsAs }]);
+          }
         }
       }
     },
@@ -121,15 +197,8 @@ async function stepsOf(work: Work): Promise<number> {
   });
 }
 
-/** What the next life of the control plane does by itself when the time has come. */
-async function recover(scene: SessionsScene): Promise<void> {
-  scene.services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS);
-  for (const { id } of await scene.services.query("SELECT id FROM relays")) {
-    await expireSessions(scene.context, String(id));
-  }
-}
-
-/** No ticket without its session and audit event, no grant without both, no end without a reason. */
+/** No ticket without its session and audit event, no grant without both, no end without a reason, no
+ * use of a link without a session. */
 async function expectWhole(scene: SessionsScene): Promise<void> {
   const ask = async (query: string) => await scene.services.query(query);
   const untold = await ask(`SELECT session_id FROM tickets WHERE NOT EXISTS (
@@ -151,6 +220,12 @@ async function expectWhole(scene: SessionsScene): Promise<void> {
     SELECT 1 FROM audit_events WHERE audit_events.session_id = sessions.id
       AND type = 'session.opened')`);
   expect(opened).toEqual([]);
+  const spent = await ask(`SELECT uses_max - uses_left AS taken, (SELECT count(*) FROM sessions
+    WHERE share_id = shares.id AND end_reason IS NOT 'failed') AS used FROM shares`);
+  expect(spent.map(({ taken }) => taken)).toEqual(spent.map(({ used }) => used));
+  const disabled = await ask(`SELECT logins.id FROM logins JOIN users ON users.id = logins.user_id
+    WHERE disabled_at_ms IS NOT NULL`);
+  expect(disabled).toEqual([]);
   for (const { command } of scene.services.pushes) {
     if (command.kind === "grant") {
       const { sessionId } = grantSchema.parse(decodeJwt(command.grant));

@@ -2,6 +2,7 @@
 import { sql } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { createConsole } from "../../../worker/services/consoles.ts";
+import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import {
   ANSWER_BYTES_MAX,
   forgetRequest,
@@ -9,7 +10,6 @@ import {
   keepAnswer,
   LEASE_MS,
   type RepeatableRequest,
-  sweepIdempotencyKeys,
 } from "../../../worker/services/idempotency.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
 
@@ -114,10 +114,10 @@ describe("a key", () => {
     services.moveClock(DAY_MS - 1);
     await begin(services, { key: "new" });
     const count = async () => (await services.dumpDatabase()).split("idempotency_keys:").length - 1;
-    await sweepIdempotencyKeys(services.context);
+    await expireCredentials(services.context);
     expect(await count()).toBe(2);
     services.moveClock(1);
-    await sweepIdempotencyKeys(services.context);
+    await expireCredentials(services.context);
     expect(await count()).toBe(1);
   });
 });

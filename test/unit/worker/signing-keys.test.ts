@@ -269,7 +269,7 @@ describe("an emergency", () => {
 });
 
 describe("the clock", () => {
-  it("makes the keys, rotates after their life, and forgets old ones in the end", async () => {
+  it("makes the keys, and rotates after their life, once", async () => {
     await using services = await startControlServices();
     const { context } = services;
     await keepSigningKeys(context);
@@ -280,10 +280,7 @@ describe("the clock", () => {
     services.moveClock(1);
     await Promise.all([keepSigningKeys(context), keepSigningKeys(isolateOf(services))]);
     expect(await stateOf(context)).toMatchObject({ active: next, retired: active });
-    services.moveClock(4 * SIGNING_KEY_LIFE_MS);
-    await keepSigningKeys(context);
-    const kids = (await ensureSigningKeys(context)).map(({ kid }) => kid);
-    expect(kids).not.toContain(active);
+    expect(await ensureSigningKeys(context)).toHaveLength(3);
   });
 
   it("tells relays again for a while after a change, and not for ever", async () => {

@@ -47,6 +47,17 @@ describe("a ticket outside the allowed hours", () => {
   });
 });
 
+describe("a ticket in the last seconds of the allowed hours", () => {
+  it("is refused as one outside them", async () => {
+    await using held = await holdConsole(["one"]);
+    await setPolicy(held, zurich("13:00", "13:30"));
+    held.services.moveClock(30 * 60_000 - 5_000);
+    const refused = await ask(held);
+    expect(refused.code).toBe("policy.outside-hours");
+    expect(refused.detail).toContain("from 2026-01-08T12:00:00.000Z (Thu 13:00");
+  });
+});
+
 describe("a ticket within the allowed hours", () => {
   it("ends its session with them, at a relay that knows ends", async () => {
     await using held = await holdConsole([]);

@@ -1,6 +1,7 @@
 /** What those see who watch over the process: whether it lives, whether it works, and its numbers. */
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../../worker/app.ts";
+import { JOBS } from "../../../worker/jobs/jobs.ts";
 import { call, env, expectProblem, makeUser, ORIGIN, read } from "./api-client.ts";
 
 const SCRAPE_TOKEN = "scrape-token-of-twenty-and-more";
@@ -90,7 +91,7 @@ describe("/metrics", () => {
     await expectProblem(refused, 403, "auth.forbidden");
   });
 
-  it("tells relays, sessions, requests, failures and the database, as Prometheus reads", async () => {
+  it("tells relays, sessions, jobs, requests, failures and the database, as Prometheus reads", async () => {
     const { token } = await makeUser("admin");
     await call("/consoles/con_none", { token });
     await call("/consoles/con_none/tickets", { method: "POST", token });
@@ -112,6 +113,10 @@ describe("/metrics", () => {
     expect(text).toMatch(/^kerbside_problems_total\{code="resource.not-found"\} \d+$/m);
     expect(text).toMatch(/^kerbside_tickets_total\{outcome="resource.not-found"\} \d+$/m);
     expect(text).toMatch(/^kerbside_database_request_duration_seconds_count\{outcome="ok"\} \d+$/m);
+    for (const { name } of JOBS) {
+      const job = `kerbside_job_last_success_timestamp_seconds{job="${name}"} `;
+      expect(text).toContain(`\n${job}`);
+    }
   });
 
   it("never makes a label of what a caller sent", async () => {

@@ -93,8 +93,8 @@ describe("opening a console through the API", () => {
     const key = await importJWK({ ...relay.welcome.grantKeys[0] }, "EdDSA");
     const jws = command?.kind === "grant" ? command.grant : "";
     const { payload } = await compactVerify(jws, key);
-    const grant = grantSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
-    expect(grant).toMatchObject({
+    const claims = grantSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
+    expect(claims).toMatchObject({
       iss: ORIGIN,
       aud: relay.id,
       sub: user.id,

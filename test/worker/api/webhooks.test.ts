@@ -1,5 +1,6 @@
 /** Webhooks over the API: who may manage them, what is taken, and what is shown. */
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { webhooks } from "../../../worker/repositories/schema/webhooks.ts";
 import {
   auditOf,
   call,
@@ -7,6 +8,7 @@ import {
   fieldsOf,
   makeUser,
   read,
+  services,
   type TestUser,
 } from "./api-client.ts";
 
@@ -16,6 +18,11 @@ async function add(admin: TestUser, json: object = { url: URL }) {
   const made = await read(await call("/webhooks", { token: admin.token, json }), 201);
   return { ...made, id: (made["webhook"] as { id: string }).id };
 }
+
+// Another test's clock must not find them, and call addresses that are nobody's.
+afterEach(async () => {
+  await services().database.delete(webhooks);
+});
 
 describe("a webhook", () => {
   it("is made, listed, changed and deleted, and each is recorded without its address", async () => {
