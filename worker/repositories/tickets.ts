@@ -2,7 +2,7 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, asc, count, eq, exists, gt, inArray, isNull, lte, ne, sql } from "drizzle-orm";
+import { and, count, eq, exists, gt, inArray, isNull, ne, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
