@@ -1837,6 +1837,7 @@ export interface Operations {
   /** List where the audit trail's chains end */
   readonly "GET /api/v1/audit/heads": {
     readonly query?: {
+      readonly limit?: number | undefined;
       /** The `nextCursor` of the page before. */
       readonly cursor?: string | undefined;
     };
@@ -1850,6 +1851,7 @@ export interface Operations {
   /** List the signed checkpoints of the audit trail, oldest first */
   readonly "GET /api/v1/audit/checkpoints": {
     readonly query?: {
+      readonly limit?: number | undefined;
       /** The `nextCursor` of the page before. */
       readonly cursor?: string | undefined;
     };
