@@ -27,12 +27,14 @@ import { healthRoutes } from "./routes/health.ts";
 import { measureRequests } from "./routes/measure-requests.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { groupRoutes } from "./routes/groups.ts";
+import { joinTokenRoutes } from "./routes/join-tokens.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
 import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { policyRoutes } from "./routes/policies.ts";
 import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
+import { relayLifecycleRoutes } from "./routes/relay-lifecycle.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import {
   demandTls,
@@ -54,6 +56,7 @@ import { answerUnknownPath, API_PATH } from "./routes/unknown-path.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
 import { userRoutes } from "./routes/users.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { siteRoutes } from "./routes/sites.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -150,10 +153,14 @@ const API_ROUTES = [
   policyAttachmentRoutes,
   auditChainRoutes,
   auditExportRoutes,
+  // Before the relays, which would take `join-tokens` for an id.
+  joinTokenRoutes,
   relayRoutes,
   keyRoutes,
   jobRoutes,
   webhookRoutes,
+  relayLifecycleRoutes,
+  siteRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

@@ -36,7 +36,9 @@ export type SessionItem = z.infer<typeof sessionSchema>;
 
 export const terminationSchema = z.object({ state: z.string() });
 
-export const joinTokenSchema = z.object({ token: z.string(), expiresAt: z.string() });
+export const joinTokenSchema = z.looseObject({ token: z.string(), expiresAt: z.string() });
+
+export const siteSchema = z.looseObject({ id: z.string(), name: z.string() });
 
 export const relaySchema = z.looseObject({
   id: z.string(),

@@ -197,6 +197,8 @@ export type Console = {
     readonly usb?: "allow" | "deny" | undefined;
     readonly input?: "allow" | "deny" | undefined;
   } | null | undefined;
+  /** The site whose relays reach it; null: its source's. */
+  readonly siteId?: string | null | undefined;
 };
 
 export type ConsoleChanges = {
@@ -238,6 +240,7 @@ export type ConsoleChanges = {
   readonly project?: string | null | undefined;
   /** In the place of all that it had. */
   readonly tags?: readonly string[] | undefined;
+  readonly siteId?: string | null | undefined;
 };
 
 export type ConsolePage = {
@@ -409,8 +412,24 @@ export type Job = {
 };
 
 export type JoinToken = {
+  readonly id: string;
   readonly token: string;
   readonly expiresAt: string;
+};
+
+export type JoinTokenPage = {
+  readonly items: readonly PendingJoinToken[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
+export type JoinTokenRequest = {
+  /** The name that the relay must have; absent: any. */
+  readonly name?: string | undefined;
+  /** The site that the relay will belong to; absent: the default. */
+  readonly siteId?: string | undefined;
+  /** How long it is good; absent: 10. */
+  readonly minutes?: number | undefined;
 };
 
 export type JsonWebKeySet = {
@@ -522,6 +541,8 @@ export type NewConsole = {
     readonly usb?: "allow" | "deny" | undefined;
     readonly input?: "allow" | "deny" | undefined;
   } | undefined;
+  /** The site whose relays reach it; absent: its source's. */
+  readonly siteId?: string | undefined;
   readonly source?: string | undefined;
   /** The project or namespace in the source. */
   readonly project?: string | undefined;
@@ -611,6 +632,13 @@ export type NewShare = {
   readonly label?: string | undefined;
 };
 
+export type NewSite = {
+  readonly name: string;
+  readonly description?: string | undefined;
+  /** Sites whose relays take over, in this order. */
+  readonly fallbackIds?: readonly string[] | undefined;
+};
+
 export type NewUser = {
   readonly username: string;
   readonly password: string;
@@ -622,6 +650,23 @@ export type NewUser = {
 export type PasswordChange = {
   readonly currentPassword: string;
   readonly newPassword: string;
+};
+
+export type PendingJoinToken = {
+  readonly id: string;
+  /** The name that the relay must have. */
+  readonly name: string | null;
+  /** The site that the relay will belong to; null: the default. */
+  readonly site: {
+    readonly id: string;
+    readonly name: string;
+  } | null;
+  readonly createdBy: {
+    readonly id: string;
+    readonly username: string;
+  };
+  readonly createdAt: string;
+  readonly expiresAt: string;
 };
 
 export type Policy = {
@@ -752,9 +797,20 @@ export type Reencryption = {
 export type Relay = {
   readonly id: string;
   readonly name: string;
+  readonly site: {
+    readonly id: string;
+    readonly name: string;
+  };
   readonly state: "offline" | "online";
-  /** It takes no new sessions; as it said last. */
+  /** It gets new sessions: online, not disabled, and nobody drains it. */
+  readonly serving: boolean;
+  /** Its operator drains it, or it is stopping; as it said last. */
   readonly draining: boolean;
+  /** The drain that was ordered here, and when it ends living sessions; null: there is none. */
+  readonly drain: {
+    readonly endsAt: string | null;
+  } | null;
+  readonly disabled: boolean;
   /** Where SPICE clients reach it. */
   readonly host: string;
   readonly tlsPort: number;
@@ -762,10 +818,55 @@ export type Relay = {
   readonly connectPort: number | null;
   readonly hostSubject: string;
   readonly build: string | null;
+  /** The version of the contract that its last welcome agreed on. */
+  readonly controlVersion: number | null;
   readonly channelsMax: number | null;
+  /** What placement goes by; null: it has not said. */
+  readonly load: {
+    /** Tenths of what it can carry: 0 to 10. */
+    readonly level: number;
+    readonly full: boolean;
+    readonly at: string;
+  } | null;
+  /** How far its clock was ahead as it came; null: it did not say. */
+  readonly clockSkewMs: number | null;
+  /** Its clock was off by more than 30 s. */
+  readonly clockOff: boolean;
   readonly enrolledAt: string;
   /** Its last coming or going. */
   readonly lastSeenAt: string | null;
+};
+
+export type RelayChanges = {
+  readonly name?: string | undefined;
+  readonly siteId?: string | undefined;
+};
+
+export type RelayDisabling = {
+  readonly endSessions?: boolean | undefined;
+};
+
+export type RelayDrain = {
+  /** Seconds after which living sessions end; null: they go on as long as they like. */
+  readonly deadlineS?: number | null | undefined;
+};
+
+export type RelayHealth = Relay & {
+  /** What its hub knows at this moment; null: it did not answer. */
+  readonly link: {
+    readonly linked: boolean;
+    /** Heartbeats included. */
+    readonly heardAt: string | null;
+    readonly load: RelayLoad;
+    /** Orders and grants that it has not taken yet. */
+    readonly waiting: number;
+  } | null;
+  /** Why it was refused or lost, the newest first. */
+  readonly lastErrors: readonly {
+    readonly at: string;
+    readonly code: string;
+    readonly detail: string;
+  }[];
 };
 
 export type RelayKeys = {
@@ -781,6 +882,14 @@ export type RelayKeys = {
     readonly endsAt: string | null;
   };
 };
+
+export type RelayLoad = {
+  readonly sessions: number;
+  readonly channels: number;
+  readonly bytesPerS: number;
+  readonly cpuShare: number;
+  readonly loopDelayMs: number;
+} | null;
 
 export type RelayPage = {
   readonly items: readonly Relay[];
@@ -956,6 +1065,35 @@ export type SigningKeyRotation = {
 
 export type SigningKeys = {
   readonly items: readonly SigningKey[];
+};
+
+export type Site = {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  /** Sites whose relays take over, in this order. */
+  readonly fallbacks: readonly {
+    readonly id: string;
+    readonly name: string;
+  }[];
+  readonly createdAt: string;
+};
+
+export type SiteChanges = {
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  /** In the place of all that it had. */
+  readonly fallbackIds?: readonly string[] | undefined;
+};
+
+export type SitePage = {
+  readonly items: readonly Site[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+};
+
+export type SourceSite = {
+  readonly siteId: string;
 };
 
 export type StoredPolicy = {
@@ -1892,12 +2030,31 @@ export interface Operations {
     readonly answer: string;
   };
 
-  /** Make a join token: it lets one new relay enrol, within ten minutes */
+  /** Make a join token: it lets one new relay enrol, within minutes */
   readonly "POST /api/v1/relays/join-tokens": {
     readonly headers?: {
       readonly "Idempotency-Key"?: string | undefined;
     };
+    readonly body?: JoinTokenRequest;
     readonly answer: JoinToken;
+  };
+
+  /** List the join tokens that can still be used, newest first */
+  readonly "GET /api/v1/relays/join-tokens": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: JoinTokenPage;
+  };
+
+  /** Revoke a join token that was not used yet */
+  readonly "DELETE /api/v1/relays/join-tokens/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
   };
 
   /** Enrol a relay: called by the relay itself, authorised by its join token */
@@ -1925,16 +2082,37 @@ export interface Operations {
       readonly limit?: number | undefined;
       /** The `nextCursor` of the page before. */
       readonly cursor?: string | undefined;
+      readonly name?: string | undefined;
+      readonly siteId?: string | undefined;
+      /** `draining`: online, and it takes no new sessions. */
+      readonly state?: "online" | "offline" | "draining" | "disabled" | undefined;
     };
     readonly answer: RelayPage;
   };
 
-  /** Read a relay */
+  /** Read a relay and its health */
   readonly "GET /api/v1/relays/{id}": {
     readonly params: {
       readonly id: string;
     };
+    readonly answer: RelayHealth;
+  };
+
+  /** Give a relay another name or site */
+  readonly "PATCH /api/v1/relays/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly body: RelayChanges;
     readonly answer: Relay;
+  };
+
+  /** Delete a relay that is offline or disabled */
+  readonly "DELETE /api/v1/relays/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
   };
 
   /** List the keys that sign grants, newest first */
@@ -2087,6 +2265,105 @@ export interface Operations {
     readonly headers?: {
       readonly "Idempotency-Key"?: string | undefined;
     };
+    readonly answer: null;
+  };
+
+  /** Drain a relay from here */
+  readonly "POST /api/v1/relays/{id}/drain": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body?: RelayDrain;
+    readonly answer: Relay;
+  };
+
+  /** End the drain that was ordered here */
+  readonly "POST /api/v1/relays/{id}/resume": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: Relay;
+  };
+
+  /** Refuse a relay's link, so that it gets no sessions */
+  readonly "POST /api/v1/relays/{id}/disable": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body?: RelayDisabling;
+    readonly answer: Relay;
+  };
+
+  /** Let a disabled relay link again */
+  readonly "POST /api/v1/relays/{id}/enable": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly answer: Relay;
+  };
+
+  /** List the sites by name */
+  readonly "GET /api/v1/sites": {
+    readonly query?: {
+      readonly limit?: number | undefined;
+      /** The `nextCursor` of the page before. */
+      readonly cursor?: string | undefined;
+    };
+    readonly answer: SitePage;
+  };
+
+  /** Add a site */
+  readonly "POST /api/v1/sites": {
+    readonly headers?: {
+      readonly "Idempotency-Key"?: string | undefined;
+    };
+    readonly body: NewSite;
+    readonly answer: Site;
+  };
+
+  /** Read a site */
+  readonly "GET /api/v1/sites/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: Site;
+  };
+
+  /** Change a site */
+  readonly "PATCH /api/v1/sites/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly body: SiteChanges;
+    readonly answer: Site;
+  };
+
+  /** Delete a site that nothing belongs to and nothing falls back on */
+  readonly "DELETE /api/v1/sites/{id}": {
+    readonly params: {
+      readonly id: string;
+    };
+    readonly answer: null;
+  };
+
+  /** Make a source's consoles belong to a site */
+  readonly "PUT /api/v1/sources/{name}/site": {
+    readonly params: {
+      readonly name: string;
+    };
+    readonly body: SourceSite;
     readonly answer: null;
   };
 }

@@ -203,7 +203,7 @@ export const ERRORS = {
   "join-token.invalid": http(
     "client",
     401,
-    "The join token is unknown, used or expired. Make a new one.",
+    "The join token is unknown, used, revoked or expired. Make a new one.",
   ),
   "relay.csr-invalid": http(
     "client",
@@ -230,6 +230,32 @@ export const ERRORS = {
     "client",
     null,
     "The offered key is not vouched for by the relay's own key and by itself.",
+  ),
+  "relay.disabled": http(
+    "client",
+    403,
+    "An administrator has disabled this relay. Ask for it to be enabled; it links again by itself.",
+  ),
+  "relay.deleted": http(
+    "client",
+    410,
+    "An administrator has deleted this relay. Stop it, or enrol it again with a new join token.",
+  ),
+  "relay.in-service": http(
+    "client",
+    409,
+    "The relay is online and not disabled. Drain it, then stop or disable it.",
+  ),
+  "site.in-use": http(
+    "client",
+    409,
+    "Something belongs to the site or falls back on it; the detail says what. Move that first.",
+  ),
+  "auth.revoked": http(
+    "client",
+    403,
+    "Access was revoked while the ticket was made. Ask again, if you still may.",
+    true,
   ),
   "relay.version-unsupported": http("client", 426, "Upgrade the older of relay and control plane."),
   "signing-key.not-published": http(
@@ -444,6 +470,7 @@ export const ERRORS = {
 
   // Between control plane and relay.
   "control.offline": link("The relay has no link to the control plane. Try again shortly."),
+  "control.hub-silent": link("The relay's hub did not answer. Try again shortly."),
   "control.ack-timeout": link("The relay did not acknowledge in time. Try again shortly."),
   "control.queue-full": link("Too much is waiting for this relay. Try again shortly."),
   "control.malformed": spice(
@@ -463,6 +490,11 @@ export const ERRORS = {
     "The grant's signature or content is invalid for this relay.",
   ),
   "control.keys-changed": link("The relay connects again at once, to learn its new keys."),
+  "control.denied": spice(
+    "control",
+    null,
+    "What the grant is for was ended, or its user, console or share denied, since it was made.",
+  ),
   "control.replaced": spice(
     "control",
     null,

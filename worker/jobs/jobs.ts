@@ -10,6 +10,7 @@ import { expireCredentials } from "../services/expire-credentials.ts";
 import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
+import { tendDenials } from "../services/denials.ts";
 import { expireAllSessions } from "../services/expire-sessions.ts";
 import { sweepSessionFeed } from "../services/session-feed.ts";
 import { KEY_JOBS } from "./key-jobs.ts";
@@ -63,6 +64,13 @@ export const JOBS: readonly Job[] = [
     everyMs: MINUTE_MS,
     summary: "ends sessions that nobody opened in time, also where no hub looks after them",
     run: expireAllSessions,
+  },
+  {
+    // A denial that a relay could not be told of is told again as soon as the clock lets it.
+    name: "tend-denials",
+    everyMs: MINUTE_MS,
+    summary: "tells relays of denials that they missed, and forgets those that are over",
+    run: tendDenials,
   },
   ...KEY_JOBS,
   {

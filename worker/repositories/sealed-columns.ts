@@ -15,6 +15,7 @@ export const SEALED_COLUMNS = {
     rowId: "id",
     sealed: "sealed_answer",
   },
+  "audit_keyring.sealed_keys": { table: "audit_keyring", rowId: "id", sealed: "sealed_keys" },
   "webhooks.sealed_secret": { table: "webhooks", rowId: "id", sealed: "sealed_secret" },
   "webhooks.sealed_old_secret": { table: "webhooks", rowId: "id", sealed: "sealed_old_secret" },
 } as const satisfies Record<string, SealedColumnNames>;

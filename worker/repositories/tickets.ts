@@ -40,6 +40,8 @@ export interface ConsoleFileParts {
   readonly ticketHash: string;
   readonly expiresAtMs: number;
   readonly way: Way;
+  /** Whose session it is. */
+  readonly userId: string;
   readonly consoleId: string;
   readonly consoleName: string;
   readonly host: string;
@@ -189,6 +191,9 @@ export async function withdrawOutstandingTickets(
           ),
         )
         .limit(TICKETS_AT_ONCE);
+      if (found.length === 0) {
+        return 0;
+      }
       const ids = found.map(({ sessionId }) => sessionId);
       await transaction
         .update(tickets)
@@ -255,6 +260,7 @@ export async function takeConsoleFile(
         ticketHash: tickets.ticketHash,
         expiresAtMs: tickets.expiresAtMs,
         way: tickets.way,
+        userId: sessions.userId,
         consoleId: consoles.id,
         consoleName: consoles.name,
         host: relays.host,

@@ -38,6 +38,8 @@ import { formatTime, timeSchema } from "./times.ts";
 
 const sourceSchema = z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax);
 
+const siteIdSchema = z.string().max(ID_CHARACTERS_MAX);
+
 const newConsoleSchema = z
   .strictObject({
     name: consoleNameSchema.openapi({ example: "web1" }),
@@ -66,6 +68,9 @@ const newConsoleSchema = z
     policy: partialPolicySchema
       .optional()
       .openapi({ description: "Rules in which its sessions differ from the default policy." }),
+    siteId: siteIdSchema
+      .optional()
+      .openapi({ description: "The site whose relays reach it; absent: its source's." }),
     source: sourceSchema.default(STATIC_SOURCE),
     project: projectSchema.optional(),
     tags: tagsSchema.optional(),
@@ -87,6 +92,7 @@ const consoleChangesSchema = newConsoleSchema
       .openapi({ description: "In the place of all rules that it had." }),
     project: projectSchema.nullish(),
     tags: tagsSchema.optional().openapi({ description: "In the place of all that it had." }),
+    siteId: siteIdSchema.nullish(),
   })
   .openapi("ConsoleChanges");
 
@@ -108,6 +114,11 @@ const consoleSchema = z
     hostSubject: z.string().nullable().optional(),
     proxy: z.string().nullable().optional(),
     policy: partialPolicySchema.nullable().optional(),
+    siteId: z
+      .string()
+      .nullable()
+      .optional()
+      .openapi({ description: "The site whose relays reach it; null: its source's." }),
   })
   .openapi("Console");
 
@@ -261,6 +272,7 @@ const issueTicketRoute = createRoute({
       "signing-key.unreadable",
       "console.no-relay",
       "target.unreadable",
+      "auth.revoked",
     ),
   },
 });

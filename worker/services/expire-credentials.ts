@@ -17,7 +17,8 @@ export async function expireCredentials(
   let again = false;
   for (const { keptMs, remove } of EXPIRING) {
     const expiry = { untilMs: context.nowMs() - keptMs, limit: ROWS_AT_ONCE };
-    again ||= (await remove(context.database, expiry)) === ROWS_AT_ONCE;
+    const removed = await remove(context.database, expiry);
+    again ||= removed === ROWS_AT_ONCE;
   }
   return { again };
 }

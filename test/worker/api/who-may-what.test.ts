@@ -31,6 +31,9 @@ const EVERYBODY = { roles: ROLES };
 /** The own account: no API token may touch it. */
 const OWN_ACCOUNT = { roles: ROLES, noTokens: true } as const;
 const READS_PEOPLE = { roles: ["admin", "operator", "auditor"] } as const;
+const READS_RULES = { roles: ["admin", "operator", "auditor"] } as const;
+const SHARES = { roles: ["admin", "operator", "user"] } as const;
+const MANAGES_RELAYS = { roles: ["admin", "operator"] } as const;
 const ADMIN = { roles: ["admin"] } as const;
 
 const ENTRIES: Readonly<Record<string, Entry>> = {
@@ -39,6 +42,8 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
   "GET /api/v1/openapi.json": "anybody",
 
   "GET /api/v1/auth/methods": "anybody",
+  "GET /api/v1/auth/oidc/:provider/callback": "anybody",
+  "GET /api/v1/auth/oidc/:provider/start": "anybody",
   "POST /api/v1/auth/login": "anybody",
   "POST /api/v1/auth/logout": OWN_ACCOUNT,
 
@@ -81,17 +86,63 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
   "POST /api/v1/consoles/:id/tickets": { roles: ["admin", "operator", "user"] },
   "GET /api/v1/vv/:token": "anybody",
 
+  "GET /api/v1/access-rules": READS_RULES,
+  "POST /api/v1/access-rules": ADMIN,
+  "GET /api/v1/access-rules/:id": READS_RULES,
+  "PATCH /api/v1/access-rules/:id": ADMIN,
+  "DELETE /api/v1/access-rules/:id": ADMIN,
+  "GET /api/v1/consoles/:id/access": READS_RULES,
+  "GET /api/v1/access/explain": READS_RULES,
+
+  "GET /s": "anybody",
+  "GET /s/page.css": "anybody",
+  "GET /s/page.js": "anybody",
+  "POST /api/v1/shares/open": "anybody",
+  "GET /api/v1/shares": SHARES,
+  "POST /api/v1/shares": SHARES,
+  "GET /api/v1/shares/:id": SHARES,
+  "POST /api/v1/shares/:id/revoke": SHARES,
+
+  "GET /api/v1/policies": READS_RULES,
+  "POST /api/v1/policies": ADMIN,
+  "GET /api/v1/policies/:id": READS_RULES,
+  "PATCH /api/v1/policies/:id": ADMIN,
+  "DELETE /api/v1/policies/:id": ADMIN,
+  "GET /api/v1/policies/effective": EVERYBODY,
+  "GET /api/v1/policy-attachments": READS_RULES,
+  "POST /api/v1/policy-attachments": ADMIN,
+  "DELETE /api/v1/policy-attachments/:id": ADMIN,
+
   "GET /api/v1/sessions": EVERYBODY,
   "GET /api/v1/sessions/:id": EVERYBODY,
+  "GET /api/v1/sessions/feed": EVERYBODY,
   "POST /api/v1/sessions/:id/terminate": { roles: ["admin", "operator", "user"] },
+  "POST /api/v1/consoles/:id/sessions/terminate": { roles: ["admin", "operator", "user"] },
+  /** Users end their own: here it is somebody else. */
+  "POST /api/v1/users/:id/sessions/terminate": { roles: ["admin", "operator"] },
 
   "GET /api/v1/audit": { roles: ["admin", "auditor"] },
 
   "GET /api/v1/relays": READS_PEOPLE,
   "GET /api/v1/relays/:id": READS_PEOPLE,
-  "POST /api/v1/relays/join-tokens": { roles: ["admin", "operator"] },
+  "PATCH /api/v1/relays/:id": MANAGES_RELAYS,
+  "DELETE /api/v1/relays/:id": MANAGES_RELAYS,
+  "POST /api/v1/relays/:id/drain": MANAGES_RELAYS,
+  "POST /api/v1/relays/:id/resume": MANAGES_RELAYS,
+  "POST /api/v1/relays/:id/disable": MANAGES_RELAYS,
+  "POST /api/v1/relays/:id/enable": MANAGES_RELAYS,
+  "GET /api/v1/relays/join-tokens": READS_PEOPLE,
+  "POST /api/v1/relays/join-tokens": MANAGES_RELAYS,
+  "DELETE /api/v1/relays/join-tokens/:id": MANAGES_RELAYS,
   "POST /api/v1/relays/enrol": "otherwise",
   "GET /api/v1/relays/link": "otherwise",
+
+  "GET /api/v1/sites": READS_PEOPLE,
+  "POST /api/v1/sites": MANAGES_RELAYS,
+  "GET /api/v1/sites/:id": READS_PEOPLE,
+  "PATCH /api/v1/sites/:id": MANAGES_RELAYS,
+  "DELETE /api/v1/sites/:id": MANAGES_RELAYS,
+  "PUT /api/v1/sources/:name/site": MANAGES_RELAYS,
 };
 
 interface Somebody extends Caller {
