@@ -382,6 +382,7 @@ export const auditEventSchema = z.discriminatedUnion("type", [
 ]);
 
 export type AuditEvent = z.infer<typeof auditEventSchema>;
+export type AuditEventType = AuditEvent["type"];
 
 /** Who did it. */
 export const ACTOR_KINDS = ["user", "guest", "relay", "system", "anonymous"] as const;
