@@ -21,7 +21,10 @@ export const sessionSchema = z.looseObject({
   id: z.string(),
   state: z.string(),
   console: named,
-  user: z.looseObject({ username: z.string() }),
+  /** Null: somebody else's, of a console that the caller owns. */
+  user: z.looseObject({ username: z.string() }).nullable(),
+  /** The link by which a guest opened it. */
+  share: z.looseObject({ label: z.string().nullable() }).nullish(),
   relay: named.nullable(),
   createdAt: z.string(),
   endReason: z.string().nullable(),

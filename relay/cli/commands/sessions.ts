@@ -1,7 +1,7 @@
 /** `kerbside sessions`: who uses which console. */
 import { ok } from "#shared/base/result.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, withApi } from "../api-client.ts";
-import { sessionSchema } from "../api-schemas.ts";
+import { type SessionItem, sessionSchema } from "../api-schemas.ts";
 import { collectPages } from "../collect-pages.ts";
 import { type Command, EXIT, parseCommand } from "../command.ts";
 import { formatTable } from "../printable.ts";
@@ -43,7 +43,7 @@ ${API_OPTIONS_HELP}`,
       const rows = sessions.map((session) => [
         session.id,
         session.console.name,
-        session.user.username,
+        nameUser(session),
         session.endReason === null ? session.state : `${session.state}: ${session.endReason}`,
         session.relay?.name ?? "-",
         session.createdAt,
@@ -53,3 +53,12 @@ ${API_OPTIONS_HELP}`,
     });
   },
 };
+
+/** A guest's session is the one of whoever issued the link. */
+function nameUser({ user, share }: SessionItem): string {
+  const name = user?.username ?? "-";
+  if (share === null || share === undefined) {
+    return name;
+  }
+  return share.label === null ? `${name} (guest)` : `${name} (guest: ${share.label})`;
+}
