@@ -228,7 +228,7 @@ describe("kerbside sessions of consoles that one owns", () => {
     ];
     let url = "";
     await using plane = await startFakeControlPlane((request) =>
-      request.path === "/api/v1/sessions"
+      request.path.startsWith("/api/v1/sessions?")
         ? { json: { items, nextCursor: null } }
         : answer(() => url, request),
     );
