@@ -11,7 +11,7 @@ import { memoryLimits } from "./memory-limits.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
 import { STREAM_IDLE_MS_MAX } from "../../worker/dev/libsql/limits.ts";
 import { type CancelTimer, systemTimers, type Timers } from "../../worker/dev/libsql/timers.ts";
-import { generateSecrets, type Secrets } from "../../worker/dev/secrets.ts";
+import { generateSecrets, type NewSecrets } from "../../worker/dev/secrets.ts";
 import type { AccessLevel } from "../../worker/identity/access-level.ts";
 import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
@@ -260,7 +260,7 @@ function fromBase64(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /** Made once in a test file: they cost more than most of what is tested. */
-let testSecrets: Promise<Secrets> | undefined;
+let testSecrets: Promise<NewSecrets> | undefined;
 let testPasswordHash: Promise<string> | undefined;
 
 const START_MS = Date.UTC(2026, 0, 1, 12, 0, 0, 500);

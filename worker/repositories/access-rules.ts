@@ -12,7 +12,7 @@ import {
 } from "../identity/access-level.ts";
 import { ANY_NAME, fromGlob, toGlob } from "../identity/name-pattern.ts";
 import { EVERYONE, rulesOfConsole } from "./access-sql.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { accessRules, accessScopeConsoles, accessScopes } from "./schema/access.ts";
 import { consoles, sources } from "./schema/consoles.ts";
 import { groups, users } from "./schema/people.ts";
@@ -90,20 +90,34 @@ export async function insertRule(
   ]);
 }
 
-/** @throws {Error} a unique violation when the subject has another rule about just that. */
+/**
+ * False when there is no such rule, and then nothing is recorded.
+ *
+ * @throws {Error} a unique violation when the subject has another rule about just that.
+ */
 export async function updateRule(
   database: Database,
   change: { readonly id: string; readonly match: RuleMatch; readonly level: AccessLevel },
   audit: AuditRecord,
-): Promise<void> {
+): Promise<boolean> {
   const { id, match, level } = change;
-  await storeWithAudit(database, [audit], () => [
-    ...insertScope(database, match),
-    database
+  return await database.transaction(async (transaction) => {
+    const isThere = eq(accessRules.id, id);
+    // First, because a scope that no rule has would stay.
+    const found = await transaction.select({ id: accessRules.id }).from(accessRules).where(isThere);
+    if (found.length === 0) {
+      return false;
+    }
+    for (const insert of insertScope(transaction, match)) {
+      await insert;
+    }
+    await transaction
       .update(accessRules)
       .set({ ...targetOf(match), level: rankOf(level) })
-      .where(eq(accessRules.id, id)),
-  ]);
+      .where(isThere);
+    await insertAuditRecords(transaction, [audit]);
+    return true;
+  });
 }
 
 /** False when there is no such rule, and then nothing is recorded. */
@@ -198,7 +212,7 @@ async function readPage(
 }
 
 /** The statement that makes the match's scope, if it is about one; the database fills it. */
-function insertScope(database: Database, match: RuleMatch) {
+function insertScope(database: Database | Transaction, match: RuleMatch) {
   return match.consoleId === null
     ? [database.insert(accessScopes).values(scopeOf(match)).onConflictDoNothing()]
     : [];

@@ -53,7 +53,10 @@ export async function grantAccess(
   return stored.ok ? ok(rule) : stored;
 }
 
-/** Fails as {@link grantAccess} does, or with `resource.not-found`. Its subject stays. */
+/**
+ * Fails as {@link grantAccess} does, or with `resource.not-found`. Its subject stays. Where nothing is
+ * to change, nothing is recorded.
+ */
 export async function changeAccess(
   context: ServiceContext,
   caller: Caller,
@@ -67,6 +70,9 @@ export async function changeAccess(
   if (before === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
+  if (change.match === undefined && change.level === undefined) {
+    return ok(before);
+  }
   const match =
     change.match === undefined
       ? ok({ match: matchOf(before), summary: {} })
@@ -79,10 +85,13 @@ export async function changeAccess(
   const event = { type: "access.changed" as const, data };
   const audit = auditRecord(context, caller, event, subjectsOf(rule));
   const { id, level } = rule;
-  const stored = await refuseTwin(async () => {
-    await updateRule(context.database, { id, match: match.value.match, level }, audit);
-  });
-  return stored.ok ? ok(rule) : stored;
+  const stored = await refuseTwin(
+    async () => await updateRule(context.database, { id, match: match.value.match, level }, audit),
+  );
+  if (!stored.ok) {
+    return stored;
+  }
+  return stored.value ? ok(rule) : fail({ code: "resource.not-found", detail: "" });
 }
 
 /** Fails with `resource.not-found`. Sessions that live go on. */
@@ -139,10 +148,11 @@ function matchOf(rule: RuleSummary): RuleMatch {
     : { consoleId: console.id };
 }
 
-async function refuseTwin(store: () => Promise<void>): Promise<Result<null, FieldFailure>> {
+async function refuseTwin<Value>(
+  store: () => Promise<Value>,
+): Promise<Result<Value, FieldFailure>> {
   try {
-    await store();
-    return ok(null);
+    return ok(await store());
   } catch (error) {
     if (isUniqueViolation(error)) {
       const detail = "The subject has a rule about just that: change its level.";

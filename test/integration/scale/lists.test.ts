@@ -47,11 +47,11 @@ describe("the large database", () => {
 describe("the API's lists", () => {
   it("are known from its description, each filter with values to try", () => {
     expect(OPERATIONS.length).toBeGreaterThanOrEqual(15);
-    const untried = OPERATIONS.flatMap(({ path, filters }) => [
-      ...filters
-        .filter((name) => valuesOf(path, name).length === 0)
-        .map((name) => `${path} ${name}`),
-      ...(/\{/.test(pathOf({ path, filters })) ? [path] : []),
+    const untried = OPERATIONS.flatMap((operation) => [
+      ...operation.filters
+        .filter((name) => valuesOf(operation.path, name).length === 0)
+        .map((name) => `${operation.path} ${name}`),
+      ...(pathOf(operation).includes("{") ? [operation.path] : []),
     ]);
     expect(untried).toEqual([]);
   });

@@ -13,8 +13,7 @@ export const LIVES: Readonly<Record<string, string>> = {
   audit_chains: "One row a chain, written with every event of it; never removed.",
   audit_checkpoints:
     "Written by the job `sign-audit-checkpoint`; `apply-audit-retention` thins out old ones.",
-  audit_keyring:
-    "One row, written by the job `sign-audit-checkpoint` whenever a key comes that signs checkpoints; never removed.",
+  audit_keyring: "One row, written with each checkpoint; never removed.",
   audit_events:
     "Written with the change that each row tells of, in the same transaction; removed by the job `apply-audit-retention` alone, after the time that is set.",
   console_tags:

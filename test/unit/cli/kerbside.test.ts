@@ -11,7 +11,7 @@ import { describe, expect, it } from "vitest";
 import { runToEnd, startChild } from "../../harness/child-process.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 import { answerEnrolment, startFakeControlPlane } from "../relay-control/fake-control-plane.ts";
-import { answer, CONSOLE_A, CONSOLE_B, EXPIRES_AT } from "./fake-answers.ts";
+import { answer, CONSOLE_A, CONSOLE_B, SESSION, EXPIRES_AT } from "./fake-answers.ts";
 import { LAUNCH, environment, kerbside, loggedIn, startPlane } from "./kerbside-command.ts";
 
 describe("kerbside", () => {
@@ -43,7 +43,7 @@ describe("kerbside", () => {
     [["console"], /^Say what to do: npx kerbside console add\./],
     [
       ["relay", "fly"],
-      /^"relay fly" is no command; try relay enrol, run, status, drain or resume\./,
+      /^"relay fly" is no command; try relay enrol, run, status, drain, resume or rotate-key\./,
     ],
     [
       ["console", "add", "takeme", "--host", "h", "--port", "5900"],
@@ -215,6 +215,29 @@ describe("kerbside's lists", () => {
     expect(living.stdout).not.toContain("ses_2");
     const all = await kerbside(folder, ["sessions", "--all"]);
     expect(all.stdout).toContain("ended: terminated");
+  });
+});
+
+describe("kerbside sessions of consoles that one owns", () => {
+  it("names nobody whose name is withheld, and tells guests", async () => {
+    await using folder = await makeTempFolder();
+    const items = [
+      { ...SESSION, id: "ses_a", user: null, share: null },
+      { ...SESSION, id: "ses_b", share: { id: "shr_1", label: null } },
+      { ...SESSION, id: "ses_c", share: { id: "shr_1", label: "for Ann" } },
+    ];
+    let url = "";
+    await using plane = await startFakeControlPlane((request) =>
+      request.path.startsWith("/api/v1/sessions?")
+        ? { json: { items, nextCursor: null } }
+        : answer(() => url, request),
+    );
+    url = plane.url;
+    await loggedIn(folder, plane.url);
+    const { stdout } = await kerbside(folder, ["sessions"]);
+    expect(stdout).toMatch(/ses_a +web +- +active/);
+    expect(stdout).toMatch(/ses_b +web +admin \(guest\) +active/);
+    expect(stdout).toMatch(/ses_c +web +admin \(guest: for Ann\) +active/);
   });
 });
 

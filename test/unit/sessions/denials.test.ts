@@ -64,7 +64,7 @@ describe("a denial", () => {
     const bench = await makeBench();
     const denied = await bench.issue();
     const other = await bench.issue();
-    await deny(bench, denial({ subject, id: idOf(denied as never) }));
+    await deny(bench, denial({ subject, id: idOf(denied) }));
     expect(await bench.code(denied.ticket)).toBe("ticket.unknown");
     expect(await bench.code(other.ticket)).toBe("admitted");
   });

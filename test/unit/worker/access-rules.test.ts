@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { permissionsOf } from "../../../worker/identity/permissions.ts";
+import { updateRule } from "../../../worker/repositories/access-rules.ts";
+import { accessScopes } from "../../../worker/repositories/schema/access.ts";
 import { explainAccess, pageRulesOfConsole } from "../../../worker/services/access-explained.ts";
 import {
   changeAccess,
@@ -8,6 +10,7 @@ import {
   readRule,
   revokeAccess,
 } from "../../../worker/services/access-rules.ts";
+import { auditRecord } from "../../../worker/services/audit-record.ts";
 import {
   changeConsole,
   createConsole,
@@ -246,6 +249,33 @@ describe("a rule", () => {
       ok: false,
       error: { code: "request.invalid", fields: [{ field }] },
     });
+  });
+
+  it("stays as it is where nothing is to change, and nothing is recorded", async () => {
+    await using held = await holdConsole([]);
+    const { services, admin, consoleId } = held;
+    const { context } = services;
+    const id = await services.grant(admin, consoleId, "own");
+    const before = await readRule(context, id);
+    expect(await changeAccess(context, admin, { id })).toEqual(before);
+    expect(await recordedEvents(context, { type: "access.changed" })).toEqual([]);
+  });
+
+  it("that goes while it is changed leaves no scope behind", async () => {
+    await using held = await holdConsole([]);
+    const { services, admin } = held;
+    const { database } = services.context;
+    const match = { consoleId: null, sourceId: null, project: "p", tag: null, name: null };
+    const data = {
+      ruleId: "acr_none",
+      subject: "everyone",
+      level: "own",
+      levelBefore: "own",
+    } as const;
+    const audit = auditRecord(services.context, admin, { type: "access.changed", data });
+    expect(await updateRule(database, { id: "acr_none", match, level: "own" }, audit)).toBe(false);
+    expect(await database.select().from(accessScopes)).toEqual([]);
+    expect(await recordedEvents(services.context, { type: "access.changed" })).toEqual([]);
   });
 
   it("that is not there cannot be read, changed or revoked", async () => {
