@@ -16,6 +16,8 @@ async function startScene() {
   await api.addUser("auditor", "auditor");
   await storeRelayTrail(api.context, "a", 230);
   await storeRelayTrail(api.context, "b", 5);
+  // The planes of this file have one process, and a database each.
+  api.context.signingKeys.forget();
   await makeCheckpoint(api.context);
   return {
     context: api.context,
@@ -38,7 +40,7 @@ describe("kerbside audit verify", () => {
     await using scene = await startScene();
     const verified = await scene.run("verify");
     expect(verified).toMatchObject({ code: 0 });
-    expect(verified.stdout).toMatch(/^23[0-9] events in [0-9]+ chains\.\n/);
+    expect(verified.stdout).toMatch(/^2[34][0-9] events in [0-9]+ chains\.\n/);
     expect(verified.stdout).toMatch(
       /The newest checkpoint is 1 of 20.*Z; 1 events came after it\./,
     );
