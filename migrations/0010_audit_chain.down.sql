@@ -1,6 +1,7 @@
 DROP TABLE webhook_deliveries;
 DROP TABLE webhooks;
 DROP INDEX join_tokens_by_expiry;
+DROP TABLE audit_keyring;
 DROP TABLE audit_checkpoints;
 DROP TABLE audit_chains;
 

@@ -65,6 +65,12 @@ CREATE TABLE audit_checkpoints (
 
 CREATE INDEX audit_checkpoints_by_time ON audit_checkpoints (at_ms);
 
+-- One row: the keys that checkpoints are signed with, sealed.
+CREATE TABLE audit_keyring (
+  id TEXT PRIMARY KEY,
+  sealed_keys TEXT NOT NULL
+) STRICT;
+
 -- What the job that clears expired credentials away looks for.
 CREATE INDEX join_tokens_by_expiry ON join_tokens (expires_at_ms);
 

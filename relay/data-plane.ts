@@ -3,7 +3,9 @@
  * for nothing but the ports (interfaces) passed in, and goes on carrying what it carries without it.
  */
 import { X509Certificate } from "node:crypto";
+import { availableParallelism } from "node:os";
 import type { RandomBytes } from "#shared/base/ids.ts";
+import type { Load } from "#shared/control/load.ts";
 import { type DataPlaneLimits, withLimits } from "./limits.ts";
 import type { TlsIdentity } from "./listen/tls-settings.ts";
 import type { StartTimer } from "./sessions/deadlines.ts";
@@ -11,6 +13,7 @@ import type { KeyRing } from "./sessions/key-ring.ts";
 import type { CommandHandler, ControlContact, EventSink, GrantLookup } from "./sessions/ports.ts";
 import { Registry } from "./sessions/registry.ts";
 import { type Health, type HealthServer, startHealthServer } from "./telemetry/health-server.ts";
+import { LoadMeter, ProcessMeter } from "./telemetry/load-meter.ts";
 import { type Log, LOG_LINES } from "./telemetry/log.ts";
 import { createMetrics, createProcessRegistry, type Metrics } from "./telemetry/metrics.ts";
 import { createObserver } from "./telemetry/observer.ts";
@@ -68,6 +71,10 @@ export interface DataPlane {
   snapshot(): string[];
   counts(): { readonly sessions: number; readonly channels: number; readonly connections: number };
   workers(): readonly WorkerStatus[];
+  /** How loaded it was since the last look. */
+  load(): Load;
+  /** How many denials it knows, and how new the newest is. */
+  denials(): { readonly count: number; readonly revision: number };
   /** Ends a session's channels at once; an unknown id is a no-op. */
   terminate(sessionId: string, reason: string): void;
   /** Uses another certificate for the TLS handshakes to come; throws when it does not fit. */
@@ -75,10 +82,10 @@ export interface DataPlane {
   /** Replaces the origins whose pages may open web consoles. */
   setWebOrigins(origins: readonly string[]): void;
   /**
-   * Takes no new session. Living ones go on until the deadline, then end with `relay-drained`.
-   * Resolves when none is left, or when `resume` was called.
+   * Takes no new session. Living ones go on until the deadline, then end with `relay-drained`; null:
+   * as long as they like. Resolves when none is left, or when `resume` was called.
    */
-  drain(deadlineMs: number): Promise<void>;
+  drain(deadlineMs: number | null): Promise<void>;
   /** Takes new sessions again. */
   resume(): void;
   /**
@@ -153,6 +160,8 @@ class RunningDataPlane implements DataPlane {
   readonly metrics: Metrics;
   readonly #running: Running;
   readonly #sweeper: NodeJS.Timeout;
+  readonly #processMeter = new ProcessMeter();
+  readonly #loadMeter: LoadMeter;
   #stopped: Promise<void> | null = null;
 
   constructor(running: Running) {
@@ -166,6 +175,7 @@ class RunningDataPlane implements DataPlane {
     this.metrics = running.metrics;
     this.#sweeper = setInterval(() => registry.sweep(), SWEEP_INTERVAL_MS);
     this.#sweeper.unref();
+    this.#loadMeter = this.#meterLoad();
     const { address, healthPort } = this;
     const plainPort = this.plainAddress?.port ?? null;
     const connectPort = this.connectAddress?.port ?? null;
@@ -197,6 +207,14 @@ class RunningDataPlane implements DataPlane {
     return this.#running.crew.workers();
   }
 
+  load(): Load {
+    return this.#loadMeter.look();
+  }
+
+  denials(): ReturnType<DataPlane["denials"]> {
+    return this.#running.registry.denials();
+  }
+
   terminate(sessionId: string, reason: string): void {
     this.#running.registry.terminate(sessionId, reason);
   }
@@ -210,7 +228,7 @@ class RunningDataPlane implements DataPlane {
     this.#running.crew.setWebOrigins(origins);
   }
 
-  async drain(deadlineMs: number): Promise<void> {
+  async drain(deadlineMs: number | null): Promise<void> {
     const { registry, log, state } = this.#running;
     log.info({ deadlineMs, ...registry.counts() }, LOG_LINES.relayDraining);
     if (this.#stopped === null) {
@@ -239,6 +257,7 @@ class RunningDataPlane implements DataPlane {
   async #stop(deadlineMs: number): Promise<void> {
     const { acceptor, crew, registry, gate, health, log, state } = this.#running;
     clearInterval(this.#sweeper);
+    this.#processMeter.stop();
     state.status = "stopping";
     acceptor.close();
     crew.stop();
@@ -251,6 +270,25 @@ class RunningDataPlane implements DataPlane {
     await crew.destroy();
     health?.close();
     log.info({ leftCount }, LOG_LINES.relayStopped);
+  }
+
+  /** Of the control process and the crew together. */
+  #meterLoad(): LoadMeter {
+    const { crew, registry, steadyMs } = this.#running;
+    return new LoadMeter({
+      usage: () => {
+        const own = this.#processMeter.read();
+        const crews = crew.usage();
+        return {
+          bytes: crews.bytes,
+          cpuMicros: own.cpuMicros + crews.cpuMicros,
+          loopDelayMs: Math.max(own.loopDelayMs, crews.loopDelayMs),
+        };
+      },
+      counts: () => registry.counts(),
+      cpus: availableParallelism(),
+      nowMs: steadyMs,
+    });
   }
 }
 

@@ -57,6 +57,8 @@ export interface DataPlaneLimits {
   readonly usedTicketMarginMs: number;
   /** Withdrawn sessions remembered; the oldest is forgotten. */
   readonly withdrawnMax: number;
+  /** Denials remembered; the oldest is forgotten. */
+  readonly denialsMax: number;
   /** Channels that the relay carries at once. */
   readonly channelsMax: number;
   /** Channels of one session: ten types, and room for several displays and USB ports. */
@@ -129,6 +131,8 @@ export const DATA_PLANE_LIMITS: DataPlaneLimits = {
   usedTicketsMax: 100_000,
   usedTicketMarginMs: 5 * 60_000,
   withdrawnMax: 10_000,
+  // Ten times what a welcome can hold.
+  denialsMax: 10_000,
   channelsMax: 5_000,
   channelsPerSessionMax: 64,
   mainGraceMs: 500,

@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import type { Hello } from "#shared/control/contract.ts";
+import type { Hello, Welcome } from "#shared/control/contract.ts";
 import manifest from "../package.json" with { type: "json" };
 import { type RelayConfig, sayPortClash } from "./config.ts";
 import { type Identity, readIdentity } from "./control/identity-store.ts";
@@ -19,6 +19,7 @@ import { Spool } from "./control/spool.ts";
 import { openSpoolDisk } from "./control/spool-disk.ts";
 import type { Upkeep } from "./control/upkeep.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
+import { Drains } from "./drains.ts";
 import { DATA_PLANE_LIMITS, limitsPerSource } from "./limits.ts";
 import { openUpkeep, readOwn, type UpkeptParts } from "./open-upkeep.ts";
 import { openOperator } from "./operator/open-operator.ts";
@@ -59,22 +60,7 @@ export async function runRelay(
     return own;
   }
   const port = config.listenPort ?? read.value.tlsPort;
-  const clash = sayPortClash({
-    "listen-port": port,
-    "plain-port": config.plainPort,
-    "connect-port": config.connectPort,
-    "health-port": config.healthPort,
-  });
-  if (clash !== null) {
-    return fail(clash);
-  }
-  // Why besides the lock: that one cannot see processes of another container with the same folder.
-  const other = await askRelay(config.stateDir, { method: "GET", path: "/status" });
-  if (other.ok) {
-    const { pid } = other.value;
-    return fail(`${config.stateDir} is in use by process ${pid}: stop it, or use another folder.`);
-  }
-  const unlock = lockFolder(config.stateDir);
+  const unlock = await claim(config, port);
   if (!unlock.ok) {
     return unlock;
   }
@@ -93,7 +79,8 @@ export async function runRelay(
     ...{ log, nowMs, randomBytes },
   });
   const plane = (): DataPlane | null => parts.plane;
-  const link = makeLink({ identity, config, keyRing, spool, log, upkeep, plane });
+  const drains: Drains = makeDrains(plane, (serving) => link.tellServing(serving));
+  const link = makeLink({ identity, config, keyRing, spool, log, upkeep, plane, drains });
   parts.link = link;
   try {
     parts.plane = await openDataPlane(config, {
@@ -107,8 +94,28 @@ export async function runRelay(
     unlock.value();
     return fail(sayWhyNotListening(error as NodeJS.ErrnoException, config, port));
   }
-  const running = { config, identity, plane: parts.plane, link, upkeep, spool, log };
+  const running = { config, identity, plane: parts.plane, link, upkeep, drains, spool, log };
   return ok(await letRun({ ...running, unlock: unlock.value }));
+}
+
+/** Sees to it that the relay can have its ports and its folder; the value lets the folder go. */
+async function claim(config: RelayConfig, port: number): Promise<Result<() => void, string>> {
+  const clash = sayPortClash({
+    "listen-port": port,
+    "plain-port": config.plainPort,
+    "connect-port": config.connectPort,
+    "health-port": config.healthPort,
+  });
+  if (clash !== null) {
+    return fail(clash);
+  }
+  // Why besides the lock: that one cannot see processes of another container with the same folder.
+  const other = await askRelay(config.stateDir, { method: "GET", path: "/status" });
+  if (other.ok) {
+    const { pid } = other.value;
+    return fail(`${config.stateDir} is in use by process ${pid}: stop it, or use another folder.`);
+  }
+  return lockFolder(config.stateDir);
 }
 
 type Writable<Parts> = { -readonly [Key in keyof Parts]: Parts[Key] };
@@ -120,43 +127,39 @@ async function letRun(parts: {
   readonly plane: DataPlane;
   readonly link: ControlLink;
   readonly upkeep: Upkeep;
+  readonly drains: Drains;
   readonly spool: Spool;
   readonly log: Log;
   readonly unlock: () => void;
 }): Promise<RunningRelay> {
-  const { config, identity, plane, link, upkeep, spool, log, unlock } = parts;
+  const { config, identity, plane, link, upkeep, drains, spool, log, unlock } = parts;
   const { relayId, name } = identity;
-  let isLeaving = false;
-  let drainEndsAtMs: number | null = null;
-  const drain = async (deadlineMs: number): Promise<void> => {
-    drainEndsAtMs = nowMs() + deadlineMs;
-    const drained = plane.drain(deadlineMs);
-    link.tellServing({ draining: true });
-    await drained;
-  };
   const closeOperator = await openOperator({
     stateDir: config.stateDir,
     relayId,
     name,
     version: manifest.version,
     plane,
-    isLinked: () => link.isLinked,
-    drainState: () =>
-      drainEndsAtMs === null ? null : { endsAtMs: drainEndsAtMs, isEnding: isLeaving },
+    link,
+    drains,
     keys: () => upkeep.status(),
     rotateKey: () => upkeep.rotateKey(),
-    drain,
-    resume: () => {
-      // Why: whoever waits for the last session to end would take the resume for that, and stop.
-      if (!isLeaving) {
-        drainEndsAtMs = null;
-        plane.resume();
-        link.tellServing({ draining: plane.status !== "serving" });
-      }
-    },
     log,
   });
-  link.start({ commands: plane.commands, snapshot: () => plane.snapshot() });
+  const sampler = setInterval(() => link.tellLoad(plane.load()), LOAD_SAMPLE_INTERVAL_MS);
+  sampler.unref();
+  link.start({
+    commands: {
+      apply: async (command) => {
+        if (command.kind !== "drain") {
+          return plane.commands.apply(command);
+        }
+        drains.order(command.order);
+        return null;
+      },
+    },
+    snapshot: () => plane.snapshot(),
+  });
   upkeep.start();
   return {
     relayId,
@@ -166,11 +169,11 @@ async function letRun(parts: {
     healthPort: plane.healthPort,
     welcomed: link.whenLinked(),
     drain: async (deadlineMs) => {
-      isLeaving = true;
-      await drain(deadlineMs);
+      await drains.begin(deadlineMs, { isEnding: true });
     },
     stop: async () => {
       upkeep.stop();
+      clearInterval(sampler);
       link.tellServing({ draining: true });
       await plane.stop(STOP_DEADLINE_MS);
       const isDelivered = await link.flush(FLUSH_DEADLINE_MS);
@@ -239,8 +242,9 @@ function makeLink(parts: {
   readonly upkeep: Upkeep;
   /** Null until it serves; the link is started behind that. */
   readonly plane: () => DataPlane | null;
+  readonly drains: Drains;
 }): ControlLink {
-  const { identity, config, keyRing, spool, log, upkeep, plane } = parts;
+  const { identity, config, keyRing, spool, log, upkeep, plane, drains } = parts;
   const adoption = new KeyAdoption({ relayId: identity.relayId, keyRing, nowMs });
   const link: ControlLink = new ControlLink({
     linkUrl: identity.linkUrl,
@@ -263,6 +267,8 @@ function makeLink(parts: {
       const adopted = await adoption.adopt(welcome);
       if (adopted.ok) {
         plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
+        await learnDenials(welcome, plane());
+        drains.welcome(welcome.drain ?? null, welcome.nowMs - nowMs());
         void upkeep.welcomed(welcome);
         void link.whenLinked().then(() => upkeep.tick());
       }
@@ -275,6 +281,27 @@ function makeLink(parts: {
     chance: Math.random,
   });
   return link;
+}
+
+function makeDrains(
+  plane: () => DataPlane | null,
+  tellServing: (serving: { readonly draining: boolean }) => void,
+): Drains {
+  return new Drains({
+    drain: async (deadlineMs) => plane()?.drain(deadlineMs),
+    resume: () => plane()?.resume(),
+    // A relay that is stopping takes no sessions, whoever drains it no more.
+    tellServing: ({ draining }) =>
+      tellServing({ draining: draining || plane()?.status === "stopping" }),
+    nowMs,
+  });
+}
+
+/** Before the first grant, which a denial may be about. */
+async function learnDenials({ denials }: Welcome, plane: DataPlane | null): Promise<void> {
+  if (denials !== undefined) {
+    await plane?.commands.apply({ kind: "deny", ...denials });
+  }
 }
 
 /** Where clients reach it. */
@@ -300,6 +327,8 @@ function randomBytes(count: number): Uint8Array {
 const BUILD = `kerbside-relay ${manifest.version}`;
 const SPOOL_FILE = "spool.ndjson";
 const INSTANCE_ID_BYTES = 16;
+/** How often the load is measured; what is told of it, and when, the link decides. */
+const LOAD_SAMPLE_INTERVAL_MS = 5_000;
 /** Clients get this long to take what is on its way to them. */
 const STOP_DEADLINE_MS = 5_000;
 /** A supervisor usually kills after 10 s or more: both waits together stay below that. */

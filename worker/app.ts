@@ -18,16 +18,23 @@ import { auditExportRoutes } from "./routes/audit-export.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
+import { answerConditionally } from "./routes/conditional-answers.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
+import { describeApi, registerSecurity } from "./routes/description/describe-api.ts";
+import { docsRoutes } from "./routes/docs.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { measureRequests } from "./routes/measure-requests.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { groupRoutes } from "./routes/groups.ts";
-import { SECURITY_SCHEMES } from "./routes/openapi-security.ts";
+import { joinTokenRoutes } from "./routes/join-tokens.ts";
 import { oidcRoutes } from "./routes/oidc.ts";
 import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { policyRoutes } from "./routes/policies.ts";
 import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
 import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
+import { relayLifecycleRoutes } from "./routes/relay-lifecycle.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import {
   demandTls,
@@ -45,9 +52,11 @@ import { sessionRoutes } from "./routes/sessions.ts";
 import { sharePageRoutes } from "./routes/share-page.ts";
 import { shareRoutes } from "./routes/shares.ts";
 import { terminateSessionRoutes } from "./routes/terminate-sessions.ts";
+import { answerUnknownPath, API_PATH } from "./routes/unknown-path.ts";
 import { userCredentialRoutes } from "./routes/user-credentials.ts";
 import { userRoutes } from "./routes/users.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { siteRoutes } from "./routes/sites.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
   const app = new OpenAPIHono<RouteEnv>({
@@ -61,9 +70,10 @@ export function createApp(): OpenAPIHono<RouteEnv> {
           }),
   });
   app.onError(answerError);
-  app.notFound((context) => problemResponse(context, { code: "resource.not-found", detail: "" }));
+  app.notFound(answerUnknownPath);
 
-  app.use(identifyRequest, guardAnswers);
+  app.use(measureRequests, identifyRequest, guardAnswers);
+  app.route("/", healthRoutes);
   app.use(async function openServices(context, next) {
     const { executionCtx } = context;
     wakeClockOnce(context.env, (work) => executionCtx.waitUntil(work));
@@ -74,31 +84,22 @@ export function createApp(): OpenAPIHono<RouteEnv> {
     await next();
   });
   app.use(demandTls, limitUrl);
-  app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin);
+  app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin, answerConditionally);
 
   app.route("/", pageRoutes);
+  app.route("/", metricsRoutes);
   app.route("/", sharePageRoutes);
   app.route("/", publicKeyRoutes);
   for (const routes of API_ROUTES) {
     app.route(API_PATH, routes);
   }
-  describeApi(app);
+  registerSecurity(app);
+  app.route(
+    "/",
+    docsRoutes(() => describeApi(app)),
+  );
   refuseOtherMethods(app);
   return app;
-}
-
-function describeApi(app: OpenAPIHono<RouteEnv>): void {
-  for (const [name, scheme] of Object.entries(SECURITY_SCHEMES)) {
-    app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
-  }
-  app.doc31(`${API_PATH}/openapi.json`, {
-    openapi: "3.1.0",
-    info: {
-      title: "Kerbside",
-      version: "1",
-      description: "Who may see which console, through which relay, for how long.",
-    },
-  });
 }
 
 /** Answers 405 with Allow where a path exists but not for the request's method. */
@@ -132,8 +133,6 @@ function answerError(error: Error, context: Context<RouteEnv>): Response {
   return problemResponse(context, { code, detail: "" });
 }
 
-const API_PATH = "/api/v1";
-
 const API_ROUTES = [
   authRoutes,
   oidcRoutes,
@@ -154,10 +153,14 @@ const API_ROUTES = [
   policyAttachmentRoutes,
   auditChainRoutes,
   auditExportRoutes,
+  // Before the relays, which would take `join-tokens` for an id.
+  joinTokenRoutes,
   relayRoutes,
   keyRoutes,
   jobRoutes,
   webhookRoutes,
+  relayLifecycleRoutes,
+  siteRoutes,
 ];
 
 /** The refusals that the framework itself throws. */

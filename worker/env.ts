@@ -37,6 +37,7 @@ export interface Config {
   readonly caCertificate: string;
   readonly caKey: string;
   readonly webOrigins: readonly string[];
+  readonly metricsToken: string | null;
   readonly localLogin: LocalLogin;
   readonly oidcProviders: readonly OidcProvider[];
   readonly keystone: KeystoneProvider | null;
@@ -68,6 +69,7 @@ export function readConfig(env: Env): Config {
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
     caKey: required("CA_KEY", env.CA_KEY),
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
+    metricsToken: metricsToken(env.KERBSIDE_METRICS_TOKEN),
     localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),
     ...providers(env),
     trustedProxies: proxyCount(env.KERBSIDE_TRUSTED_PROXIES),
@@ -105,6 +107,18 @@ function origins(text: string | undefined, publicUrl: string): string[] {
     );
   }
   return given.length === 0 ? [new URL(publicUrl).origin] : given;
+}
+
+function metricsToken(text: string | undefined): string | null {
+  if (text === undefined || text === "") {
+    return null;
+  }
+  if (!METRICS_TOKEN_PATTERN.test(text)) {
+    throw new Error(
+      "The setting KERBSIDE_METRICS_TOKEN must be 20 to 200 printable characters without blanks.",
+    );
+  }
+  return text;
 }
 
 function localLogin(text: string | undefined): LocalLogin {
@@ -195,6 +209,8 @@ function signingKey(text: string | undefined): GrantSigningKey | null {
   }
 }
 
+/** Long enough that nobody guesses it over the network, and what a header can carry. */
+const METRICS_TOKEN_PATTERN = /^[!-~]{20,200}$/;
 const DAY_MS = 24 * 60 * 60_000;
 const KEY_BYTES = 32;
 /** More in a row than anybody has. */

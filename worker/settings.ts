@@ -35,6 +35,8 @@ export const SETTINGS = {
   CA_KEY: { secret: true, givenBy: "state" },
   /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
   KERBSIDE_WEB_ORIGINS: { secret: false, givenBy: "operator" },
+  /** What a scraper of /metrics sends as its bearer token; absent: only people with the right. */
+  KERBSIDE_METRICS_TOKEN: { secret: true, givenBy: "operator" },
   /** Who may log in by a password: `on` (absent), `off` or `break-glass`. */
   KERBSIDE_LOCAL_LOGIN: { secret: false, givenBy: "operator" },
   /** OpenID providers, as a JSON list: secret, because it holds the clients' secrets. */

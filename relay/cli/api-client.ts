@@ -1,18 +1,13 @@
 /**
- * The control plane's API as the commands use it: each call's answer is checked by a schema, each
- * failure is a sentence with what to do.
+ * The control plane's API as the commands use it: logged in, each answer checked, each failure a
+ * sentence with what to do.
  */
 import { z } from "zod";
+import type { ArgumentsOf, OperationName } from "#shared/api/client.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { ERRORS } from "#shared/errors/catalogue.ts";
 import { parseControlUrl } from "../control/control-url.ts";
-import {
-  type ApiFailure,
-  type ApiRequest,
-  requestApi,
-  requestJson,
-  streamApi,
-} from "../control/http-json.ts";
+import { type ApiFailure, requestApi, streamApi } from "../control/http-json.ts";
 import {
   type CliFailure,
   type CliTools,
@@ -23,6 +18,14 @@ import {
 } from "./command.ts";
 import { readLogin } from "./login-file.ts";
 import { readPassword, readUsername } from "./password.ts";
+import {
+  createTypedApi,
+  type ListName,
+  type Page,
+  type Reads,
+  type ReadsItem,
+  type TypedApi,
+} from "./typed-api.ts";
 
 /** Options of every command that talks to the control plane. */
 export const API_OPTIONS = {
@@ -44,17 +47,17 @@ export interface Login {
 /** One logged-in use of the API. */
 export interface ApiClient {
   readonly url: string;
-  /** One call; the path begins with /api/v1. */
-  call<Value>(
-    method: ApiRequest["method"],
-    path: string,
-    schema: z.ZodType<Value>,
-    body?: object,
+  /** One call of an operation, such as `GET /api/v1/consoles/{id}`. */
+  call<Name extends OperationName, Value>(
+    name: Name,
+    schema: Reads<Name, Value>,
+    ...given: ArgumentsOf<Name>
   ): Promise<Result<Value, CliFailure>>;
   /** Every item of a paged list, page after page. */
-  pages<Item>(
-    path: string,
-    item: z.ZodType<Item>,
+  pages<Name extends ListName, Item>(
+    name: Name,
+    item: ReadsItem<Name, Item>,
+    ...given: ArgumentsOf<Name>
   ): AsyncGenerator<Result<readonly Item[], CliFailure>>;
   /** An answer of any length, handed on as it comes; what came before a failure is not all. */
   download(
@@ -71,16 +74,14 @@ export async function logIn(
   username: string,
   password: string,
 ): Promise<Result<Login, CliFailure>> {
+  const api = createTypedApi(url, null);
   const body = { username, password };
-  const path = "/api/v1/auth/login";
-  return toCli(await requestJson({ controlUrl: url, path, method: "POST", body }, loginSchema));
+  return toCli(await api.call("POST /api/v1/auth/login", loginSchema, { body }));
 }
 
 /** Ends a login at the control plane. */
 export async function logOut(url: string, token: string): Promise<Result<null, CliFailure>> {
-  const path = "/api/v1/auth/logout";
-  const answer = toCli(await requestApi({ controlUrl: url, path, method: "POST", token }));
-  return answer.ok ? ok(null) : answer;
+  return toCli(await createTypedApi(url, token).call("POST /api/v1/auth/logout", z.null()));
 }
 
 /** The control plane's address: --url, else KERBSIDE_URL, else where the user logged in. */
@@ -170,17 +171,11 @@ async function withStoredLogin<Value>(
 }
 
 function makeClient(url: string, token: string): ApiClient {
-  const call: ApiClient["call"] = async (method, path, schema, body) =>
-    toCli(
-      await requestJson(
-        { controlUrl: url, path, method, token, ...(body === undefined ? {} : { body }) },
-        schema,
-      ),
-    );
+  const api = createTypedApi(url, token);
   return {
     url,
-    call,
-    pages: (path, item) => readPages(call, path, item),
+    call: async (name, schema, ...given) => toCli(await api.call(name, schema, ...given)),
+    pages: (name, item, ...given) => readPages(api, name, item, given),
     download: async (path, write) =>
       toCli(await streamApi({ controlUrl: url, path, method: "GET", token }, write)),
     fetchFile: async (fileUrl) => {
@@ -196,20 +191,16 @@ function makeClient(url: string, token: string): ApiClient {
   };
 }
 
-async function* readPages<Item>(
-  call: ApiClient["call"],
-  path: string,
-  item: z.ZodType<Item>,
+async function* readPages<Name extends ListName, Item>(
+  api: TypedApi,
+  name: Name,
+  item: ReadsItem<Name, Item>,
+  given: ArgumentsOf<Name>,
 ): AsyncGenerator<Result<readonly Item[], CliFailure>> {
-  const page = z.object({ items: z.array(item), nextCursor: z.string().nullable() });
   let cursor: string | null = null;
   for (let count = 0; count < PAGES_MAX; count += 1) {
-    const mark: string = cursor === null ? "" : `cursor=${encodeURIComponent(cursor)}`;
-    const joint = path.includes("?") ? "&" : "?";
-    const answer: Result<z.infer<typeof page>, CliFailure> = await call(
-      "GET",
-      mark === "" ? path : path + joint + mark,
-      page,
+    const answer: Result<Page<Item>, CliFailure> = toCli(
+      await api.page(name, item, cursor, ...given),
     );
     if (!answer.ok) {
       yield answer;

@@ -1,22 +1,29 @@
 /** The `kerbside` command: finds the command that was asked for, runs it, says what went wrong. */
 import { type CliTools, type Command, EXIT, runCommand } from "./command.ts";
+import { ACCESS_COMMANDS } from "./commands/access.ts";
 import { auditExportCommand } from "./commands/audit-export.ts";
 import { auditSearchCommand } from "./commands/audit-search.ts";
 import { auditVerifyCommand } from "./commands/audit-verify.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
+import { GROUP_COMMANDS } from "./commands/groups.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { openCommand } from "./commands/open.ts";
+import { POLICY_COMMANDS } from "./commands/policies.ts";
 import { relayDrainCommand } from "./commands/relay-drain.ts";
 import { relayEnrolCommand } from "./commands/relay-enrol.ts";
 import { relayResumeCommand } from "./commands/relay-resume.ts";
 import { relayRotateKeyCommand } from "./commands/relay-rotate-key.ts";
 import { relayRunCommand } from "./commands/relay-run.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
+import { relaysCommand } from "./commands/relays.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
 import { terminateCommand } from "./commands/terminate.ts";
+import { SHARE_COMMANDS } from "./commands/shares.ts";
+import { TOKEN_COMMANDS } from "./commands/tokens.ts";
+import { USER_COMMANDS } from "./commands/users.ts";
 import { readEnvironment } from "./environment.ts";
 import { printable } from "./printable.ts";
 import { sayVersion } from "../program.ts";
@@ -32,13 +39,20 @@ export async function runKerbside(args: readonly string[], tools: CliTools): Pro
     tools.print(sayVersion());
     return EXIT.done;
   }
-  const command = COMMANDS.find(({ name }) => isPrefix(name.split(" "), args));
+  const command = findCommand(args);
   if (command === undefined) {
     tools.note(`${sayUnknown(args)} See npx kerbside --help.\n`);
     return EXIT.usage;
   }
   const rest = args.slice(command.name.split(" ").length);
   return runCommand(command, rest, tools);
+}
+
+/** The longest name that the line begins with: `relays drain` before `relays`. */
+function findCommand(args: readonly string[]): Command | undefined {
+  return COMMANDS.filter(({ name }) => isPrefix(name.split(" "), args)).sort(
+    (left, right) => right.name.length - left.name.length,
+  )[0];
 }
 
 function overview(): string {
@@ -77,6 +91,13 @@ const COMMANDS: readonly Command[] = [
   terminateCommand,
   consoleAddCommand,
   joinTokenCreateCommand,
+  relaysCommand,
+  ...USER_COMMANDS,
+  ...GROUP_COMMANDS,
+  ...TOKEN_COMMANDS,
+  ...ACCESS_COMMANDS,
+  ...SHARE_COMMANDS,
+  ...POLICY_COMMANDS,
   auditSearchCommand,
   auditExportCommand,
   auditVerifyCommand,

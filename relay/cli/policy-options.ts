@@ -105,7 +105,7 @@ function firstIssue(error: z.ZodError): string {
 }
 
 /** Seconds; null for "never"; undefined for a text that is no time. */
-function readSeconds(text: string): number | null | undefined {
+export function readSeconds(text: string): number | null | undefined {
   if (text === "never") {
     return null;
   }

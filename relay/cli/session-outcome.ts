@@ -18,9 +18,10 @@ export async function readOutcome(
   client: ApiClient,
   sessionId: string,
 ): Promise<SessionOutcome | null> {
-  const path = `/api/v1/sessions/${encodeURIComponent(sessionId)}`;
   for (let asked = 1; asked <= ASKED_MAX; asked += 1) {
-    const session = await client.call("GET", path, sessionSchema);
+    const session = await client.call("GET /api/v1/sessions/{id}", sessionSchema, {
+      params: { id: sessionId },
+    });
     if (!session.ok) {
       return null;
     }

@@ -11,8 +11,10 @@ export interface ApiRequest {
   readonly controlUrl: string;
   /** From the slash on, or a whole URL. */
   readonly path: string;
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly token?: string;
+  /** Besides those that every request has. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object;
   readonly deadlineMs?: number;
 }
@@ -112,6 +114,7 @@ function headersOf(asked: ApiRequest): Record<string, string> {
   return {
     accept: "application/json, application/problem+json, application/x-virt-viewer, */*;q=0.1",
     ...(asked.body === undefined ? {} : { "content-type": "application/json" }),
+    ...asked.headers,
     ...(asked.token === undefined ? {} : { authorization: `Bearer ${asked.token}` }),
   };
 }
@@ -146,7 +149,8 @@ function refusal(asked: ApiRequest, status: number, text: string): ApiFailure {
   return { kind: "refused", status, code, sentence: `${[...sentences].join(" ")} (${mark})` };
 }
 
-function malformed(asked: ApiRequest, status: number, what: string): ApiFailure {
+/** Why an answer cannot be used that is none of a control plane's. */
+export function malformed(asked: ApiRequest, status: number, what: string): ApiFailure {
   const sentence = `${asked.controlUrl} ${what}: is it a Kerbside control plane?`;
   return { kind: "malformed", status, code: null, sentence };
 }

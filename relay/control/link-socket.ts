@@ -147,8 +147,8 @@ const problemSchema = z.object({
   detail: z.string().max(1024).optional(),
 });
 const PROBLEM_LENGTH_MAX = 16 * 1024;
-/** Wrong key, forbidden, no such relay, version: an operator has to act. */
-const QUICK_RETRY_IS_VAIN: ReadonlySet<number> = new Set([401, 403, 404, 426]);
+/** Wrong key, disabled, no such relay, deleted, version: somebody has to act. */
+const QUICK_RETRY_IS_VAIN: ReadonlySet<number> = new Set([401, 403, 404, 410, 426]);
 /** RFC 6455, section 7.4.1: normal closure, policy violation. */
 const CLOSE_NORMAL = 1000;
 const CLOSE_POLICY = 1008;

@@ -1,7 +1,7 @@
 /**
  * The control link's decisions, pure: a state and an input give a state and effects. It knows no
  * socket, timer, file, clock or randomness; the shell (link.ts) performs the effects in order and
- * feeds back what happened. It promises that every push is applied once and in order, that at most
+ * feeds back what happened. It promises that every number is applied once and in order, that at most
  * EVENT_MESSAGES_OPEN_MAX messages of events are unacknowledged, and that each wait has an end.
  *
  *     waiting ──► connecting ──► greeting ──► adopting ──► linked
@@ -14,6 +14,7 @@ import {
   CONTROL_VERSIONS,
   type HubMessage,
   type RelayMessage,
+  sayVersions,
   type Welcome,
 } from "#shared/control/contract.ts";
 import {
@@ -24,12 +25,14 @@ import {
   OUTBOX_ROWS_MAX,
 } from "#shared/control/limits.ts";
 import { CONTROL_LOG, type ControlLogName } from "./control-log.ts";
+import { tellLoad, toldByHello } from "./link-load.ts";
 import { answerLookup, askLookup, endLookups, expireLookups } from "./link-lookups.ts";
 import { answerRequest, endRequests, expireRequests, makeRequest } from "./link-requests.ts";
 import type {
   LinkContext,
   LinkEffect,
   LinkInput,
+  LinkRefusal,
   LinkState,
   LinkStep,
   QueuedPush,
@@ -50,6 +53,8 @@ export function initialLinkState(): LinkState {
     heardAtMs: null,
     failures: 0,
     draining: { now: false, told: false },
+    load: { now: null, told: null },
+    refusal: null,
   };
 }
 
@@ -88,6 +93,8 @@ export function stepLink(state: LinkState, input: LinkInput, context: LinkContex
       return makeRequest(state, input, context.nowMs);
     case "serving":
       return tellServing({ ...state, draining: { ...state.draining, now: input.draining } });
+    case "load":
+      return tellLoad(state, input, context.nowMs);
     case "stop":
       return stop(state);
     default:
@@ -135,12 +142,15 @@ function opened(state: LinkState, context: LinkContext): LinkStep {
   const deadlineMs = context.nowMs + HELLO_DEADLINE_MS;
   const { epoch, appliedSeq } = state;
   const draining = state.draining.now;
-  const hello = { epoch, appliedSeq, versions: CONTROL_VERSIONS, draining };
+  const load = toldByHello(state.load, context.nowMs);
+  const told = load.told === null ? {} : { load: load.told.load };
+  const hello = { epoch, appliedSeq, versions: CONTROL_VERSIONS, draining, ...told };
   return {
     state: {
       ...state,
       phase: { name: "greeting", deadlineMs },
       draining: { now: draining, told: draining },
+      load,
     },
     effects: [{ kind: "hello", hello }],
   };
@@ -221,8 +231,11 @@ function welcome(state: LinkState, message: Welcome, context: LinkContext): Link
   }
   const { version } = message;
   if (agreeVersion(CONTROL_VERSIONS, { min: version, max: version }) === null) {
-    const detail = `the control plane chose version ${version}`;
-    return refused(state, context, { code: "relay.version-unsupported", detail });
+    const versions = message.versions ?? { min: version, max: version };
+    const code = "relay.version-unsupported";
+    const detail = sayVersions(CONTROL_VERSIONS, versions);
+    // The hub does not know it otherwise: it logs the reason with which the socket is closed.
+    return refused(state, context, { code, detail }, `${code}: ${detail}`);
   }
   const phase = { ...state.phase, name: "adopting", welcome: message } as const;
   const kept = message.epoch === state.epoch ? state : forgetEpoch(state, message.epoch);
@@ -242,13 +255,14 @@ function adopted(state: LinkState, failure: string | null, context: LinkContext)
     return malformed(state, context, failure);
   }
   const { nowMs } = context;
-  const { stream, storedSeq, epoch } = state.phase.welcome;
+  const { stream, storedSeq, epoch, version } = state.phase.welcome;
   const linked: LinkState = {
     ...state,
     heardAtMs: nowMs,
+    refusal: null,
     phase: {
       name: "linked",
-      version: state.phase.welcome.version,
+      version,
       sinceMs: nowMs,
       pingAtMs: nowMs + HEARTBEAT_INTERVAL_MS,
       leaseEndsAtMs: nowMs + LEASE_MS,
@@ -257,7 +271,7 @@ function adopted(state: LinkState, failure: string | null, context: LinkContext)
   const begun: LinkStep = {
     state: linked,
     effects: [
-      log("info", CONTROL_LOG.linked, { epoch, appliedSeq: state.appliedSeq, storedSeq }),
+      log("info", CONTROL_LOG.linked, { version, epoch, appliedSeq: state.appliedSeq, storedSeq }),
       { kind: "reconcile", stream, storedSeq },
       { kind: "record-snapshot" },
     ],
@@ -393,14 +407,15 @@ function malformed(state: LinkState, context: LinkContext, detail: string): Link
 function refused(
   state: LinkState,
   context: LinkContext,
-  refusal: { readonly code: string; readonly detail: string },
+  refusal: LinkRefusal,
+  closeReason: string = refusal.code,
 ): LinkStep {
   const { code, detail } = refusal;
-  const lost = lose(state, context, { detail, code });
+  const lost = lose(state, context, { detail, code: closeReason });
   // Nothing that a quick retry could change: the upper half of the longest back-off.
   const retryAtMs = context.nowMs + (BACKOFF_MS_MAX * (1 + context.chance)) / 2;
   return {
-    state: { ...lost.state, phase: { name: "waiting", retryAtMs } },
+    state: { ...lost.state, phase: { name: "waiting", retryAtMs }, refusal: { code, detail } },
     effects: [log("error", CONTROL_LOG.refused, { code, detail }), ...lost.effects],
   };
 }

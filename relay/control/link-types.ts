@@ -10,6 +10,7 @@ import type {
   RelayMessage,
   Welcome,
 } from "#shared/control/contract.ts";
+import type { Load, LoadLevel } from "#shared/control/load.ts";
 import type { RelayAnswer, RelayRequest, RequestFailure } from "#shared/control/relay-requests.ts";
 import type { ControlLogName } from "./control-log.ts";
 
@@ -49,6 +50,23 @@ interface OpenLookup {
   readonly deadlineMs: number;
 }
 
+/** How loaded the relay is, and what the present connection's hub was told of that. */
+export interface LoadTelling {
+  /** Null: nothing is known yet. */
+  readonly now: { readonly load: Load; readonly channelsMax: number } | null;
+  readonly told: {
+    readonly load: Load;
+    readonly level: LoadLevel;
+    readonly atMs: number;
+  } | null;
+}
+
+/** Why the control plane does not want this relay, or this relay the control plane. */
+export interface LinkRefusal {
+  readonly code: string;
+  readonly detail: string;
+}
+
 /** All times are milliseconds of one monotonic clock. */
 export interface LinkState {
   readonly phase: LinkPhase;
@@ -69,6 +87,9 @@ export interface LinkState {
   readonly failures: number;
   /** Whether the relay drains, and what the present connection's hub was told of that. */
   readonly draining: { readonly now: boolean; readonly told: boolean };
+  readonly load: LoadTelling;
+  /** The last refusal, until there is a link again. */
+  readonly refusal: LinkRefusal | null;
 }
 
 export type LinkInput =
@@ -78,7 +99,7 @@ export type LinkInput =
   /** The socket is gone, or never came to be. */
   | { readonly kind: "closed"; readonly detail: string }
   /** The control plane does not want this relay now: an answer that a quick retry cannot change. */
-  | { readonly kind: "refused"; readonly code: string; readonly detail: string }
+  | ({ readonly kind: "refused" } & LinkRefusal)
   | { readonly kind: "message"; readonly message: HubMessage }
   | { readonly kind: "malformed"; readonly detail: string }
   /** A heartbeat's answer. */
@@ -103,10 +124,12 @@ export type LinkInput =
   | { readonly kind: "request"; readonly requestId: string; readonly request: RelayRequest }
   /** The relay began or ceased to drain. */
   | { readonly kind: "serving"; readonly draining: boolean }
+  /** How loaded the relay is now; measured every few seconds, told when it matters. */
+  | { readonly kind: "load"; readonly load: Load; readonly channelsMax: number }
   | { readonly kind: "stop" };
 
 /** What the state machine puts into a hello; the shell adds what never changes. */
-type HelloFacts = Pick<Hello, "epoch" | "appliedSeq" | "versions" | "draining">;
+type HelloFacts = Pick<Hello, "epoch" | "appliedSeq" | "versions" | "draining" | "load">;
 
 export type LinkEffect =
   | { readonly kind: "connect" }

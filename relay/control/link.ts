@@ -20,12 +20,14 @@ import {
   RELAY_CLOCK_SKEW_SECONDS,
   SNAPSHOT_SESSIONS_MAX,
 } from "#shared/control/limits.ts";
+import type { Load } from "#shared/control/load.ts";
 import type { RelayAnswer, RelayRequest, RequestFailure } from "#shared/control/relay-requests.ts";
-import type { CommandHandler, ControlContact, GrantLookup } from "../sessions/ports.ts";
+import type { Failure } from "#shared/errors/catalogue.ts";
+import type { ControlContact, GrantLookup } from "../sessions/ports.ts";
 import { CONTROL_LOG, type ControlLog } from "./control-log.ts";
 import { type LinkSocket, openLinkSocket } from "./link-socket.ts";
 import { initialLinkState, nextDeadlineMs, stepLink } from "./link-state.ts";
-import type { LinkEffect, LinkInput, LinkState } from "./link-types.ts";
+import type { LinkEffect, LinkInput, LinkRefusal, LinkState } from "./link-types.ts";
 import type { Spool } from "./spool.ts";
 
 export interface LinkOptions {
@@ -52,9 +54,15 @@ export interface LinkOptions {
   readonly monotonicMs?: () => number;
 }
 
+/** Carries out what the control plane pushes, whatever it is about. A push may come twice. */
+export interface LinkCommands {
+  /** Null when applied; else why it can never be. */
+  apply(command: Command): Promise<Failure | null>;
+}
+
 /** What the link needs of the data plane, which in turn needs the link's look-ups. */
 export interface LinkPorts {
-  readonly commands: CommandHandler;
+  readonly commands: LinkCommands;
   /** Sessions that live here now. */
   readonly snapshot: () => readonly string[];
 }
@@ -100,6 +108,11 @@ export class ControlLink implements GrantLookup, ControlContact {
     this.#dispatch({ kind: "serving", draining: serving.draining });
   }
 
+  /** Tells the hub how loaded the relay is, when that is news. */
+  tellLoad(load: Load): void {
+    this.#dispatch({ kind: "load", load, channelsMax: this.#options.about.channelsMax });
+  }
+
   get isLinked(): boolean {
     return this.#state.phase.name === "linked";
   }
@@ -107,6 +120,16 @@ export class ControlLink implements GrantLookup, ControlContact {
   silentMs(): number {
     const { heardAtMs } = this.#state;
     return heardAtMs === null ? Number.POSITIVE_INFINITY : this.#monotonicMs() - heardAtMs;
+  }
+
+  /** The version of the contract that the present link speaks; null without one. */
+  get version(): number | null {
+    return this.#state.phase.name === "linked" ? this.#state.phase.version : null;
+  }
+
+  /** Why there is no link, when it was refused; null while there is one, or none was tried yet. */
+  get refusal(): LinkRefusal | null {
+    return this.#state.refusal;
   }
 
   /** Resolves at the next welcome whose keys are in use, or at once when linked. */
@@ -204,7 +227,12 @@ export class ControlLink implements GrantLookup, ControlContact {
         void this.#connect();
         break;
       case "hello":
-        this.#send({ type: "hello", ...effect.hello, ...this.#options.about });
+        this.#send({
+          type: "hello",
+          ...effect.hello,
+          ...this.#options.about,
+          nowMs: Math.max(0, Math.floor(this.#options.nowMs())),
+        });
         break;
       case "send":
         this.#send(effect.message);

@@ -1,10 +1,12 @@
 /** Joins the operator's socket to a running relay. */
 import type { Result } from "#shared/base/result.ts";
 import type { KeysStatus } from "../control/upkeep.ts";
+import type { ControlLink } from "../control/link.ts";
 import type { DataPlane } from "../data-plane.ts";
+import type { Drains } from "../drains.ts";
 import type { LineLog } from "../telemetry/log.ts";
 import { startOperatorServer } from "./operator-server.ts";
-import { operatorSocketPath, type RelayStatus } from "./relay-status.ts";
+import { operatorSocketPath } from "./relay-status.ts";
 
 export interface OperatedRelay {
   readonly stateDir: string;
@@ -12,20 +14,17 @@ export interface OperatedRelay {
   readonly name: string;
   readonly version: string;
   readonly plane: DataPlane;
-  readonly isLinked: () => boolean;
-  /** A drain that goes on. */
-  readonly drainState: () => RelayStatus["drain"];
+  readonly link: Pick<ControlLink, "isLinked" | "version" | "refusal">;
+  readonly drains: Drains;
   readonly keys: () => KeysStatus;
   /** The value is the new key's fingerprint, the failure a sentence. */
   readonly rotateKey: () => Promise<Result<string, string>>;
-  readonly drain: (deadlineMs: number) => Promise<void>;
-  readonly resume: () => void;
   readonly log: LineLog;
 }
 
 /** Opens the socket; the value closes it. Without one the relay serves all the same. */
 export async function openOperator(relay: OperatedRelay): Promise<() => void> {
-  const { stateDir, relayId, name, version, plane, isLinked, drain, resume, log } = relay;
+  const { stateDir, relayId, name, version, plane, link, drains, log } = relay;
   const path = operatorSocketPath(stateDir);
   if (!path.ok) {
     log.warn({ detail: path.error }, NO_SOCKET);
@@ -40,7 +39,8 @@ export async function openOperator(relay: OperatedRelay): Promise<() => void> {
         version,
         pid: process.pid,
         status: plane.status,
-        drain: relay.drainState(),
+        drain: drains.own,
+        ordered: drains.ordered,
         ports: {
           tls: plane.address.port,
           plain: plane.plainAddress?.port ?? null,
@@ -48,12 +48,15 @@ export async function openOperator(relay: OperatedRelay): Promise<() => void> {
           health: plane.healthPort,
         },
         ...relay.keys(),
-        linked: isLinked(),
+        linked: link.isLinked,
+        controlVersion: link.version,
+        refusal: link.refusal,
+        denials: plane.denials(),
         ...plane.counts(),
         workers: [...plane.workers()],
       }),
-      drain: (deadlineMs) => void drain(deadlineMs),
-      resume,
+      drain: (deadlineMs) => void drains.begin(deadlineMs, { isEnding: false }),
+      resume: () => void drains.end(),
       rotateKey: relay.rotateKey,
     });
   } catch (error) {

@@ -10,7 +10,7 @@ export const relayStatusSchema = z.object({
   version: z.string(),
   pid: z.int(),
   status: z.enum(["serving", "draining", "stopping"]),
-  /** Null unless it drains. */
+  /** The drain that was begun here; null: none. */
   drain: z
     .object({
       /** When living sessions end, in milliseconds since 1970. */
@@ -20,6 +20,8 @@ export const relayStatusSchema = z.object({
     })
     .nullable()
     .default(null),
+  /** The control plane's drain, and when it ends living sessions; null: none. */
+  ordered: z.object({ endsAtMs: z.number().nullable() }).nullable().default(null),
   /** As bound; a port is null when it is not served. */
   ports: z
     .object({
@@ -46,6 +48,12 @@ export const relayStatusSchema = z.object({
     .default(null),
   /** Whether the control plane is linked. */
   linked: z.boolean(),
+  /** The version of the contract that the link speaks; null without one. */
+  controlVersion: z.int().nullable().default(null),
+  /** Why there is no link, when it was refused. */
+  refusal: z.object({ code: z.string(), detail: z.string() }).nullable().default(null),
+  /** Denials that it knows, and how new the newest is. */
+  denials: z.object({ count: z.int(), revision: z.int() }).nullable().default(null),
   sessions: z.int(),
   channels: z.int(),
   connections: z.int(),

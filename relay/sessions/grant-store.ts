@@ -132,6 +132,14 @@ export class GrantStore {
     }
   }
 
+  /** As `withdraw`, for every unused grant of which that is so. */
+  withdrawWhere(isVoid: (grant: Grant) => boolean): void {
+    const voided = [...this.#held.values()].filter(({ grant }) => isVoid(grant));
+    for (const { grant } of voided) {
+      this.withdraw(grant.sessionId);
+    }
+  }
+
   /** Forgets what time has made irrelevant; called now and then. */
   sweep(nowMs: number): void {
     this.#dropExpired(nowMs);

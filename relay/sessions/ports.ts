@@ -21,10 +21,13 @@ export interface GrantLookup {
   lookup(ticketHash: string): Promise<Result<string, TicketRefusalReason>>;
 }
 
+/** What of the control plane's pushes is about grants and sessions. */
+export type SessionCommand = Exclude<Command, { kind: "drain" }>;
+
 /** Carries out what the control plane pushes. Idempotent: a push may come twice. */
 export interface CommandHandler {
   /** Null when applied; else why it can never be (a bad signature, another relay's grant). */
-  apply(command: Command): Promise<Failure | null>;
+  apply(command: SessionCommand): Promise<Failure | null>;
 }
 
 /** How old what the control plane ordered may be. */

@@ -7,7 +7,7 @@
 import { unreachable } from "#shared/base/assert.ts";
 import type { RandomBytes } from "#shared/base/ids.ts";
 import type { Result } from "#shared/base/result.ts";
-import type { Command } from "#shared/control/contract.ts";
+import { type Denial, subjectsOfGrant } from "#shared/control/denials.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { DataPlaneLimits } from "../limits.ts";
 import { Deadlines, type StartTimer } from "./deadlines.ts";
@@ -26,6 +26,7 @@ import type {
   Presented,
   Refusal,
   SessionClue,
+  SessionCommand,
 } from "./ports.ts";
 import { Refusals } from "./refusals.ts";
 import { TicketDesk } from "./ticket-desk.ts";
@@ -84,7 +85,7 @@ export class Registry implements Admissions, CommandHandler {
     return this.#openings.admit(presented);
   }
 
-  async apply(command: Command): Promise<Failure | null> {
+  async apply(command: SessionCommand): Promise<Failure | null> {
     switch (command.kind) {
       case "grant":
         return this.#desk.take(command.grant);
@@ -93,6 +94,9 @@ export class Registry implements Admissions, CommandHandler {
         return null;
       case "terminate":
         this.terminate(command.sessionId, command.reason, command.cause);
+        return null;
+      case "deny":
+        this.deny(command.denials, command.revision);
         return null;
       default:
         return unreachable(command);
@@ -114,6 +118,21 @@ export class Registry implements Admissions, CommandHandler {
     this.#lives.find(sessionId)?.endAll(cause, reason);
   }
 
+  /** Voids what the denials are about: unused tickets go, living sessions end at once. */
+  deny(denials: readonly Denial[], revision: number): void {
+    this.#desk.deny(denials, revision);
+    for (const session of this.#lives.all()) {
+      if (this.#desk.denials.denies(subjectsOfGrant(session.grant))) {
+        session.endAll("terminated", "its user, console or share was denied");
+      }
+    }
+  }
+
+  /** How many denials are known, and how new the newest is. */
+  denials(): { readonly count: number; readonly revision: number } {
+    return this.#desk.denials.status();
+  }
+
   /** The sessions that live here now, those included that wait for their client. */
   snapshot(): string[] {
     return this.#lives.ids();
@@ -130,6 +149,7 @@ export class Registry implements Admissions, CommandHandler {
   /** Drops grants and used tickets whose time is over, and tells of refusals in sums. */
   sweep(): void {
     this.#desk.store.sweep(this.#nowMs());
+    this.#desk.denials.sweep(this.#nowMs());
     this.#refusals.sweep();
   }
 
@@ -140,15 +160,18 @@ export class Registry implements Admissions, CommandHandler {
   /**
    * Takes no new sessions; the living ones go on, with later channels and returning clients, until
    * the deadline ends them. Called again it sets another deadline.
-   * @param deadlineMs how long from now.
+   * @param deadlineMs how long from now; null: they go on as long as they like.
    * @returns resolves when no session is left, or when `resume` calls it off.
    */
-  async drain(deadlineMs: number): Promise<void> {
+  async drain(deadlineMs: number | null): Promise<void> {
     if (this.#phase !== "stopping") {
       this.#phase = "draining";
-      const leaveAtMs = this.#steadyMs() + deadlineMs;
       for (const session of this.#lives.all()) {
-        session.leaveBy(leaveAtMs);
+        if (deadlineMs === null) {
+          session.stay();
+        } else {
+          session.leaveBy(this.#steadyMs() + deadlineMs);
+        }
       }
     }
     await this.#lives.untilNone();

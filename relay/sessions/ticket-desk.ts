@@ -5,12 +5,14 @@
 import type { TicketRefusalReason } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { type Denial, subjectsOfGrant } from "#shared/control/denials.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { Grant } from "#shared/ticket/grant.ts";
 import { unseal } from "#shared/ticket/seal.ts";
 import { sessionLabel } from "#shared/ticket/session-label.ts";
 import { authenticateTicket, hashTicket, parseTicket } from "#shared/ticket/ticket.ts";
 import type { MainFacts } from "./admission-rules.ts";
+import { DenialList } from "./denial-list.ts";
 import { GrantStore, type GrantStoreLimits, type HeldGrant } from "./grant-store.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { DialTarget, GrantLookup } from "./ports.ts";
@@ -23,6 +25,7 @@ export interface TicketDeskOptions {
   readonly limits: GrantStoreLimits & {
     readonly lookupsOpenMax: number;
     readonly lookupDeadlineMs: number;
+    readonly denialsMax: number;
   };
   readonly nowMs: () => number;
 }
@@ -36,12 +39,14 @@ export interface AuthenticTicket {
 /** Tickets and their grants. */
 export class TicketDesk {
   readonly store: GrantStore;
+  readonly denials: DenialList;
   readonly #options: TicketDeskOptions;
   readonly #lookup: SharedLookup;
 
   constructor(options: TicketDeskOptions) {
     this.#options = options;
     this.store = new GrantStore(options.limits);
+    this.denials = new DenialList(options.limits);
     this.#lookup = new SharedLookup(options.lookup, options.limits);
     options.keyRing.onReplace((keys) => {
       this.store.dropUnlessSignedBy(new Set(keys.grantKeys.map(({ kid }) => kid)));
@@ -108,6 +113,9 @@ export class TicketDesk {
     if (!this.#isAccepted(kid)) {
       return "unverifiable";
     }
+    if (this.#isDenied(verified.value)) {
+      return "unknown";
+    }
     // Another one may have come first: replacing it would void what others wait with.
     if (!this.#isKnown(hash)) {
       this.store.hold({ grant: verified.value, label, kid }, this.#options.nowMs());
@@ -130,8 +138,17 @@ export class TicketDesk {
     if (!this.#isAccepted(kid)) {
       return { code: "control.grant-invalid", detail: "its key is not accepted any more" };
     }
+    if (this.#isDenied(verified.value)) {
+      return { code: "control.denied", detail: "its user, console, session or share was denied" };
+    }
     this.store.hold({ grant: verified.value, label, kid }, this.#options.nowMs());
     return null;
+  }
+
+  /** Learns of denials, and drops the grants that they make void. */
+  deny(denials: readonly Denial[], revision: number): void {
+    this.denials.add(denials, revision);
+    this.store.withdrawWhere((grant) => this.#isDenied(grant));
   }
 
   /** Where the grant's console is; null when no key of this relay unseals its password. */
@@ -155,6 +172,10 @@ export class TicketDesk {
   /** Whether the key is one of the present set, which may have changed during a wait. */
   #isAccepted(kid: string): boolean {
     return this.#options.keyRing.current()?.grantKeys.some((key) => key.kid === kid) === true;
+  }
+
+  #isDenied(grant: Grant): boolean {
+    return this.denials.denies(subjectsOfGrant(grant));
   }
 
   #isKnown(hash: string): boolean {

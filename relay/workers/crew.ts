@@ -6,6 +6,7 @@ import type { TlsIdentity } from "../listen/tls-settings.ts";
 import type { DataPlaneLimits } from "../limits.ts";
 import type { Admissions } from "../sessions/ports.ts";
 import type { MetricsJson } from "../telemetry/aggregate.ts";
+import type { Usage } from "../telemetry/load-meter.ts";
 import type { LineLog } from "../telemetry/log.ts";
 
 export interface CrewOptions {
@@ -42,4 +43,6 @@ export interface Crew {
   /** The crew's metrics and `own` ones as Prometheus text. */
   metricsText(own: () => Promise<MetricsJson>): Promise<string>;
   workers(): readonly WorkerStatus[];
+  /** What the crew has used besides the control process; what lost workers had used stays in it. */
+  usage(): Usage;
 }

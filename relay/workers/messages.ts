@@ -117,9 +117,16 @@ const metricSchema = z.looseObject({
   values: z.array(z.looseObject({})),
 });
 
+/** What a worker has used since it began (telemetry/load-meter.ts). */
+const usageSchema = z.object({
+  bytes: count,
+  cpuMicros: count,
+  loopDelayMs: z.number().nonnegative(),
+});
+
 const workerMessageSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ready") }),
-  z.object({ type: z.literal("heartbeat") }),
+  z.object({ type: z.literal("heartbeat"), usage: usageSchema }),
   z.object({
     type: z.literal("foresee"),
     requestId,

@@ -5,17 +5,20 @@ import type { Origin } from "../listen/arrival.ts";
 import type { PortKind } from "../listen/client-ports.ts";
 import type { TlsIdentity } from "../listen/tls-settings.ts";
 import { type MetricsJson, MetricsSum } from "../telemetry/aggregate.ts";
+import type { TrafficTotals } from "../pump/run-channel.ts";
 import { createCarrierMetrics } from "../telemetry/carrier-metrics.ts";
+import type { Usage } from "../telemetry/load-meter.ts";
 import { Carrier } from "./carrier.ts";
 import type { Crew, CrewOptions, WorkerStatus } from "./crew.ts";
 
 /** For tests, developers' machines and small sites. */
 export class OwnCrew implements Crew {
   readonly #carrier: Carrier;
+  readonly #traffic: TrafficTotals = { clientBytes: 0, serverBytes: 0 };
 
   /** @throws when the certificate does not fit its key */
   constructor(options: CrewOptions, registry: Registry) {
-    const traffic = { clientBytes: 0, serverBytes: 0 };
+    const traffic = this.#traffic;
     const metrics = createCarrierMetrics(registry, traffic);
     this.#carrier = new Carrier({ ...options, metrics, traffic });
   }
@@ -46,5 +49,10 @@ export class OwnCrew implements Crew {
 
   workers(): readonly WorkerStatus[] {
     return [];
+  }
+
+  usage(): Usage {
+    const { clientBytes, serverBytes } = this.#traffic;
+    return { bytes: clientBytes + serverBytes, cpuMicros: 0, loopDelayMs: 0 };
   }
 }

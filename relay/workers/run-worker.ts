@@ -6,6 +6,7 @@
 import type { Socket } from "node:net";
 import type { TrafficTotals } from "../pump/run-channel.ts";
 import { createCarrierMetrics } from "../telemetry/carrier-metrics.ts";
+import { ProcessMeter } from "../telemetry/load-meter.ts";
 import type { LineLog } from "../telemetry/log.ts";
 import { createProcessRegistry } from "../telemetry/metrics.ts";
 import { Carrier } from "./carrier.ts";
@@ -83,8 +84,10 @@ class Worker {
       onLinked: (ref) => tell({ type: "linked", ref }),
       onClosed: (ref) => tell({ type: "closed", ref }),
     });
+    const meter = new ProcessMeter();
     setInterval(() => {
-      tell({ type: "heartbeat" });
+      const bytes = traffic.clientBytes + traffic.serverBytes;
+      tell({ type: "heartbeat", usage: { bytes, ...meter.read() } });
       admissions.tellTouched();
     }, limits.workerBeatIntervalMs);
     tell({ type: "ready" });

@@ -10,6 +10,7 @@ import type { Origin } from "../listen/arrival.ts";
 import type { PortKind } from "../listen/client-ports.ts";
 import { makeServerContext, type TlsIdentity } from "../listen/tls-settings.ts";
 import { type MetricsJson, MetricsSum } from "../telemetry/aggregate.ts";
+import type { Usage } from "../telemetry/load-meter.ts";
 import { LOG_LINES } from "../telemetry/log.ts";
 import { AdmissionDesk } from "./admission-desk.ts";
 import type { Crew, CrewOptions, WorkerStatus } from "./crew.ts";
@@ -33,6 +34,8 @@ interface Place {
   startedAtMs: number;
   /** Ends in a row that came soon after the start. */
   crashes: number;
+  /** What the present worker said last that it has used. */
+  usage: Usage;
 }
 
 interface Waiting {
@@ -50,6 +53,8 @@ export class WorkerPool implements Crew {
   readonly #metrics = new MetricsSum();
   readonly #scrapes = new Map<number, (name: string) => void>();
   readonly #readyListeners = new Set<() => void>();
+  /** By workers that are gone. */
+  #usedBefore = NOTHING_USED;
   #tls: TlsIdentity;
   #webOrigins: readonly string[];
   #startCount = 0;
@@ -67,6 +72,7 @@ export class WorkerPool implements Crew {
       desk: null,
       startedAtMs: 0,
       crashes: 0,
+      usage: NOTHING_USED,
     }));
   }
 
@@ -176,6 +182,10 @@ export class WorkerPool implements Crew {
     }));
   }
 
+  usage(): Usage {
+    return sumOf([this.#usedBefore, ...this.#places.map(({ usage }) => usage)]);
+  }
+
   #startWorker(place: Place): void {
     const { limits, environment, logLevel, admissions, onFault, nowMs } = this.#options;
     this.#startCount += 1;
@@ -201,6 +211,7 @@ export class WorkerPool implements Crew {
         this.#readyListeners.forEach((listener) => listener());
         break;
       case "heartbeat":
+        place.usage = message.usage;
         break;
       case "linked":
         if (worker.refs.has(message.ref)) {
@@ -235,6 +246,8 @@ export class WorkerPool implements Crew {
     const { worker, cause, detail } = end;
     const { log, nowMs, onClosed, onWorkerLost } = this.#options;
     place.worker = null;
+    this.#usedBefore = { ...sumOf([this.#usedBefore, place.usage]), loopDelayMs: 0 };
+    place.usage = NOTHING_USED;
     void this.#metrics.retire(worker.name);
     for (const tellScrape of this.#scrapes.values()) {
       tellScrape(worker.name);
@@ -321,11 +334,21 @@ export class WorkerPool implements Crew {
   }
 }
 
+/** All of them together; the delay is that of the busiest. */
+function sumOf(usages: readonly Usage[]): Usage {
+  return {
+    bytes: usages.reduce((sum, { bytes }) => sum + bytes, 0),
+    cpuMicros: usages.reduce((sum, { cpuMicros }) => sum + cpuMicros, 0),
+    loopDelayMs: Math.max(...usages.map(({ loopDelayMs }) => loopDelayMs)),
+  };
+}
+
 /** How long the next worker waits after `crashes` quick ends in a row: none, then doubling. */
 export function respawnDelayMs(crashes: number): number {
   return crashes <= 1 ? 0 : Math.min(RESPAWN_MS_MAX, RESPAWN_BASE_MS * 2 ** (crashes - 2));
 }
 
+const NOTHING_USED: Usage = { bytes: 0, cpuMicros: 0, loopDelayMs: 0 };
 /** A worker that lived this long did not crash because of how it starts. */
 const STABLE_AFTER_MS = 60_000;
 const RESPAWN_BASE_MS = 250;

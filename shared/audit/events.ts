@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { fieldChangesSchema } from "./describe-changes.ts";
+import { DENIAL_SUBJECTS } from "#shared/control/denials.ts";
 import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
 
@@ -88,6 +89,15 @@ export type FirewallFinding = z.infer<typeof firewallFindingSchema>;
 
 /** Different findings of one channel that are told apart; further ones are not told. */
 export const FIREWALL_FINDINGS_MAX = 16;
+
+/**
+ * Relays that are asked to take one session: with each that does not answer costing an
+ * acknowledgement's deadline, more would not be waited for.
+ */
+export const PLACEMENT_TRIED_MAX = 3;
+
+/** Sites that one site falls back on. */
+export const SITE_FALLBACKS_MAX = 8;
 
 const event = <Type extends string, Data extends z.ZodRawShape>(type: Type, data: Data) =>
   z.object({ type: z.literal(type), data: z.object({ ...data, ...ANY_EVENT }) });
@@ -194,6 +204,46 @@ const ACCESS_RULE = {
   name: text.exactOptional(),
 };
 
+/** Why a relay was no candidate, or that it was one. The first that applies. */
+export const PLACEMENT_VERDICTS = [
+  "disabled",
+  "offline",
+  "draining",
+  "version",
+  "connect-port",
+  "needs",
+  "full",
+  "busy",
+  "good",
+] as const;
+
+export type PlacementVerdict = (typeof PLACEMENT_VERDICTS)[number];
+
+/** Which relay a session was given, and out of which. */
+export const placementSchema = z.object({
+  /** The console's site. */
+  site: text,
+  /** The chosen relay's site, and its place: 0 is the console's own, 1 its first fallback. */
+  relaySite: text,
+  step: z.int().nonnegative(),
+  relay: text,
+  /** The chosen relay's load in tenths; null: it has not said. */
+  load: z.int().nonnegative().nullable(),
+  /** How many relays of all those sites got each verdict. */
+  candidates: z.partialRecord(z.enum(PLACEMENT_VERDICTS), z.int().nonnegative()),
+  /** The relays that were asked before and did not take it, with a code each. */
+  tried: z.array(z.object({ relay: text, code: text })).max(PLACEMENT_TRIED_MAX),
+});
+
+export type PlacementRecord = z.infer<typeof placementSchema>;
+
+const siteFacts = z.object({
+  name: text,
+  description: text,
+  fallbacks: z.array(text).max(SITE_FALLBACKS_MAX),
+});
+const relayFacts = z.object({ name: text, siteId: text });
+
 export const auditEventSchema = z.discriminatedUnion("type", [
   ...PEOPLE_EVENTS,
   event("source.created", { name: text, kind: text }),
@@ -217,12 +267,17 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("share.revoked", { shareId: text, userId: text }),
   event("share.opened", { shareId: text, userId: text }),
   event("share.refused", { shareId: text, userId: text, code: text }),
-  event("ticket.issued", { grantId: text, expiresAt: text }),
   /** No ticket was given: `code` and `detail` say why, `heldBy` which session was in the way. */
   event("ticket.denied", {
     code: text,
     detail: text.exactOptional(),
     heldBy: text.exactOptional(),
+  }),
+  event("ticket.issued", {
+    grantId: text,
+    expiresAt: text,
+    /** Absent from records of the first build. */
+    placement: placementSchema.optional(),
   }),
   event("ticket.withdrawn", { grantId: text, code: text }),
   event("ticket.downloaded", {}),
@@ -264,7 +319,18 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("policy.deleted", { policyId: text, name: text, rules: policyText }),
   event("policy.attached", attachment),
   event("policy.detached", attachment),
-  event("join-token.created", { expiresAt: text }),
+  event("join-token.created", {
+    expiresAt: text,
+    name: text.nullable().optional(),
+    siteId: text.nullable().optional(),
+  }),
+  event("join-token.revoked", { joinTokenId: text }),
+  event("site.created", { siteId: text, name: text }),
+  event("site.changed", { siteId: text, before: siteFacts, after: siteFacts }),
+  event("site.deleted", { siteId: text, name: text }),
+  event("source.moved", { name: text, fromSiteId: text, toSiteId: text }),
+  /** What was granted to it until then is void. */
+  event("denial.added", { subject: z.enum(DENIAL_SUBJECTS), id: text, reason: text }),
   event("relay.enrolled", { name: text, fingerprint: text }),
   event("relay.online", { build: text }),
   event("relay.offline", { code: text }),
@@ -306,6 +372,13 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("webhook.redriven", { origin: text, message: text }),
   /** Somebody had a job of the clock run at once. */
   event("job.run-requested", { job: text }),
+  event("relay.changed", { before: relayFacts, after: relayFacts }),
+  /** The control plane drains it until somebody resumes it; `endsAt`: living sessions end then. */
+  event("relay.drain-ordered", { endsAt: text.nullable() }),
+  event("relay.drain-lifted", {}),
+  event("relay.disabled", { endsSessions: z.boolean() }),
+  event("relay.enabled", {}),
+  event("relay.deleted", { name: text }),
 ]);
 
 export type AuditEvent = z.infer<typeof auditEventSchema>;

@@ -14,6 +14,7 @@ export const ID_PREFIX = {
   console: "con",
   accessRule: "acr",
   share: "shr",
+  site: "sit",
   relay: "rly",
   joinToken: "jtk",
   session: "ses",

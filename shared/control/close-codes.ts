@@ -21,6 +21,10 @@ export const CONTROL_CLOSE = {
   silent: { closeCode: 4003, reason: "control.silent" },
   /** The relay's keys have changed and its version can learn them from a welcome only. */
   keysChanged: { closeCode: 4010, reason: "control.keys-changed" },
+  /** An administrator has disabled it. */
+  disabled: { closeCode: 4004, reason: "relay.disabled" },
+  /** An administrator has deleted it: its identity is void for ever. */
+  deleted: { closeCode: 4005, reason: "relay.deleted" },
   /** The hub could not reach the database: connect again, and send again what was not acked. */
   retry: { closeCode: 1013, reason: "database.unavailable" },
 } as const satisfies Record<string, ControlClose>;

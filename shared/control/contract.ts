@@ -12,14 +12,16 @@
  *       ├─ events (stream, seq…) ──────────────►│   resent until acked, stored exactly once
  *       │◄───────────────────────── events-ack ─┤
  *       ├─ serving (draining) ─────────────────►│   route here, or route here no more
+ *       ├─ load ───────────────────────────────►│   now and then, when it has changed
  *       ├─ lookup (requestId, ticketHash) ─────►│   a ticket that came before its grant
  *       │◄────────────────────── lookup-answer ─┤
  *       │◄─────────────────────────────── keys ─┤   in the place of the welcome's keys; version 2
  *       ├─ request (requestId, request) ───────►│   certificates, a new identity key; version 2
  *       │◄───────────────────────────── answer ─┤
  *
- * Pushes carry numbers 1, 2, 3… within a hub's `epoch` (the life of its storage), events within a
- * relay's `stream` (the life of its spool). Whoever receives drops what it has already seen.
+ * Pushes carry growing numbers within a hub's `epoch` (the life of its storage), given as they are
+ * sent; events carry numbers 1, 2, 3… within a relay's `stream` (the life of its spool). Whoever
+ * receives drops what it has already seen.
  */
 import { z } from "zod";
 import {
@@ -32,12 +34,15 @@ import {
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { FIREWALL_MODES } from "#shared/policy/policy.ts";
 import { CHANNEL_NAMES } from "#shared/spice/channel-names.ts";
+import { DENIALS_PER_MESSAGE_MAX, denialListSchema, denialSchema } from "./denials.ts";
+import { drainOrderSchema } from "./drain-order.ts";
 import { relayHostSchema } from "./enrolment.ts";
 import {
   CONTROL_MESSAGE_BYTES_MAX,
   EVENTS_PER_MESSAGE_MAX,
   SNAPSHOT_SESSIONS_MAX,
 } from "./limits.ts";
+import { loadSchema } from "./load.ts";
 import {
   ownCertificateSchema,
   relayAnswerSchema,
@@ -45,8 +50,22 @@ import {
   requestFailureSchema,
 } from "./relay-requests.ts";
 
-/** What this build speaks. A connection uses the highest version that both ranges hold. */
+/**
+ * What this build speaks. A connection uses the highest version that both ranges hold.
+ *
+ * 1: all but what follows.
+ * 2: `deny` and `drain` are pushed, and the welcome has both states; the relay says its `load`.
+ *
+ * Fields of messages that both know are optional and may be sent under any version: a partner that
+ * does not know them drops them. Messages and kinds of commands are said only under theirs.
+ */
 export const CONTROL_VERSIONS = { min: 1, max: 2 } as const;
+
+/** The first version under which each command may be pushed. */
+const COMMAND_VERSIONS = { grant: 1, withdraw: 1, terminate: 1, deny: 2, drain: 2 } as const;
+
+/** The first version under which a relay may say its load. */
+export const LOAD_VERSION = 2;
 
 /** Named in Sec-WebSocket-Protocol, so that a stray client is refused before any message. */
 export const CONTROL_SUBPROTOCOL = "kerbside-relay";
@@ -148,6 +167,14 @@ export const commandSchema = z.discriminatedUnion("kind", [
     /** Which end reason the session gets. */
     cause: z.enum(TERMINATE_CAUSES).default("terminated"),
   }),
+  /** What was granted to these before is void: held grants go, living sessions end. */
+  z.object({
+    kind: z.literal("deny"),
+    revision: denialListSchema.shape.revision,
+    denials: z.array(denialSchema).min(1).max(DENIALS_PER_MESSAGE_MAX),
+  }),
+  /** The control plane drains the relay, or does so no more (null). */
+  z.object({ kind: z.literal("drain"), order: drainOrderSchema.nullable() }),
 ]);
 
 export type Command = z.infer<typeof commandSchema>;
@@ -172,12 +199,15 @@ export const helloSchema = z.object({
       connectPort: z.int().min(1).max(65_535).optional(),
     })
     .optional(),
-  /** It takes no new sessions: nothing may be routed to it. */
+  /** Its operator drains it, or it is stopping: nothing may be routed to it. */
   draining: z.boolean().default(false),
   /** What it shows to clients when that is its operator's own; absent: what we signed. */
   certificate: ownCertificateSchema.optional(),
   /** What it can keep of a policy (shared/policy/enforcement.ts); unknown names are kept. */
   enforces: z.array(z.string().max(32)).max(16).default([]),
+  /** Its clock, in milliseconds since 1970. */
+  nowMs: z.int().nonnegative().optional(),
+  load: loadSchema.optional(),
 });
 
 export const relayMessageSchema = z.discriminatedUnion("type", [
@@ -195,6 +225,7 @@ export const relayMessageSchema = z.discriminatedUnion("type", [
   }),
   /** It began or ceased to drain; `hello` says the same after a reconnect. */
   z.object({ type: z.literal("serving"), draining: z.boolean() }),
+  z.object({ type: z.literal("load"), load: loadSchema }),
   z.object({ type: z.literal("lookup"), requestId: id, ticketHash: z.string().length(43) }),
   z.object({ type: z.literal("request"), requestId: id, request: relayRequestSchema }),
 ]);
@@ -239,6 +270,12 @@ export const welcomeSchema = z.object({
   /** Why console files do not name the certificate that the hello told of. */
   certificateRefusal: requestFailureSchema.optional(),
   nowMs: z.int(),
+  /** Which versions the control plane speaks, for the sentence that says why they do not meet. */
+  versions: z.object({ min: z.int().positive(), max: z.int().positive() }).optional(),
+  /** Whether the control plane drains the relay; absent: it cannot. */
+  drain: drainOrderSchema.nullable().optional(),
+  /** Every denial that can still matter; absent: the control plane knows none. */
+  denials: denialListSchema.optional(),
 });
 
 export const hubMessageSchema = z.discriminatedUnion("type", [
@@ -279,6 +316,23 @@ export function parseRelayMessage(text: string): Result<RelayMessage, string> {
 /** Reads a hub's message. */
 export function parseHubMessage(text: string): Result<HubMessage, string> {
   return parse(hubMessageSchema, text);
+}
+
+/** Whether a partner that agreed on this version knows commands of this kind. */
+export function isKnownCommand(kind: Command["kind"], version: number): boolean {
+  return version >= COMMAND_VERSIONS[kind];
+}
+
+/** The sentence that both sides log when their versions do not meet. */
+export function sayVersions(
+  relay: { readonly min: number; readonly max: number },
+  hub: { readonly min: number; readonly max: number },
+): string {
+  const isRelayOlder = relay.max < hub.min;
+  return (
+    `the relay speaks ${relay.min} to ${relay.max}, the control plane ${hub.min} to ${hub.max}: ` +
+    `upgrade the ${isRelayOlder ? "relay" : "control plane"}`
+  );
 }
 
 /** The highest version in both ranges, or null when they do not meet. */

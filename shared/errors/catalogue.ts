@@ -77,6 +77,34 @@ export const ERRORS = {
     403,
     "Use the API from its own origin, or with a bearer token.",
   ),
+  "api.version-unknown": http(
+    "client",
+    404,
+    "Use a version of the API that this control plane speaks; the detail names it.",
+  ),
+  "idempotency.key-reused": http(
+    "client",
+    422,
+    "Use a new Idempotency-Key: another request was sent with this one.",
+  ),
+  "idempotency.in-progress": http(
+    "client",
+    409,
+    "The first request with this Idempotency-Key is not done yet. Try again shortly.",
+    true,
+  ),
+  "idempotency.answer-lost": http(
+    "client",
+    409,
+    "The first request with this Idempotency-Key was carried out, but its answer is not kept. " +
+      "Look at what it made; to do it again use a new key.",
+  ),
+  "idempotency.too-many-keys": http(
+    "client",
+    429,
+    "Too many Idempotency-Keys within 24 hours. Send the request without one, or later.",
+    true,
+  ),
   "auth.required": http("client", 401, "Log in and send the token as Authorization: Bearer."),
   "auth.invalid-credentials": http("client", 401, "Check the user name and the password."),
   "auth.not-admitted": http(
@@ -175,7 +203,7 @@ export const ERRORS = {
   "join-token.invalid": http(
     "client",
     401,
-    "The join token is unknown, used or expired. Make a new one.",
+    "The join token is unknown, used, revoked or expired. Make a new one.",
   ),
   "relay.csr-invalid": http(
     "client",
@@ -202,6 +230,32 @@ export const ERRORS = {
     "client",
     null,
     "The offered key is not vouched for by the relay's own key and by itself.",
+  ),
+  "relay.disabled": http(
+    "client",
+    403,
+    "An administrator has disabled this relay. Ask for it to be enabled; it links again by itself.",
+  ),
+  "relay.deleted": http(
+    "client",
+    410,
+    "An administrator has deleted this relay. Stop it, or enrol it again with a new join token.",
+  ),
+  "relay.in-service": http(
+    "client",
+    409,
+    "The relay is online and not disabled. Drain it, then stop or disable it.",
+  ),
+  "site.in-use": http(
+    "client",
+    409,
+    "Something belongs to the site or falls back on it; the detail says what. Move that first.",
+  ),
+  "auth.revoked": http(
+    "client",
+    403,
+    "Access was revoked while the ticket was made. Ask again, if you still may.",
+    true,
   ),
   "relay.version-unsupported": http("client", 426, "Upgrade the older of relay and control plane."),
   "signing-key.not-published": http(
@@ -231,6 +285,11 @@ export const ERRORS = {
     "control",
     503,
     "The database cannot be reached. Try again shortly.",
+  ),
+  "service.not-ready": http(
+    "control",
+    503,
+    "The control plane cannot do its work yet; the detail names what is missing. See its log.",
   ),
   "internal.error": http("internal", 500, "This is a bug. Report it with the request id."),
 
@@ -373,11 +432,13 @@ export const ERRORS = {
     "VERSION_MISMATCH",
     "The SPICE server is too old for this client.",
   ),
-  "target.unreadable": spice(
-    "control",
-    "ERROR",
-    "The console's password could not be unsealed. Ask for a new ticket.",
-  ),
+  "target.unreadable": {
+    fault: "control",
+    retryable: false,
+    httpStatus: 503,
+    spiceError: "ERROR",
+    hint: "The console's password could not be unsealed. Ask for a new ticket.",
+  },
 
   // Messages of a linked channel.
   "message.type-unknown": spice(
@@ -409,6 +470,7 @@ export const ERRORS = {
 
   // Between control plane and relay.
   "control.offline": link("The relay has no link to the control plane. Try again shortly."),
+  "control.hub-silent": link("The relay's hub did not answer. Try again shortly."),
   "control.ack-timeout": link("The relay did not acknowledge in time. Try again shortly."),
   "control.queue-full": link("Too much is waiting for this relay. Try again shortly."),
   "control.malformed": spice(
@@ -428,6 +490,11 @@ export const ERRORS = {
     "The grant's signature or content is invalid for this relay.",
   ),
   "control.keys-changed": link("The relay connects again at once, to learn its new keys."),
+  "control.denied": spice(
+    "control",
+    null,
+    "What the grant is for was ended, or its user, console or share denied, since it was made.",
+  ),
   "control.replaced": spice(
     "control",
     null,

@@ -44,10 +44,14 @@ export const grantSchema = z.object({
   sub: z.string(),
   jti: z.string(),
   iat: z.int(),
+  /** `iat` in milliseconds: what a denial of the same second is compared with. */
+  issuedAtMs: z.int().nonnegative().optional(),
   /** Until then the first main channel may come; the session itself may live on. */
   exp: z.int(),
   sessionId: z.string(),
   consoleId: z.string(),
+  /** The share that it was granted by, when it was. */
+  shareId: z.string().max(64).optional(),
   /** base64url of the ticket's SHA-256. */
   ticketHash: z.string().length(43),
   target: targetSchema,

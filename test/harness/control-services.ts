@@ -6,18 +6,23 @@ import { randomBytes } from "node:crypto";
 import { createClient, type InValue } from "@libsql/client/web";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok } from "#shared/base/result.ts";
-import type { Command } from "#shared/control/contract.ts";
+import { type Command, CONTROL_VERSIONS } from "#shared/control/contract.ts";
 import { memoryLimits } from "./memory-limits.ts";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
 import { STREAM_IDLE_MS_MAX } from "../../worker/dev/libsql/limits.ts";
 import { type CancelTimer, systemTimers, type Timers } from "../../worker/dev/libsql/timers.ts";
-import { generateSecrets, type Secrets } from "../../worker/dev/secrets.ts";
+import { generateSecrets, type NewSecrets } from "../../worker/dev/secrets.ts";
 import type { AccessLevel } from "../../worker/identity/access-level.ts";
 import { permissionsOf, type Role } from "../../worker/identity/permissions.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
 import { relays } from "../../worker/repositories/schema/relays.ts";
 import { grantAccess } from "../../worker/services/access-rules.ts";
-import type { Caller, PushFailure, ServiceContext } from "../../worker/services/context.ts";
+import type {
+  Caller,
+  PushFailure,
+  RelayBar,
+  ServiceContext,
+} from "../../worker/services/context.ts";
 import { hashPassword } from "../../worker/identity/passwords.ts";
 import { insertUser } from "../../worker/repositories/users.ts";
 import { auditRecord, SYSTEM_CALLER } from "../../worker/services/audit-record.ts";
@@ -33,14 +38,16 @@ export interface ControlServices extends AsyncDisposable {
   readonly toldKeys: readonly string[];
   /** Relays whose hubs were asked whether they are online. */
   readonly confirmed: readonly string[];
+  /** Whose links were ended, and why, in order. */
+  readonly expelled: readonly { readonly relayId: string; readonly bar: RelayBar }[];
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
   makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
   /** Grants the caller this level of one console. Gives the rule's id. */
   grant(caller: Caller, consoleId: string, level?: AccessLevel): Promise<string>;
-  /** Makes a relay that is online, and enforces nothing by default. Gives its id. */
-  makeRelay(name: string, enforces?: readonly string[]): Promise<string>;
+  /** Makes a relay that is online, of the newest contract, and enforces nothing. Gives its id. */
+  makeRelay(name: string, columns?: RelayColumns): Promise<string>;
   moveClock(byMs: number): void;
   /** Rolls transactions back that nobody goes on with, which the database does after seconds. */
   rollBackAbandoned(): void;
@@ -49,6 +56,11 @@ export interface ControlServices extends AsyncDisposable {
   /** All values of all tables, as one text to search. */
   dumpDatabase(): Promise<string>;
 }
+
+/** A relay's row, as far as a test gives it. */
+export type RelayColumns = Omit<Partial<typeof relays.$inferInsert>, "enforces"> & {
+  readonly enforces?: readonly string[];
+};
 
 export const TEST_PASSWORD = "correct horse battery";
 
@@ -68,6 +80,7 @@ export async function startControlServices(
   const pushes: { relayId: string; command: Command }[] = [];
   const toldKeys: string[] = [];
   const confirmed: string[] = [];
+  const expelled: { relayId: string; bar: RelayBar }[] = [];
   const failures = new Map<string, PushFailure>();
   let nowMs = START_MS;
   const context: ServiceContext = {
@@ -80,6 +93,7 @@ export async function startControlServices(
       caCertificate: secrets.CA_CERTIFICATE,
       caKey: secrets.CA_KEY,
       webOrigins: ["https://kerbside.test"],
+      metricsToken: null,
       localLogin: "on",
       oidcProviders: [],
       keystone: null,
@@ -101,6 +115,10 @@ export async function startControlServices(
       confirmOnline: async (relayId) => {
         confirmed.push(relayId);
       },
+      expel: async (relayId, bar) => {
+        expelled.push({ relayId, bar });
+      },
+      report: async () => null,
     },
     signingKeys: new SigningKeyCache(),
     nowMs: () => nowMs,
@@ -111,6 +129,7 @@ export async function startControlServices(
     pushes,
     toldKeys,
     confirmed,
+    expelled,
     answerPushes: (relayId, failure) => {
       failures.delete(relayId);
       if (failure !== null) {
@@ -137,7 +156,7 @@ export async function startControlServices(
       }
       return granted.value.id;
     },
-    makeRelay: async (name, enforces = []) => await insertRelay(context, name, enforces),
+    makeRelay: async (name, columns = {}) => await insertRelay(context, name, columns),
     moveClock: (byMs) => {
       nowMs += byMs;
     },
@@ -202,7 +221,7 @@ async function storeUser(context: ServiceContext, username: string, role: Role):
 async function insertRelay(
   context: ServiceContext,
   name: string,
-  enforces: readonly string[],
+  { enforces = [], ...columns }: RelayColumns,
 ): Promise<string> {
   const id = newId("relay", context.randomBytes);
   await context.database.insert(relays).values({
@@ -216,7 +235,9 @@ async function insertRelay(
     ticketEpoch: 1,
     state: "online",
     enforces: JSON.stringify(enforces),
+    controlVersion: CONTROL_VERSIONS.max,
     enrolledAtMs: context.nowMs(),
+    ...columns,
   });
   return id;
 }
@@ -239,7 +260,7 @@ function fromBase64(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /** Made once in a test file: they cost more than most of what is tested. */
-let testSecrets: Promise<Secrets> | undefined;
+let testSecrets: Promise<NewSecrets> | undefined;
 let testPasswordHash: Promise<string> | undefined;
 
 const START_MS = Date.UTC(2026, 0, 1, 12, 0, 0, 500);

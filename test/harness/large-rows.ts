@@ -29,6 +29,8 @@ export const LARGE_USERS = {
 const OWNED = 5_000;
 const PROJECTS = 500;
 const RARE_TAGS = 1_000;
+/** Chains of the audit trail. */
+const WRITERS = 500;
 
 /** The numbers 0 to `count - 1` as `n`. */
 const numbers = (count: number): string =>
@@ -85,6 +87,10 @@ function peopleRows({ users, groups }: DatabaseSize, nowMs: number): string[] {
 
 function consoleRows({ sources, consoles }: DatabaseSize, nowMs: number): string[] {
   return [
+    `${numbers(100)} INSERT INTO sites (id, name, description, created_at_ms)
+     SELECT 'sit_' || n, 'site' || n, '', ${nowMs} - n FROM counter`,
+    `${numbers(99)} INSERT INTO site_fallbacks (site_id, position, fallback_site_id)
+     SELECT 'sit_' || (n + 1), 1, 'sit_0' FROM counter`,
     `${numbers(sources)} INSERT INTO sources (id, name, kind, created_at_ms)
      SELECT 'src_' || n, 'source' || n, 'static', ${nowMs} - n FROM counter`,
     `${numbers(consoles)} INSERT INTO consoles
@@ -101,11 +107,17 @@ function consoleRows({ sources, consoles }: DatabaseSize, nowMs: number): string
   ];
 }
 
+/** Whom a rule is for; the id is an SQL expression. */
+interface Subject {
+  readonly kind: "user" | "group" | "everyone";
+  readonly id: string;
+}
+
 /** Rules of every kind: of one console, a tag, a project, a source, a form of name, and everything. */
 function accessRows({ groups }: DatabaseSize, nowMs: number): string[] {
   const { manyRules, owner, seesAll } = LARGE_USERS;
-  const rule = (id: string, subject: string, kind: string, target: string, level: number): string =>
-    `SELECT ${id}, '${kind}', ${subject}, ${target}, ${level}, ${nowMs} - n`;
+  const rule = (id: string, subject: Subject, target: string, level: number): string =>
+    `SELECT ${id}, '${subject.kind}', ${subject.id}, ${target}, ${level}, ${nowMs} - n`;
   const columns = "(id, subject_kind, subject_id, console_id, level, created_at_ms)";
   const scoped = columns.replace("console_id", "scope_id");
   return [
@@ -117,22 +129,22 @@ function accessRows({ groups }: DatabaseSize, nowMs: number): string[] {
        ('', '', 'src_1', '*'), ('', '', 'src_2', 'vm1*'), ('frequent', 'project2', '', '*'),
        ('', '', '', 'vm77-*'), ('', '', '', '*')`,
     `${numbers(groups)} INSERT INTO access_rules ${scoped}
-     ${rule("'acr_g' || n", "'grp_' || n", "group", "scopes.id", 2)} FROM counter
+     ${rule("'acr_g' || n", { kind: "group", id: "'grp_' || n" }, "scopes.id", 2)} FROM counter
      JOIN access_scopes AS scopes ON project = 'project' || (n % ${PROJECTS}) AND tag = ''`,
     `${numbers(5)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_m' || n", `'${manyRules}'`, "user", "'con_' || (n * 7)", 3)} FROM counter`,
+     ${rule("'acr_m' || n", { kind: "user", id: `'${manyRules}'` }, "'con_' || (n * 7)", 3)} FROM counter`,
     `INSERT INTO access_rules ${scoped}
      SELECT 'acr_s' || id, 'user', '${manyRules}', id, 1, ${nowMs} - id FROM access_scopes
      WHERE (tag = '' AND project = '' AND (source_id <> '' OR name_glob <> '*'))
        OR tag IN ('frequent', 'tag3')`,
     `${numbers(OWNED)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_o' || n", `'${owner}'`, "user", "'con_' || (n * 19)", 3)} FROM counter
+     ${rule("'acr_o' || n", { kind: "user", id: `'${owner}'` }, "'con_' || (n * 19)", 3)} FROM counter
      WHERE (n * 19) % 100 <> 99`,
     `INSERT INTO access_rules ${scoped}
      SELECT 'acr_all', 'user', '${seesAll}', id, 2, ${nowMs} FROM access_scopes
      WHERE tag = '' AND project = '' AND source_id = '' AND name_glob = '*'`,
     `${numbers(10)} INSERT INTO access_rules ${columns}
-     ${rule("'acr_e' || n", "'everyone'", "everyone", "'con_' || n", 1)} FROM counter`,
+     ${rule("'acr_e' || n", { kind: "everyone", id: "'everyone'" }, "'con_' || n", 1)} FROM counter`,
   ];
 }
 
@@ -158,6 +170,8 @@ function sessionRows(size: DatabaseSize, nowMs: number): string[] {
      SELECT 'rly_' || n, 'relay' || n, 'key' || n, 'relay' || n || '.example', 5900, 'none',
        'CN=relay' || n, 1, CASE WHEN n % 10 = 9 THEN 'offline' ELSE 'online' END, ${nowMs} - n
      FROM counter`,
+    `${numbers(1_000)} INSERT INTO denials (subject, subject_id, at_ms, until_ms, announced_at_ms)
+     SELECT 'session', 'ses_x' || n, ${nowMs} - n, ${nowMs} + 3600000, ${nowMs} FROM counter`,
     `${numbers(relays)} INSERT INTO relay_streams (relay_id, stream, stored_seq)
      SELECT 'rly_' || n, 'stream', n FROM counter`,
     `${numbers(shares)} INSERT INTO shares
@@ -188,16 +202,31 @@ function auditRows(size: DatabaseSize, nowMs: number): string[] {
   const { users, consoles, relays, sessions, auditEvents } = size;
   return [
     `${numbers(auditEvents)} INSERT INTO audit_events
-       (id, at_ms, type, actor_kind, actor_id, address, request_id, console_id, session_id,
-        relay_id, data)
-     SELECT 'aud_' || n, ${nowMs} - n * 100,
+       (position, id, at_ms, type, actor_kind, actor_id, address, request_id, console_id,
+        session_id, relay_id, subject_id, data, writer, seq, hash)
+     SELECT ${auditEvents} - n, 'aud_' || n, ${nowMs} - n * 100,
        CASE n % 4 WHEN 0 THEN 'session.opened' WHEN 1 THEN 'user.logged-in'
          WHEN 2 THEN 'channel.opened' ELSE 'relay.serving' END,
-       CASE n % 2 WHEN 0 THEN 'user' ELSE 'relay' END, 'usr_' || ${some(users)}, '192.0.2.1',
+       CASE n % 2 WHEN 0 THEN 'user' ELSE 'relay' END, 'usr_' || ${some(users)},
+       '192.0.2.' || (n % 3),
        'req_' || n, 'con_' || ${some(consoles)}, 'ses_' || ${some(sessions)},
-       'rly_' || ${some(relays)},
+       'rly_' || ${some(relays)}, 'usr_' || ${some(users, 3)},
        CASE n % 4 WHEN 1 THEN '{"username":"user' || ${some(users)} || '"}'
-         WHEN 2 THEN '{"channel":"main","channelId":0}' ELSE '{}' END
+         WHEN 2 THEN '{"channel":"main","channelId":0}' ELSE '{}' END,
+       'relay:rly_' || ${some(WRITERS)}, (${auditEvents} - 1 - n) / ${WRITERS} + 1, 'h' || n
+     FROM counter`,
+    `INSERT INTO audit_chains (writer, seq, hash)
+     SELECT writer, max(seq), hash FROM audit_events GROUP BY writer`,
+    `${numbers(10_000)} INSERT INTO audit_checkpoints (at_ms, jws)
+     SELECT ${nowMs} - 300000 * (10000 - n), 'jws' FROM counter`,
+    `${numbers(10)} INSERT INTO webhooks
+       (id, url, description, events, sealed_secret, enabled, position, created_at_ms)
+     SELECT 'whk_' || n, 'https://hooks.example/' || n, '', '["*"]', 'sealed', 0, ${auditEvents},
+       ${nowMs} - n FROM counter`,
+    `${numbers(20_000)} INSERT INTO webhook_deliveries
+       (id, webhook_id, first_position, last_position, state, attempts, created_at_ms,
+        attempted_at_ms)
+     SELECT 'msg_' || n, 'whk_' || (n % 10), n, n, 'dead', 8, ${nowMs} - n, ${nowMs} - n
      FROM counter`,
   ];
 }

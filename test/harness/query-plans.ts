@@ -79,17 +79,24 @@ function isFirstPage(sql: string): boolean {
 /** What a statement has bounded itself, by the names that statements give it. */
 const SCANS_BOUNDED = /^SCAN (?:page|candidate|target|owned|walked|next)$/;
 
-/** The same, without a name, and lists of arguments. */
+/**
+ * The same, without a name, and lists of arguments; a console's site and its fallbacks; denials, of
+ * which those that are past are swept every minute, so that the rest is the answer; and relays, which
+ * are few and which metrics count.
+ */
 const SCANS_LITTLE =
-  /^SCAN (?:CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL|wanted|ahead|webhooks)/;
+  /^SCAN (?:relays\b|CONSTANT ROW|\(subquery-\d+\)|(?:page|candidate|target|owned|walked|next)$|json_each|\w+ VIRTUAL|wanted|ahead|webhooks|chain$|denials)/;
 
-/** The first page of everything: an index is read from its end, as far as the limit goes. */
+/**
+ * The first page of everything: an index is read from its end, as far as the limit goes. Some
+ * indexes have only what is wanted.
+ */
 const SCANS_TO_LIMIT =
-  /USING (?:COVERING )?INDEX (?:consoles_by_name|users_by_username|(?:sessions|access_rules|shares)_by_created|sessions_live|audit_events_unchained)$/;
+  /USING (?:COVERING )?INDEX (?:consoles_by_name|users_by_username|(?:sessions|access_rules|shares)_by_created|sessions_live|audit_events_unchained|join_tokens_pending|relays_disabled)$/;
 
 /**
  * A relay has eight streams at most, and few sessions that wait to be opened; a console, few rules,
- * and one of each subject; a subject, sixteen policies.
+ * and one of each subject; a subject, sixteen policies; a name is one relay's.
  */
 const SORTS_LITTLE = [
   /from "webhooks" order by/,
@@ -98,6 +105,7 @@ const SORTS_LITTLE = [
   /AS wanted cross join "audit_events" where .* IN \(select .* limit \?\)/,
   /where \(?"policy_attachments"."subject_id" = \?( and "policy_attachments"."id" > \?\))? order/,
   /from "relay_streams"/,
+  /"relays"\."name" = \?/,
   /order by "tickets"\."expires_at_ms" asc limit \?$/,
   /where \("access_rules"."subject_id" = \? and "access_rules"."console_id" = \?/,
   /from "access_rules" .* where \(?"access_rules"\."id" IN \(/s,

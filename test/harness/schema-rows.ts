@@ -28,7 +28,7 @@ export async function fillTables(client: Client): Promise<string[]> {
     const columns = await columnsOf(client, table);
     const keys = await client.execute(`PRAGMA foreign_key_list("${table}")`);
     const references = new Map(
-      keys.rows.map((row) => [String(row["from"]), [String(row["table"]), String(row["to"])]]),
+      keys.rows.map((row) => [textOf(row["from"]), [textOf(row["table"]), textOf(row["to"])]]),
     );
     const made = (EXAMPLES[table] ?? [{}, {}]).map((example, index) =>
       makeRow({ table, columns, example, index }, (column) => {
@@ -56,14 +56,14 @@ export async function tablesOf(client: Client): Promise<string[]> {
     `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
        AND name <> 'schema_migrations' ORDER BY name`,
   );
-  return rows.map((row) => String(row["name"]));
+  return rows.map((row) => textOf(row["name"]));
 }
 
 export async function columnsOf(client: Client, table: string): Promise<TableColumn[]> {
   const { rows } = await client.execute(`PRAGMA table_info("${table}")`);
   return rows.map((row) => ({
-    name: String(row["name"]),
-    type: String(row["type"]),
+    name: textOf(row["name"]),
+    type: textOf(row["type"]),
     notNull: row["notnull"] === 1 || Number(row["pk"]) > 0,
     primaryKey: Number(row["pk"]),
   }));
@@ -71,7 +71,15 @@ export async function columnsOf(client: Client, table: string): Promise<TableCol
 
 async function parentsOf(client: Client, table: string): Promise<Set<string>> {
   const { rows } = await client.execute(`PRAGMA foreign_key_list("${table}")`);
-  return new Set(rows.map((row) => String(row["table"])).filter((parent) => parent !== table));
+  return new Set(rows.map((row) => textOf(row["table"])).filter((parent) => parent !== table));
+}
+
+/** A name as SQLite tells it. @throws {Error} for anything else: the PRAGMA is another one then. */
+function textOf(value: unknown): string {
+  if (typeof value !== "string") {
+    throw new Error("Expected a name in the database's description of its schema.");
+  }
+  return value;
 }
 
 function parentsFirst(parents: ReadonlyMap<string, ReadonlySet<string>>): string[] {
@@ -148,8 +156,11 @@ const EXAMPLES: Readonly<Record<string, readonly Row[]>> = {
     { state: "active", verifies_until_ms: null },
     { state: "retired", sealed_private_key: null },
   ],
+  site_fallbacks: [{ fallback_site_id: "sites.id.2" }, { fallback_site_id: "sites.id.1" }],
   sources: [{ kind: "static" }, { kind: "static" }],
   tickets: [{ way: "tls" }, { way: "connect" }],
+  webhook_deliveries: [{ state: "retrying" }, { state: "dead" }],
+  webhooks: [{ enabled: 1 }, { enabled: 0 }],
   users: [
     { role: "admin", disabled_at_ms: null, deleted_at_ms: null, origin: "local" },
     { role: "user" },

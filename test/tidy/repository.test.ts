@@ -13,8 +13,13 @@ import {
   WORKER_NAME,
 } from "../../worker/deployment.ts";
 import { OUTBOUND_CA_FILE } from "../../worker/dev/outbound-certificates.ts";
+import { NEEDED_MIGRATION } from "../../worker/repositories/health.ts";
 import { SETTINGS } from "../../worker/settings.ts";
+import { renderAuditEventsPage } from "../runner/audit-events-page.ts";
+import { renderApiTypes } from "../runner/api-types.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
+import { LIVES, OBJECT_TABLES } from "../runner/storage-page/texts.ts";
+import { renderStoragePage } from "../runner/storage-page.ts";
 
 const PROJECT_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -87,6 +92,15 @@ describe("what stands in two places", () => {
     });
   });
 
+  it("names the newest migration as the one that the Worker needs to be ready", () => {
+    const tags = files
+      .map((file) => /^migrations\/(\d{4}_\w+)\.sql$/.exec(file)?.[1] ?? "")
+      .filter((tag) => tag !== "");
+    expect(NEEDED_MIGRATION, "set NEEDED_MIGRATION in worker/repositories/health.ts").toBe(
+      tags.sort().at(-1),
+    );
+  });
+
   it("has each Durable Object's class with its binding, and a migration that makes it", () => {
     const bindings = DURABLE_OBJECTS.map(({ binding, className }) => ({
       name: binding,
@@ -117,6 +131,29 @@ describe("what stands in two places", () => {
 describe("documentation", () => {
   it("has the errors page as the catalogue makes it", () => {
     expect(read("docs/api/errors.md")).toBe(renderErrorsPage());
+  });
+
+  it("has the page of audit events as the union makes it", () => {
+    expect(read("docs/audit-events.md")).toBe(renderAuditEventsPage());
+  });
+
+  it("has the page of what is stored as the schema makes it", async () => {
+    expect(read("docs/storage-schema.md")).toBe(await renderStoragePage());
+  });
+
+  it("describes there the tables of each Durable Object, and no table that is gone", () => {
+    const made = sources
+      .filter((file) => /^worker\/(?!dev\/|repositories\/)/.test(file))
+      .flatMap((file) => [...read(file).matchAll(/CREATE TABLE IF NOT EXISTS (\w+)/g)])
+      .map(([, table]) => String(table));
+    expect(OBJECT_TABLES.map(({ table }) => table).toSorted()).toEqual(made.toSorted());
+    const page = read("docs/storage-schema.md");
+    expect(Object.keys(LIVES).filter((table) => !page.includes(`### ${table}\n`))).toEqual([]);
+  });
+
+  it("has the API's types as its description makes them", async () => {
+    // To make them anew: npm run docs:client
+    expect(read("shared/api/operations.ts")).toBe(await renderApiTypes());
   });
 
   it.each(pages)("%s links to files that exist", (page) => {

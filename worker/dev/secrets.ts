@@ -11,16 +11,19 @@ import { toBase64Url } from "#shared/base/bytes.ts";
 
 export const secretsSchema = z.strictObject({
   TICKET_ROOT: z.string().length(43),
-  SECRETS_KEY: z.string().length(43),
-  GRANT_SIGNING_KEY: z.string(),
+  /** Taken out by an operator who has sealed everything with a key of SECRETS_KEYS. */
+  SECRETS_KEY: z.string().length(43).exactOptional(),
+  /** Of no use any more once the database has signing keys. */
+  GRANT_SIGNING_KEY: z.string().exactOptional(),
   CA_CERTIFICATE: z.string().startsWith("-----BEGIN CERTIFICATE-----"),
   CA_KEY: z.string().startsWith("-----BEGIN PRIVATE KEY-----"),
 });
 
 export type Secrets = z.infer<typeof secretsSchema>;
+export type NewSecrets = { readonly [Name in keyof Secrets]-?: string };
 
 /** New secrets: two random keys, a grant signing key, a certificate authority. */
-export async function generateSecrets(nowMs: number): Promise<Secrets> {
+export async function generateSecrets(nowMs: number): Promise<NewSecrets> {
   const authority = await generateAuthority(nowMs);
   return {
     TICKET_ROOT: toBase64Url(randomBytes(KEY_BYTES)),

@@ -5,7 +5,6 @@
 import type { TicketRefusalReason } from "#shared/audit/events.ts";
 import type { ControlClose } from "#shared/control/close-codes.ts";
 import type {
-  Command,
   Hello,
   HubMessage,
   LinkKeys,
@@ -14,15 +13,19 @@ import type {
   Welcome,
 } from "#shared/control/contract.ts";
 import type { Result } from "#shared/base/result.ts";
+import type { Load, LoadLevel } from "#shared/control/load.ts";
 import type { RelayAnswer, RelayRequest, RequestFailure } from "#shared/control/relay-requests.ts";
 import type { PushFailure } from "../services/context.ts";
+import type { OutboxEntry, PushedCommand } from "./outbox-entry.ts";
 
 /** Everything that decides; times are milliseconds since 1970. */
 export interface HubState {
-  /** The life of the outbox's numbers. */
+  /** The life of the pushes' numbers. */
   readonly epoch: string;
+  /** The number of the next push that is sent. */
   readonly nextSeq: number;
-  /** Pushes that are not acknowledged, by number. Their commands are in the outbox's table. */
+  readonly nextId: number;
+  /** Pushes that are not acknowledged, by id. Their commands are in the outbox's table. */
   readonly outbox: readonly OutboxEntry[];
   readonly link: HubLink;
   readonly presence: Presence;
@@ -34,21 +37,6 @@ export interface Expiry {
   readonly atMs: number;
   /** Whether a look is under way that no grant has come after. */
   readonly looking: boolean;
-}
-
-export interface OutboxEntry {
-  readonly seq: number;
-  readonly kind: Command["kind"];
-  /** The session that a withdrawal or termination is about; null for a grant. */
-  readonly sessionId: string | null;
-  readonly sizeBytes: number;
-  /** Callers that wait for the acknowledgement. */
-  readonly waiters: readonly Waiter[];
-}
-
-export interface Waiter {
-  readonly id: string;
-  readonly deadlineMs: number;
 }
 
 /** The one socket that counts. Inputs from any other are ignored. */
@@ -69,14 +57,29 @@ export interface LinkedLink {
   readonly linkId: string;
   readonly version: number;
   readonly instanceId: string;
-  /** Whether the relay takes no new sessions. */
+  /** Whether the relay says that it takes no new sessions. */
   readonly draining: boolean;
+  /** Whether the control plane drains it. */
+  readonly ordered: boolean;
+  readonly channelsMax: number;
+  /** What it said last of its load; null: nothing yet. */
+  readonly load: ReportedLoad | null;
   /** When the relay last said anything but a heartbeat. */
   readonly heardAtMs: number;
   /** Whether a message of events is being stored. */
   readonly storing: boolean;
   readonly lookupsOpen: number;
   readonly requestsOpen: number;
+}
+
+/** A relay's load, and what the database was told of it last. */
+export interface ReportedLoad {
+  readonly load: Load;
+  readonly written: {
+    readonly load: Load;
+    readonly level: LoadLevel;
+    readonly atMs: number;
+  } | null;
 }
 
 /** What the database says about the relay, and what is still owed to it. */
@@ -101,7 +104,15 @@ export type HubInput =
   | { readonly kind: "message"; readonly linkId: string; readonly message: RelayMessage }
   | { readonly kind: "malformed"; readonly linkId: string; readonly detail: string }
   | { readonly kind: "closed"; readonly linkId: string; readonly code: string }
-  | { readonly kind: "greeted"; readonly linkId: string; readonly welcome: WelcomeFacts | null }
+  | {
+      readonly kind: "greeted";
+      readonly linkId: string;
+      readonly welcome: WelcomeFacts | null;
+      /** The database has the relay, and it is not to be linked. */
+      readonly refusal?: LinkRefusal;
+    }
+  /** The relay is not to be linked any more. */
+  | ({ readonly kind: "expel" } & LinkRefusal)
   | {
       readonly kind: "events-stored";
       readonly linkId: string;
@@ -130,7 +141,7 @@ export type HubInput =
   | {
       readonly kind: "push";
       readonly waiterId: string;
-      readonly command: Pick<OutboxEntry, "kind" | "sessionId" | "sizeBytes">;
+      readonly command: PushedCommand;
     }
   | { readonly kind: "presence-saved"; readonly step: "marked" | "ended"; readonly done: boolean }
   /** `nextMs`: when the next one can expire; `done` is false when nobody could look. */
@@ -145,7 +156,13 @@ export type HubInput =
   | { readonly kind: "tick"; readonly heartbeatAtMs: number | null };
 
 /** What a welcome holds that only the services know. */
-export type WelcomeFacts = Omit<Welcome, "type" | "version" | "epoch" | "nowMs">;
+export type WelcomeFacts = Omit<Welcome, "type" | "version" | "versions" | "epoch" | "nowMs">;
+
+/** Why a relay that proved its identity is not linked. */
+export interface LinkRefusal {
+  readonly close: ControlClose;
+  readonly detail: string;
+}
 
 export interface LookupAnswer {
   readonly requestId: string;
@@ -156,17 +173,22 @@ export interface LookupAnswer {
 /** Performed in order by the shell. */
 export type HubEffect =
   | { readonly kind: "send"; readonly linkId: string; readonly message: HubMessage }
-  /** Sends the command that the outbox keeps under this number. */
-  | { readonly kind: "send-push"; readonly linkId: string; readonly seq: number }
+  /** Sends the command that the outbox keeps under this id, and keeps its number. */
+  | {
+      readonly kind: "send-push";
+      readonly linkId: string;
+      readonly id: number;
+      readonly seq: number;
+    }
   | { readonly kind: "close"; readonly linkId: string; readonly close: ControlClose }
-  | { readonly kind: "store-push"; readonly seq: number; readonly waiterId: string }
-  | { readonly kind: "delete-push"; readonly seq: number }
-  /** The outbox's rows become 1, 2, 3… of a new epoch, in their order. */
-  | { readonly kind: "renumber-outbox" }
+  | { readonly kind: "store-push"; readonly id: number; readonly waiterId: string }
+  | { readonly kind: "delete-push"; readonly id: number }
+  /** A new epoch has begun: no row has been sent in it. */
+  | { readonly kind: "forget-numbers" }
   /** Answers a caller of push; null is the acknowledgement. */
   | { readonly kind: "settle"; readonly waiterId: string; readonly failure: PushFailure | null }
   /** Marks the relay online and fetches the welcome's facts; answered by `greeted`. */
-  | { readonly kind: "greet"; readonly linkId: string; readonly hello: Hello }
+  | ({ readonly kind: "greet"; readonly linkId: string } & Greeting)
   /** Answered by `events-stored`. */
   | {
       readonly kind: "store-events";
@@ -176,6 +198,13 @@ export type HubEffect =
     }
   /** Answered by `serving-stored`. */
   | { readonly kind: "store-serving"; readonly linkId: string; readonly draining: boolean }
+  /** Answered by nothing: the next level is stored, whatever became of this one. */
+  | {
+      readonly kind: "store-load";
+      readonly linkId: string;
+      readonly load: Load;
+      readonly level: LoadLevel;
+    }
   /** Answered by `lookup-done`. */
   | {
       readonly kind: "look-up";
@@ -200,6 +229,16 @@ export type HubEffect =
   /** Audits that the relay was refused. */
   | { readonly kind: "audit-refusal"; readonly code: string; readonly detail: string };
 
+/** What a relay said as it came, and what the hub saw of it. */
+export interface Greeting {
+  readonly hello: Hello;
+  /** The version that both will speak. */
+  readonly version: number;
+  /** How far its clock is ahead of ours, in milliseconds; null: it did not say. */
+  readonly skewMs: number | null;
+  readonly level: LoadLevel | null;
+}
+
 /** When it is, and an epoch to use if one is needed: time and chance come from outside. */
 export interface HubMoment {
   readonly nowMs: number;
@@ -216,6 +255,7 @@ export function initialHubState(epoch: string): HubState {
   return {
     epoch,
     nextSeq: 1,
+    nextId: 1,
     outbox: [],
     link: { phase: "none" },
     presence: { kind: "offline" },
@@ -235,6 +275,12 @@ export const PRESENCE_RETRY_MS = 5_000;
 /** How long after a grant to look for the session that never opened; the look tells the next. */
 export const EXPIRY_FIRST_LOOK_MS = 60_000;
 export const EXPIRY_RETRY_MS = 30_000;
+
+/**
+ * Grants that may be under way at once. What the relay has not taken yet waits here, where an order
+ * to end something can still go before it. Applying a grant takes a millisecond or less.
+ */
+export const GRANTS_IN_FLIGHT_MAX = 32;
 
 /** The commands of all waiting pushes together; with the row bound it keeps a hub's storage small. */
 export const OUTBOX_BYTES_MAX = 16 * 1024 * 1024;

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { unreachable } from "#shared/base/assert.ts";
+import { loadSchema } from "#shared/control/load.ts";
 import type { HubLink } from "./hub-state.ts";
 
 /** What to attach to the socket of this link; null when there is no link. */
@@ -15,8 +16,8 @@ export function attachmentOf(link: HubLink): LinkAttachment | null {
     case "greeting":
       return { phase: "awaiting-hello", linkId: link.linkId, deadlineMs: link.deadlineMs };
     case "linked": {
-      const { linkId, version, instanceId, draining, heardAtMs } = link;
-      return { phase: "linked", linkId, version, instanceId, draining, heardAtMs };
+      const { storing: _storing, lookupsOpen: _lookupsOpen, ...kept } = link;
+      return kept;
     }
     default:
       return unreachable(link);
@@ -35,6 +36,12 @@ export function parseAttachment(attached: unknown): LinkAttachment | null {
   return parsed.success ? parsed.data : null;
 }
 
+const writtenSchema = z.object({
+  load: loadSchema,
+  level: z.object({ level: z.int(), full: z.boolean() }),
+  atMs: z.int(),
+});
+
 const attachmentSchema = z.discriminatedUnion("phase", [
   z.object({ phase: z.literal("awaiting-hello"), linkId: z.string(), deadlineMs: z.int() }),
   z.object({
@@ -43,6 +50,9 @@ const attachmentSchema = z.discriminatedUnion("phase", [
     version: z.int(),
     instanceId: z.string(),
     draining: z.boolean().default(false),
+    ordered: z.boolean(),
+    channelsMax: z.int().positive(),
+    load: z.object({ load: loadSchema, written: writtenSchema.nullable() }).nullable(),
     heardAtMs: z.int(),
   }),
 ]);

@@ -1,11 +1,13 @@
 /**
- * The outbox's rules, pure: what is queued for a relay, when it is sent, and who is told. Numbers
- * only ever grow within an epoch; a removed push leaves a gap, which the relay does not mind.
+ * The outbox's rules, pure: what is queued for a relay, and who is told what became of it. When it
+ * is sent, and under which number, is in outbox-sending.ts.
  *
  * A grant lives as long as its caller waits: once the caller was told "no", another relay may hold
- * the session, so the grant must not arrive later. Withdrawals and terminations stay until they
- * are acknowledged, whoever waits for them.
+ * the session, so the grant must not arrive later; nor must one that has expired, or that an order
+ * has made void. Withdrawals and terminations stay until they are acknowledged, whoever waits for
+ * them. Denials and drains stay as long as the link: the next welcome tells of them.
  */
+import { isKnownCommand } from "#shared/control/contract.ts";
 import { ERRORS, type ErrorCode } from "#shared/errors/catalogue.ts";
 import { OUTBOX_ROWS_MAX, PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import type { PushFailure } from "../services/context.ts";
@@ -16,43 +18,31 @@ import {
   type HubState,
   type HubStep,
   OUTBOX_BYTES_MAX,
-  type OutboxEntry,
-  type Waiter,
 } from "./hub-state.ts";
 import { chain } from "./hub-step.ts";
+import {
+  isExpired,
+  isGrant,
+  isToldByWelcome,
+  type OutboxEntry,
+  type PushedCommand,
+  voids,
+  type Waiter,
+} from "./outbox-entry.ts";
 
-/** Queues a push and sends it if the relay is linked; without a relay only what must not be lost. */
-export function enqueue(
-  state: HubState,
-  push: Extract<HubInput, { kind: "push" }>,
-  nowMs: number,
-): HubStep {
+type Push = Extract<HubInput, { kind: "push" }>;
+
+/** Queues a push; without a relay only what must not be lost. Sending it is another step. */
+export function enqueue(state: HubState, push: Push, nowMs: number): HubStep {
   const { command, waiterId } = push;
-  const offline = state.link.phase === "none";
-  if (offline && command.kind === "grant") {
-    return { state, effects: [settle(waiterId, OFFLINE)] };
+  const refusal = refusalOfPush(state.link, command);
+  if (refusal !== null) {
+    return { state, effects: [settle(waiterId, refusal)] };
   }
-  if (command.kind === "grant" && isDraining(state.link)) {
-    return { state, effects: [settle(waiterId, DRAINING)] };
-  }
-  const waiters = offline ? [] : [{ id: waiterId, deadlineMs: nowMs + PUSH_ACK_DEADLINE_MS }];
-  const answer = offline ? [settle(waiterId, KEPT)] : [];
-  const queued = state.outbox.find((entry) => isSameOrder(entry, command));
-  if (queued !== undefined && queued.waiters.length < OUTBOX_ROWS_MAX) {
-    const joined = { ...queued, waiters: [...queued.waiters, ...waiters] };
-    return { state: replace(state, joined), effects: answer };
-  }
-  const usedBytes = state.outbox.reduce((sum, entry) => sum + entry.sizeBytes, 0);
-  if (state.outbox.length >= OUTBOX_ROWS_MAX || usedBytes + command.sizeBytes > OUTBOX_BYTES_MAX) {
-    return { state, effects: [settle(waiterId, FULL)] };
-  }
-  const seq = state.nextSeq;
-  const entry: OutboxEntry = { ...command, seq, waiters };
-  const effects: HubEffect[] = [{ kind: "store-push", seq, waiterId }, ...answer];
-  if (state.link.phase === "linked") {
-    effects.push({ kind: "send-push", linkId: state.link.linkId, seq });
-  }
-  return { state: { ...state, nextSeq: seq + 1, outbox: [...state.outbox, entry] }, effects };
+  return chain(state, [
+    (current) => dropWhere(current, (entry) => voids(command, entry), VOIDED),
+    (current) => append(current, push, nowMs),
+  ]);
 }
 
 /** The relay said what became of a push; a push that is gone already is no news. */
@@ -70,46 +60,67 @@ export function acknowledge(
 
 /** Answers callers whose time is over, and takes their grants back. */
 export function dropLate(state: HubState, nowMs: number): HubStep {
-  const isLate = (waiter: Waiter): boolean => nowMs >= waiter.deadlineMs;
-  return failEach(state, isLate, LATE);
+  return chain(state, [
+    (current) => failEach(current, (waiter) => nowMs >= waiter.deadlineMs, LATE),
+    (current) => dropWhere(current, (entry) => isExpired(entry, nowMs), LATE),
+  ]);
 }
 
 /** The relay is gone: every caller is told at once, and grants are taken back. */
 export function failWaiting(state: HubState): HubStep {
-  return failEach(state, () => true, OFFLINE);
+  return chain(state, [
+    (current) => dropWhere(current, isToldByWelcome, TOLD),
+    (current) => failEach(current, () => true, OFFLINE),
+  ]);
 }
 
-/** The relay that is being welcomed drains: the grants that were never sent to it are taken back. */
+/** The relay drains: the grants that it was not sent are taken back. */
 export function refuseGrants(state: HubState): HubStep {
-  return chain(
-    state,
-    state.outbox
-      .filter((entry) => entry.kind === "grant")
-      .map((entry) => (current) => remove(current, entry, DRAINING)),
-  );
+  return dropWhere(state, (entry) => isGrant(entry) && entry.seq === null, DRAINING);
 }
 
-/** Everything unacknowledged again, in order, to a relay that has just been welcomed. */
-export function resend(state: HubState, linkId: string): HubEffect[] {
-  return state.outbox.map((entry) => ({ kind: "send-push", linkId, seq: entry.seq }));
+/** The relay that is being welcomed is too old for these. */
+export function refuseUnknown(state: HubState, version: number): HubStep {
+  return dropWhere(state, ({ kind }) => !isKnownCommand(kind, version), unknown(version));
 }
 
-/**
- * A relay that claims to have applied pushes of this epoch that were never numbered has seen a
- * later state of this hub's storage; it would drop the next pushes as known. A new epoch makes it
- * listen again.
- */
-export function renumber(state: HubState, epoch: string): HubStep {
-  const outbox = state.outbox.map((entry, index) => ({ ...entry, seq: index + 1 }));
+/** Why the push is of no use now; null when it is to be queued. */
+function refusalOfPush(link: HubLink, command: PushedCommand): PushFailure | null {
+  if (link.phase === "none") {
+    return isGrant(command) ? OFFLINE : isToldByWelcome(command) ? TOLD : null;
+  }
+  if (isGrant(command) && isDraining(link)) {
+    return DRAINING;
+  }
+  const isTooOld = link.phase === "linked" && !isKnownCommand(command.kind, link.version);
+  return isTooOld ? unknown(link.version) : null;
+}
+
+function append(state: HubState, { command, waiterId }: Push, nowMs: number): HubStep {
+  const offline = state.link.phase === "none";
+  const waiters = offline ? [] : [{ id: waiterId, deadlineMs: nowMs + PUSH_ACK_DEADLINE_MS }];
+  const answer = offline ? [settle(waiterId, KEPT)] : [];
+  const queued = state.outbox.find((entry) => isSameOrder(entry, command));
+  if (queued !== undefined && queued.waiters.length < OUTBOX_ROWS_MAX) {
+    const joined = { ...queued, waiters: [...queued.waiters, ...waiters] };
+    return { state: replace(state, joined), effects: answer };
+  }
+  const usedBytes = state.outbox.reduce((sum, entry) => sum + entry.sizeBytes, 0);
+  if (state.outbox.length >= OUTBOX_ROWS_MAX || usedBytes + command.sizeBytes > OUTBOX_BYTES_MAX) {
+    return { state, effects: [settle(waiterId, FULL)] };
+  }
+  const id = state.nextId;
+  const entry: OutboxEntry = { ...command, id, seq: null, waiters };
   return {
-    state: { ...state, epoch, outbox, nextSeq: outbox.length + 1 },
-    effects: [{ kind: "renumber-outbox" }],
+    state: { ...state, nextId: id + 1, outbox: [...state.outbox, entry] },
+    effects: [{ kind: "store-push", id, waiterId }, ...answer],
   };
 }
 
 function isDraining(link: HubLink): boolean {
   return (
-    (link.phase === "linked" && link.draining) || (link.phase === "greeting" && link.hello.draining)
+    (link.phase === "linked" && (link.draining || link.ordered)) ||
+    (link.phase === "greeting" && link.hello.draining)
   );
 }
 
@@ -123,7 +134,7 @@ function failEach(
   for (const entry of state.outbox) {
     const failed = entry.waiters.filter(concerns);
     const waiters = entry.waiters.filter((waiter) => !concerns(waiter));
-    if (entry.kind === "grant" && waiters.length === 0) {
+    if (isGrant(entry) && waiters.length === 0) {
       const removed = remove(next, entry, failure);
       next = removed.state;
       effects.push(...removed.effects);
@@ -135,26 +146,34 @@ function failEach(
   return { state: next, effects };
 }
 
+function dropWhere(
+  state: HubState,
+  concerns: (entry: OutboxEntry) => boolean,
+  failure: PushFailure,
+): HubStep {
+  return chain(
+    state,
+    state.outbox.filter(concerns).map((entry) => (current) => remove(current, entry, failure)),
+  );
+}
+
 function remove(state: HubState, entry: OutboxEntry, failure: PushFailure | null): HubStep {
   return {
-    state: { ...state, outbox: state.outbox.filter((other) => other.seq !== entry.seq) },
+    state: { ...state, outbox: state.outbox.filter((other) => other.id !== entry.id) },
     effects: [
-      { kind: "delete-push", seq: entry.seq },
+      { kind: "delete-push", id: entry.id },
       ...entry.waiters.map((waiter) => settle(waiter.id, failure)),
     ],
   };
 }
 
 function replace(state: HubState, entry: OutboxEntry): HubState {
-  const outbox = state.outbox.map((other) => (other.seq === entry.seq ? entry : other));
+  const outbox = state.outbox.map((other) => (other.id === entry.id ? entry : other));
   return { ...state, outbox };
 }
 
 /** Withdrawing or ending a session twice is the same order, so it is queued once. */
-function isSameOrder(
-  entry: OutboxEntry,
-  command: Pick<OutboxEntry, "kind" | "sessionId">,
-): boolean {
+function isSameOrder(entry: OutboxEntry, command: PushedCommand): boolean {
   return (
     command.sessionId !== null &&
     entry.kind === command.kind &&
@@ -171,6 +190,11 @@ function refusalOf(refusal: string): PushFailure {
   return { code, detail: `the relay refused it: ${refusal}` };
 }
 
+function unknown(version: number): PushFailure {
+  const detail = `the relay speaks version ${version} of the contract, which lacks this`;
+  return { code: "relay.version-unsupported", detail };
+}
+
 const OFFLINE: PushFailure = { code: "control.offline", detail: "the relay is not connected" };
 const DRAINING: PushFailure = {
   code: "relay.draining",
@@ -179,6 +203,14 @@ const DRAINING: PushFailure = {
 const KEPT: PushFailure = {
   code: "control.offline",
   detail: "the relay is not connected; it is told when it comes back",
+};
+const TOLD: PushFailure = {
+  code: "control.offline",
+  detail: "the relay is not connected; its next welcome tells it",
+};
+const VOIDED: PushFailure = {
+  code: "control.denied",
+  detail: "what it grants was ended or denied before it was sent",
 };
 const LATE: PushFailure = {
   code: "control.ack-timeout",

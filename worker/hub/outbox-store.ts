@@ -6,7 +6,8 @@
 import { z } from "zod";
 import { assert } from "#shared/base/assert.ts";
 import { type Command, commandSchema } from "#shared/control/contract.ts";
-import { type HubState, initialHubState, type OutboxEntry, type Presence } from "./hub-state.ts";
+import { type HubLink, type HubState, initialHubState, type Presence } from "./hub-state.ts";
+import { describeCommand, isGrant, isToldByWelcome, type OutboxEntry } from "./outbox-entry.ts";
 
 export class OutboxStore {
   readonly #sql: SqlStorage;
@@ -15,32 +16,38 @@ export class OutboxStore {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     sql.exec(
-      "CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY, command TEXT NOT NULL) STRICT",
+      "CREATE TABLE IF NOT EXISTS pushes (id INTEGER PRIMARY KEY, seq INTEGER, command TEXT NOT NULL) STRICT",
     );
     sql.exec(
       "CREATE TABLE IF NOT EXISTS memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
     );
+    this.#adoptFirstOutbox();
     this.#written = this.#read("state") ?? "";
   }
 
   /**
-   * The state as it was left, without its link. Grants are dropped: whoever waited for them waited
-   * in the memory that is gone, and was told that they failed.
+   * The state as it was left, with the link that outlived the memory. Grants are dropped: whoever
+   * waited for them waited in the memory that is gone, and was told that they failed. Without a link
+   * so is what the next welcome tells.
    */
-  load(spareEpoch: string): HubState {
+  load(spareEpoch: string, link: HubLink): HubState {
     const stored = parseStored(this.#written);
     if (stored === null) {
-      this.#sql.exec("DELETE FROM outbox");
-      return initialHubState(spareEpoch);
+      this.#sql.exec("DELETE FROM pushes");
+      return { ...initialHubState(spareEpoch), link };
     }
+    const isKept = (entry: OutboxEntry): boolean =>
+      !isGrant(entry) && (link.phase !== "none" || !isToldByWelcome(entry));
     const entries = this.#entries();
-    for (const entry of entries.filter(({ kind }) => kind === "grant")) {
-      this.delete(entry.seq);
+    for (const entry of entries.filter((candidate) => !isKept(candidate))) {
+      this.delete(entry.id);
     }
     return {
       ...initialHubState(stored.epoch),
       nextSeq: stored.nextSeq,
-      outbox: entries.filter(({ kind }) => kind !== "grant"),
+      nextId: stored.nextId ?? stored.nextSeq,
+      outbox: entries.filter(isKept),
+      link,
       presence: stored.presence,
       expiry: stored.expireAtMs === null ? null : { atMs: stored.expireAtMs, looking: false },
     };
@@ -51,6 +58,7 @@ export class OutboxStore {
     const text = JSON.stringify({
       epoch: state.epoch,
       nextSeq: state.nextSeq,
+      nextId: state.nextId,
       presence: settled(state.presence),
       expireAtMs: state.expiry?.atMs ?? null,
     } satisfies z.infer<typeof storedSchema>);
@@ -73,43 +81,57 @@ export class OutboxStore {
     }
   }
 
-  insert(seq: number, command: Command): void {
-    this.#sql.exec("INSERT INTO outbox (seq, command) VALUES (?, ?)", seq, JSON.stringify(command));
+  insert(id: number, command: Command): void {
+    this.#sql.exec("INSERT INTO pushes (id, command) VALUES (?, ?)", id, JSON.stringify(command));
   }
 
-  delete(seq: number): void {
-    this.#sql.exec("DELETE FROM outbox WHERE seq = ?", seq);
+  delete(id: number): void {
+    this.#sql.exec("DELETE FROM pushes WHERE id = ?", id);
   }
 
-  command(seq: number): Command {
-    const rows = this.#sql
-      .exec<{ command: string }>("SELECT command FROM outbox WHERE seq = ?", seq)
+  /** Keeps the number under which the command goes out now, and gives the command. */
+  numbered(id: number, seq: number): Command {
+    const [row] = this.#sql
+      .exec<{ command: string }>(
+        "UPDATE pushes SET seq = ? WHERE id = ? RETURNING command",
+        seq,
+        id,
+      )
       .toArray();
-    const [row] = rows;
-    assert(row !== undefined, `push ${seq} is in the state and not in the outbox`);
+    assert(row !== undefined, `push ${id} is in the state and not in the outbox`);
     return commandSchema.parse(JSON.parse(row.command));
   }
 
-  /** The rows become 1, 2, 3… in their order. */
-  renumber(): void {
-    const rows = this.#sql
-      .exec<{ command: string }>("SELECT command FROM outbox ORDER BY seq")
-      .toArray();
-    this.#sql.exec("DELETE FROM outbox");
-    for (const [index, row] of rows.entries()) {
-      this.#sql.exec("INSERT INTO outbox (seq, command) VALUES (?, ?)", index + 1, row.command);
-    }
+  /** No row has been sent in the present epoch. */
+  forgetNumbers(): void {
+    this.#sql.exec("UPDATE pushes SET seq = NULL");
   }
 
   #entries(): OutboxEntry[] {
     const rows = this.#sql
-      .exec<{ seq: number; command: string }>("SELECT seq, command FROM outbox ORDER BY seq")
+      .exec<{
+        id: number;
+        seq: number | null;
+        command: string;
+      }>("SELECT id, seq, command FROM pushes ORDER BY id")
       .toArray();
-    return rows.map((row) => ({
-      seq: row.seq,
-      ...describeCommand(commandSchema.parse(JSON.parse(row.command))),
+    return rows.map(({ id, seq, command }) => ({
+      ...describeCommand(commandSchema.parse(JSON.parse(command))),
+      id,
+      seq,
       waiters: [],
     }));
+  }
+
+  /** A hub of the first build kept its pushes by their numbers, each of which it had sent. */
+  #adoptFirstOutbox(): void {
+    const [first] = this.#sql
+      .exec("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'outbox'")
+      .toArray();
+    if (first !== undefined) {
+      this.#sql.exec("INSERT INTO pushes (id, seq, command) SELECT seq, seq, command FROM outbox");
+      this.#sql.exec("DROP TABLE outbox");
+    }
   }
 
   #read(key: string): string | null {
@@ -126,18 +148,6 @@ export class OutboxStore {
       value,
     );
   }
-}
-
-/** What the reducer needs to know of a command. */
-export function describeCommand(
-  command: Command,
-): Pick<OutboxEntry, "kind" | "sessionId" | "sizeBytes"> {
-  return {
-    kind: command.kind,
-    sessionId: command.kind === "grant" ? null : command.sessionId,
-    // Ids, base64url and reasons are ASCII but for the latter, so this is close enough for a bound.
-    sizeBytes: JSON.stringify(command).length,
-  };
 }
 
 /** An effect under way dies with the memory, so it is owed again. */
@@ -158,6 +168,8 @@ function parseStored(text: string): z.infer<typeof storedSchema> | null {
 const storedSchema = z.object({
   epoch: z.string(),
   nextSeq: z.int().positive(),
+  /** Absent in the memory of the first build, whose pushes had their numbers for ids. */
+  nextId: z.int().positive().optional(),
   presence: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("offline") }),
     z.object({ kind: z.literal("online") }),

@@ -7,29 +7,24 @@
  *       ▲                       │                      │                    │
  *       └───────────────────────┴── loss or refusal ───┴────────────────────┘
  *
- * It promises: pushes are delivered in order, at least once, and each caller is answered once; a
- * grant that nobody waits for any more is never delivered; the outbox is bounded; every phase ends.
+ * It promises: pushes are delivered in the order of their numbers, at least once, orders before the
+ * grants that wait, and each caller is answered once; a grant that nobody waits for any more is
+ * never delivered; the outbox is bounded; every phase ends.
  */
-import { agreeVersion, CONTROL_VERSIONS, type RelayMessage } from "#shared/control/contract.ts";
 import { unreachable } from "#shared/base/assert.ts";
 import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
-import { HELLO_DEADLINE_MS, LEASE_MS } from "#shared/control/limits.ts";
-import {
-  type HubEffect,
-  type HubInput,
-  type HubLink,
-  type HubMoment,
-  type HubState,
-  type HubStep,
-  type LinkedLink,
-  type WelcomeFacts,
-} from "./hub-state.ts";
+import type { RelayMessage } from "#shared/control/contract.ts";
+import { LEASE_MS } from "#shared/control/limits.ts";
 import { expire, lookLater, nextExpiry } from "./expiry-rules.ts";
+import { connected, greeted, hello, isCurrent } from "./greeting-rules.ts";
+import type { HubInput, HubLink, HubMoment, HubState, HubStep, LinkedLink } from "./hub-state.ts";
 import { chain, same } from "./hub-step.ts";
 import { keysLoaded, request, requestServed, tellKeys } from "./key-rules.ts";
 import { hangUp, loseLink, refuse } from "./link-ends.ts";
-import { acknowledge, dropLate, enqueue, refuseGrants, renumber, resend } from "./outbox-rules.ts";
-import { advancePresence, correctPresence, losePresence, savedPresence } from "./presence-rules.ts";
+import { reportLoad, writeAtMs, writeLoad } from "./load-rules.ts";
+import { acknowledge, dropLate, enqueue, refuseGrants } from "./outbox-rules.ts";
+import { sendWaiting } from "./outbox-sending.ts";
+import { advancePresence, correctPresence, savedPresence } from "./presence-rules.ts";
 import {
   events,
   eventsStored,
@@ -58,6 +53,8 @@ export function stepHub(state: HubState, input: HubInput, moment: HubMoment): Hu
         : same(state);
     case "greeted":
       return greeted(state, input, moment);
+    case "expel":
+      return refuse(state, input.close, input.detail, moment);
     case "events-stored":
       return eventsStored(state, input, moment);
     case "serving-stored":
@@ -70,11 +67,8 @@ export function stepHub(state: HubState, input: HubInput, moment: HubMoment): Hu
       return keysLoaded(state, input, moment);
     case "request-served":
       return requestServed(state, input);
-    case "push": {
-      const isGrant = input.command.kind === "grant";
-      const next = isGrant ? lookLater(state, moment.nowMs) : state;
-      return enqueue(next, input, moment.nowMs);
-    }
+    case "push":
+      return push(state, input, moment);
     case "presence-saved":
       return savedPresence(state, input, moment.nowMs);
     case "sessions-expired":
@@ -93,6 +87,7 @@ export function nextWakeMs(state: HubState, heartbeatAtMs: number | null): numbe
   const wakes = state.outbox.flatMap((entry) => entry.waiters.map((waiter) => waiter.deadlineMs));
   if (state.link.phase === "linked") {
     wakes.push(heardAtMs(state.link, heartbeatAtMs) + LEASE_MS);
+    wakes.push(writeAtMs(state.link) ?? Infinity);
   } else if (state.link.phase !== "none") {
     wakes.push(state.link.deadlineMs);
   }
@@ -108,18 +103,20 @@ export function nextWakeMs(state: HubState, heartbeatAtMs: number | null): numbe
   return wakes.length === 0 ? null : Math.min(...wakes);
 }
 
-/** The newest connection wins: an older one may be a dead socket that nobody has noticed yet. */
-function connected(state: HubState, linkId: string, moment: HubMoment): HubStep {
-  const link: HubLink = {
-    phase: "awaiting-hello",
-    linkId,
-    deadlineMs: moment.nowMs + HELLO_DEADLINE_MS,
-  };
-  const effects: HubEffect[] =
-    state.link.phase === "none"
-      ? []
-      : [{ kind: "close", linkId: state.link.linkId, close: CONTROL_CLOSE.replaced }];
-  return { state: { ...state, link }, effects };
+function push(
+  state: HubState,
+  input: Extract<HubInput, { kind: "push" }>,
+  moment: HubMoment,
+): HubStep {
+  const { kind, drains } = input.command;
+  const { link } = state;
+  const ordered = drains !== null && link.phase === "linked" ? { ...link, ordered: drains } : link;
+  const next = { ...state, link: ordered };
+  return chain(kind === "grant" ? lookLater(next, moment.nowMs) : next, [
+    (current) => (drains === true ? refuseGrants(current) : same(current)),
+    (current) => enqueue(current, input, moment.nowMs),
+    sendWaiting,
+  ]);
 }
 
 function receive(
@@ -144,7 +141,14 @@ function receive(
         const detail = "an ack of a push that was never sent";
         return refuse(state, CONTROL_CLOSE.malformed, detail, moment);
       }
-      return acknowledge({ ...state, link: heard }, message);
+      return chain({ ...state, link: heard }, [
+        (current) => acknowledge(current, message),
+        // What became too old while it waited for its turn must not be sent.
+        (current) => dropLate(current, moment.nowMs),
+        sendWaiting,
+      ]);
+    case "load":
+      return reportLoad(state, heard, message.load, moment.nowMs);
     case "events":
       return events(state, heard, message, moment);
     case "serving":
@@ -158,78 +162,6 @@ function receive(
   }
 }
 
-function hello(
-  state: HubState,
-  link: { readonly linkId: string; readonly deadlineMs: number },
-  message: Extract<RelayMessage, { type: "hello" }>,
-  moment: HubMoment,
-): HubStep {
-  const version = agreeVersion(CONTROL_VERSIONS, message.versions);
-  if (version === null) {
-    const { versions } = message;
-    const detail =
-      `the relay speaks ${versions.min} to ${versions.max}, ` +
-      `the control plane ${CONTROL_VERSIONS.min} to ${CONTROL_VERSIONS.max}`;
-    return refuse(state, CONTROL_CLOSE.version, detail, moment);
-  }
-  const { linkId, deadlineMs } = link;
-  return {
-    state: { ...state, link: { phase: "greeting", linkId, deadlineMs, version, hello: message } },
-    effects: [{ kind: "greet", linkId, hello: message }],
-  };
-}
-
-/**
- * The database was asked to show the relay online. A failure may still have been carried out, so
- * the relay counts as lost and is marked offline again.
- */
-function greeted(
-  state: HubState,
-  input: { readonly linkId: string; readonly welcome: WelcomeFacts | null },
-  moment: HubMoment,
-): HubStep {
-  const online: HubState = { ...state, presence: { kind: "online" } };
-  const { link } = state;
-  if (!isCurrent(link, input.linkId)) {
-    return link.phase === "none" ? losePresence(online, "closed", moment.nowMs) : same(online);
-  }
-  if (input.welcome === null || link.phase !== "greeting") {
-    return hangUp(online, CONTROL_CLOSE.retry, moment);
-  }
-  const ahead = link.hello.epoch === state.epoch && link.hello.appliedSeq >= state.nextSeq;
-  const numbered = ahead ? renumber(online, moment.spareEpoch) : same(online);
-  const linked: LinkedLink = {
-    phase: "linked",
-    linkId: link.linkId,
-    version: link.version,
-    instanceId: link.hello.instanceId,
-    draining: link.hello.draining,
-    heardAtMs: moment.nowMs,
-    storing: false,
-    lookupsOpen: 0,
-    requestsOpen: 0,
-  };
-  // Grants that came before its hello was read were not sent yet.
-  const kept = linked.draining ? refuseGrants(numbered.state) : same(numbered.state);
-  const next = lookLater({ ...kept.state, link: linked }, moment.nowMs);
-  const welcome = {
-    type: "welcome",
-    version: link.version,
-    epoch: next.epoch,
-    nowMs: moment.nowMs,
-    ...input.welcome,
-  } as const;
-  return {
-    state: next,
-    effects: [
-      ...numbered.effects,
-      ...kept.effects,
-      { kind: "send", linkId: link.linkId, message: welcome },
-      ...resend(next, link.linkId),
-    ],
-  };
-}
-
 function tick(state: HubState, heartbeatAtMs: number | null, moment: HubMoment): HubStep {
   const { link } = state;
   const { nowMs } = moment;
@@ -239,6 +171,8 @@ function tick(state: HubState, heartbeatAtMs: number | null, moment: HubMoment):
         ? hangUp(current, CONTROL_CLOSE.silent, moment)
         : same(current),
     (current) => dropLate(current, nowMs),
+    sendWaiting,
+    (current) => writeLoad(current, nowMs),
     (current) => advancePresence(current, nowMs),
     (current) => expire(current, nowMs),
   ];
@@ -261,11 +195,4 @@ function isSilent(link: HubLink, heartbeatAtMs: number | null, nowMs: number): b
 
 function heardAtMs(link: LinkedLink, heartbeatAtMs: number | null): number {
   return Math.max(link.heardAtMs, heartbeatAtMs ?? 0);
-}
-
-function isCurrent(
-  link: HubLink,
-  linkId: string,
-): link is Exclude<HubLink, { readonly phase: "none" }> {
-  return link.phase !== "none" && link.linkId === linkId;
 }

@@ -19,10 +19,11 @@ import { CONTROL_MESSAGE_BYTES_MAX } from "#shared/control/limits.ts";
 import { createServiceContext } from "../context.ts";
 import type { Env } from "../env.ts";
 import { logNotice } from "../log.ts";
-import type { PushFailure } from "../services/context.ts";
-import type { HubEffect, HubInput, HubLink, HubState } from "./hub-state.ts";
+import type { LinkReport, PushFailure } from "../services/context.ts";
+import type { HubEffect, HubInput, HubLink, HubState, LinkRefusal } from "./hub-state.ts";
 import { attachmentOf, linkOf, parseAttachment } from "./link-attachment.ts";
-import { describeCommand, OutboxStore } from "./outbox-store.ts";
+import { describeCommand } from "./outbox-entry.ts";
+import { OutboxStore } from "./outbox-store.ts";
 import { nextWakeMs, stepHub } from "./reducer.ts";
 import { RELAY_ID_HEADER } from "./relay-id-header.ts";
 import { type ServiceEffect, ServiceWork } from "./service-work.ts";
@@ -40,7 +41,7 @@ export class RelayHub extends DurableObject<Env> {
     super(ctx, env);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(HEARTBEAT_PING, HEARTBEAT_PONG));
     this.#store = new OutboxStore(ctx.storage.sql);
-    this.#state = { ...this.#store.load(crypto.randomUUID()), link: this.#survivingLink() };
+    this.#state = this.#store.load(crypto.randomUUID(), this.#survivingLink());
     this.#store.save(this.#state);
     this.#setAlarm();
   }
@@ -98,6 +99,27 @@ export class RelayHub extends DurableObject<Env> {
     await this.#work.settled();
   }
 
+  /** RPC. Tells the relay why it is not to be linked any more, and hangs up. */
+  async expel(relayId: string, refusal: LinkRefusal): Promise<void> {
+    this.#store.rememberRelayId(relayId);
+    this.#step({ kind: "expel", ...refusal });
+    await this.#work.settled();
+  }
+
+  /** RPC. What the hub knows of the link at this moment. */
+  report(): LinkReport {
+    const { link, outbox } = this.#state;
+    const waiting = outbox.length;
+    return link.phase === "linked"
+      ? {
+          linked: true,
+          heardAtMs: Math.max(link.heardAtMs, this.#heartbeatAtMs() ?? 0),
+          load: link.load?.load ?? null,
+          waiting,
+        }
+      : { linked: false, heardAtMs: null, load: null, waiting };
+  }
+
   override async webSocketMessage(socket: WebSocket, text: string | ArrayBuffer): Promise<void> {
     const linkId = linkIdOf(socket);
     if (linkId === null) {
@@ -113,7 +135,13 @@ export class RelayHub extends DurableObject<Env> {
     await this.#work.settled();
   }
 
-  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
+  override async webSocketClose(socket: WebSocket, code: number, reason: string): Promise<void> {
+    const { link } = this.#state;
+    const isOurs = link.phase === "none" || link.linkId !== linkIdOf(socket);
+    if (reason !== "" && !isOurs) {
+      // A relay that hangs up for a reason says it: that our versions do not meet, for one.
+      logNotice("relay.hung-up", { relayId: this.#store.relayId(), closeCode: code, reason });
+    }
     const abnormal = code === NO_CODE_CLOSE || code === ABNORMAL_CLOSE;
     closeQuietly(socket, abnormal ? NORMAL_CLOSE : code, "");
     await this.#closed(socket, code === ABNORMAL_CLOSE ? "lost" : "closed");
@@ -156,7 +184,7 @@ export class RelayHub extends DurableObject<Env> {
         this.#send(effect.linkId, effect.message);
         break;
       case "send-push": {
-        const command = this.#store.command(effect.seq);
+        const command = this.#store.numbered(effect.id, effect.seq);
         this.#send(effect.linkId, { type: "push", seq: effect.seq, command });
         break;
       }
@@ -169,14 +197,14 @@ export class RelayHub extends DurableObject<Env> {
           waiting !== undefined && waiting.command !== null,
           "a push is stored while its caller waits",
         );
-        this.#store.insert(effect.seq, waiting.command);
+        this.#store.insert(effect.id, waiting.command);
         break;
       }
       case "delete-push":
-        this.#store.delete(effect.seq);
+        this.#store.delete(effect.id);
         break;
-      case "renumber-outbox":
-        this.#store.renumber();
+      case "forget-numbers":
+        this.#store.forgetNumbers();
         break;
       case "settle":
         this.#waiting.get(effect.waiterId)?.settle(effect.failure);
@@ -185,15 +213,21 @@ export class RelayHub extends DurableObject<Env> {
       case "greet":
       case "store-events":
       case "store-serving":
+      case "store-load":
       case "look-up":
       case "load-keys":
       case "serve-request":
       case "mark-offline":
       case "end-sessions":
       case "expire-sessions":
-      case "audit-refusal":
         this.#startWork(effect);
         break;
+      case "audit-refusal": {
+        const { code, detail } = effect;
+        logNotice("relay.refused", { relayId: this.#store.relayId(), code, detail });
+        this.#startWork(effect);
+        break;
+      }
       default:
         unreachable(effect);
     }

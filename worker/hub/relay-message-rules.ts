@@ -8,6 +8,7 @@ import { LOOKUPS_OPEN_MAX } from "#shared/control/limits.ts";
 import type { HubInput, HubMoment, HubState, HubStep, LinkedLink } from "./hub-state.ts";
 import { same } from "./hub-step.ts";
 import { hangUp, refuse } from "./link-ends.ts";
+import { refuseGrants } from "./outbox-rules.ts";
 
 /** Stores one message of events at a time (EVENT_MESSAGES_OPEN_MAX). */
 export function events(
@@ -55,9 +56,11 @@ export function serving(
 ): HubStep {
   const { linkId } = link;
   const { draining } = message;
+  const next = { ...state, link: { ...link, draining } };
+  const kept = draining ? refuseGrants(next) : same(next);
   return {
-    state: { ...state, link: { ...link, draining } },
-    effects: [{ kind: "store-serving", linkId, draining }],
+    state: kept.state,
+    effects: [...kept.effects, { kind: "store-serving", linkId, draining }],
   };
 }
 

@@ -12,12 +12,14 @@ import { lookUpGrant } from "../services/relay-lookups.ts";
 import {
   auditRelayRefusal,
   endSessionsOfLostRelay,
+  markRelayLoad,
   markRelayOffline,
   markRelayServing,
   welcomeRelay,
 } from "../services/relay-presence.ts";
 import type { HubEffect, HubInput, LookupAnswer } from "./hub-state.ts";
 import { workOnKeys } from "./key-work.ts";
+import { linkRefusal } from "./link-refusals.ts";
 import { withDeadline } from "./with-deadline.ts";
 
 /** The effects that need a service. */
@@ -28,6 +30,7 @@ export type ServiceEffect = Extract<
       | "greet"
       | "store-events"
       | "store-serving"
+      | "store-load"
       | "look-up"
       | "load-keys"
       | "serve-request"
@@ -81,13 +84,9 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
     return;
   }
   switch (effect.kind) {
-    case "greet": {
-      const welcome = await attempt(effect.kind, ports, async (context) => {
-        return await welcomeRelay(context, ports.relayId, effect.hello);
-      });
-      ports.feed({ kind: "greeted", linkId: effect.linkId, welcome: welcome ?? null });
+    case "greet":
+      await greet(effect, ports);
       break;
-    }
     case "store-events":
       await storeEvents(effect, ports);
       break;
@@ -100,6 +99,11 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
       ports.feed({ kind: "serving-stored", linkId, done: done ?? false });
       break;
     }
+    case "store-load":
+      await attempt(effect.kind, ports, async (context) => {
+        await markRelayLoad(context, ports.relayId, effect);
+      });
+      break;
     case "look-up":
       await lookUp(effect, ports);
       break;
@@ -143,6 +147,21 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
       });
       break;
   }
+}
+
+async function greet(
+  effect: Extract<ServiceEffect, { kind: "greet" }>,
+  ports: ServiceWorkPorts,
+): Promise<void> {
+  const { linkId } = effect;
+  const greeted = await attempt(effect.kind, ports, async (context) => {
+    return await welcomeRelay(context, ports.relayId, effect.hello, effect);
+  });
+  ports.feed(
+    greeted === undefined || greeted.ok
+      ? { kind: "greeted", linkId, welcome: greeted?.value ?? null }
+      : { kind: "greeted", linkId, welcome: null, refusal: linkRefusal(greeted.error) },
+  );
 }
 
 async function storeEvents(

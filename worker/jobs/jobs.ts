@@ -10,6 +10,7 @@ import { expireCredentials } from "../services/expire-credentials.ts";
 import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
+import { tendDenials } from "../services/denials.ts";
 import { expireAllSessions } from "../services/expire-sessions.ts";
 import { sweepSessionFeed } from "../services/session-feed.ts";
 import { KEY_JOBS } from "./key-jobs.ts";
@@ -64,6 +65,13 @@ export const JOBS: readonly Job[] = [
     summary: "ends sessions that nobody opened in time, also where no hub looks after them",
     run: expireAllSessions,
   },
+  {
+    // A denial that a relay could not be told of is told again as soon as the clock lets it.
+    name: "tend-denials",
+    everyMs: MINUTE_MS,
+    summary: "tells relays of denials that they missed, and forgets those that are over",
+    run: tendDenials,
+  },
   ...KEY_JOBS,
   {
     name: "sweep-session-feed",
@@ -74,7 +82,7 @@ export const JOBS: readonly Job[] = [
   {
     name: "expire-credentials",
     everyMs: 10 * MINUTE_MS,
-    summary: "deletes logins, tokens, tickets and deliveries whose time is over",
+    summary: "deletes logins, tokens, tickets, idempotency keys and deliveries whose time is over",
     run: expireCredentials,
   },
   {

@@ -5,7 +5,7 @@ import type { AuditRecord } from "#shared/audit/events.ts";
 import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
 import { STORED_EVENT } from "./audit-events.ts";
 import type { Database } from "./database.ts";
-import { auditChains, auditCheckpoints, auditEvents } from "./schema/audit.ts";
+import { auditChains, auditCheckpoints, auditEvents, auditKeyring } from "./schema/audit.ts";
 import { storeWithAudit } from "./store-with-audit.ts";
 
 export type CheckpointRow = typeof auditCheckpoints.$inferSelect;
@@ -69,13 +69,34 @@ export async function listCheckpoints(
     .limit(page.limit);
 }
 
-/** @throws {Error} a unique violation when there is one of that number already. */
+/**
+ * Stores a checkpoint with the keyring that opens it.
+ *
+ * @throws {Error} a unique violation when there is one of that number already.
+ */
 export async function insertCheckpoint(
   database: Database,
-  row: CheckpointRow,
+  made: { readonly row: CheckpointRow; readonly sealedKeyring: string },
   audits: readonly AuditRecord[],
 ): Promise<void> {
-  await storeWithAudit(database, audits, () => [database.insert(auditCheckpoints).values(row)]);
+  const { row, sealedKeyring: sealedKeys } = made;
+  await storeWithAudit(database, audits, () => [
+    database.insert(auditCheckpoints).values(row),
+    database
+      .insert(auditKeyring)
+      .values({ id: KEYRING_ID, sealedKeys })
+      .onConflictDoUpdate({ target: auditKeyring.id, set: { sealedKeys } }),
+  ]);
+}
+
+/** The sealed keyring; null before the first checkpoint. */
+export async function findSealedKeyring(database: Database): Promise<string | null> {
+  const [row] = await database
+    .select({ sealedKeys: auditKeyring.sealedKeys })
+    .from(auditKeyring)
+    .where(eq(auditKeyring.id, KEYRING_ID))
+    .limit(1);
+  return row?.sealedKeys ?? null;
 }
 
 /**
@@ -133,3 +154,5 @@ export async function deleteCheckpoints(
 ): Promise<void> {
   await database.delete(auditCheckpoints).where(inArray(auditCheckpoints.number, [...numbers]));
 }
+
+const KEYRING_ID = "checkpoints";

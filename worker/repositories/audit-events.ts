@@ -6,7 +6,7 @@
  * further than LOOK_AHEAD_ROWS, so that a combination that hardly anything fits costs as little as
  * any other: its page is short, and the next one goes on from there.
  */
-import { and, eq, gte, inArray, isNotNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, between, eq, gte, inArray, isNotNull, lt, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
 import type { Database } from "./database.ts";
@@ -93,6 +93,24 @@ export async function listChainLinks(
     )
     .orderBy(auditEvents.writer, auditEvents.seq)
     .limit(page.limit);
+}
+
+/** Whether a request changed anything at that time: each change has its event. */
+export async function hasAuditedRequest(
+  database: Database,
+  request: { readonly requestId: string; readonly fromMs: number; readonly untilMs: number },
+): Promise<boolean> {
+  const rows = await database
+    .select({ id: auditEvents.id })
+    .from(auditEvents)
+    .where(
+      and(
+        between(auditEvents.atMs, request.fromMs, request.untilMs),
+        eq(auditEvents.requestId, request.requestId),
+      ),
+    )
+    .limit(1);
+  return rows.length > 0;
 }
 
 async function listByIndex(

@@ -19,6 +19,8 @@ export interface ConsoleSummary {
   readonly proxy: string | null;
   /** JSON of its own rules. */
   readonly policy: string | null;
+  /** The site whose relays reach it; null: its source's. */
+  readonly siteId: string | null;
   readonly createdAtMs: number;
   /** What rules give the user of it who asks. */
   readonly granted: AccessLevel | null;
@@ -40,6 +42,7 @@ export const SUMMARY = {
   hostSubject: consoles.hostSubject,
   proxy: consoles.proxy,
   policy: consoles.policy,
+  siteId: consoles.siteId,
   createdAtMs: consoles.createdAtMs,
 };
 

@@ -1,10 +1,12 @@
 /** The consoles' table. Deleted rows stay, because sessions and the audit trail point to them. */
 import { and, eq, getTableColumns, isNull, notInArray, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
+import type { Denial } from "#shared/control/denials.ts";
 import { type AccessLevel, levelOfRank } from "../identity/access-level.ts";
 import { rankOfConsole } from "./access-sql.ts";
 import { type ConsoleSummary, SUMMARY, toSummary } from "./console-summary.ts";
 import type { Database } from "./database.ts";
+import { denialStatements } from "./denials.ts";
 import { consoles, consoleTags, sources } from "./schema/consoles.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
@@ -97,11 +99,11 @@ function insertTags(database: Database, id: string, tags: readonly string[]) {
     ON CONFLICT DO NOTHING`);
 }
 
-/** Marks the console deleted; false when there is none, and then nothing is recorded. */
+/** Marks the console deleted and denies it; false when there is none, and nothing is recorded. */
 export async function markConsoleDeleted(
   database: Database,
-  deletion: { readonly id: string; readonly atMs: number },
-  auditOf: (console: { readonly name: string }) => AuditRecord,
+  deletion: { readonly id: string; readonly atMs: number; readonly denial: Denial },
+  auditsOf: (console: { readonly name: string }) => readonly AuditRecord[],
 ): Promise<boolean> {
   return await database.transaction(async (transaction) => {
     const [row] = await transaction
@@ -112,7 +114,10 @@ export async function markConsoleDeleted(
     if (row === undefined) {
       return false;
     }
-    await insertAuditRecords(transaction, [auditOf(row)]);
+    const [replace, insert] = denialStatements(transaction, deletion.denial);
+    await replace;
+    await insert;
+    await insertAuditRecords(transaction, auditsOf(row));
     return true;
   });
 }

@@ -3,6 +3,7 @@
 import { createClient } from "@libsql/client/web";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { drizzle } from "drizzle-orm/libsql/web";
+import { databaseDurations } from "../telemetry/measures.ts";
 import { DatabaseUnavailableError } from "./database-errors.ts";
 
 export type Database = LibSQLDatabase;
@@ -15,7 +16,20 @@ export function openDatabase(options: {
   readonly url: string;
   readonly authToken: string;
 }): Database {
-  return drizzle({ client: createClient({ ...options, fetch: fetchAnswer }) });
+  return drizzle({ client: createClient({ ...options, fetch: fetchMeasured }) });
+}
+
+/** {@link fetchAnswer}, measured. */
+async function fetchMeasured(request: Request): Promise<Response> {
+  const startMs = Date.now();
+  let outcome = "unavailable";
+  try {
+    const answer = await fetchAnswer(request);
+    outcome = "ok";
+    return answer;
+  } finally {
+    databaseDurations.observe({ outcome }, (Date.now() - startMs) / 1000);
+  }
 }
 
 /** @throws {DatabaseUnavailableError} when there is no answer in time, or a server's error. */

@@ -1,62 +1,71 @@
-/** Relays: their identity and addresses, and whether they are there. */
-import { and, asc, eq, gt, isNull } from "drizzle-orm";
+/** Relays as they join, are found, listed and changed. Their coming and going is in relay-presence.ts. */
+import { and, asc, eq, gt, isNotNull, isNull, or, type SQL } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import type { Database, Transaction } from "./database.ts";
+import { unreachable } from "#shared/base/assert.ts";
+import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { Database } from "./database.ts";
 import { joinTokens, relays } from "./schema/relays.ts";
+import { sites } from "./schema/sites.ts";
 import { insertAuditRecords } from "./store-with-audit.ts";
 
 export type RelayRow = typeof relays.$inferSelect;
 
-/** What placement and tickets need of a relay. */
-export type OnlineRelay = Pick<
-  RelayRow,
-  "id" | "name" | "ticketEpoch" | "connectPort" | "draining"
-> & {
-  /** What it can keep of a policy. */
-  readonly enforces: readonly string[];
-};
+/** A relay with the name of its site. */
+export interface SitedRelay extends RelayRow {
+  readonly siteName: string;
+}
 
+export interface RelayFilter {
+  readonly name?: string | undefined;
+  readonly siteId?: string | undefined;
+  /** `draining`: online, and it takes no new sessions. */
+  readonly state?: RelayState | undefined;
+}
+
+export type RelayState = "online" | "offline" | "draining" | "disabled";
+
+/** The relay's row, also when it was deleted. */
 export async function findRelay(database: Database, id: string): Promise<RelayRow | null> {
   const [row] = await database.select().from(relays).where(eq(relays.id, id)).limit(1);
   return row ?? null;
 }
 
+/** A relay that was not deleted. */
+export async function findSitedRelay(database: Database, id: string): Promise<SitedRelay | null> {
+  const [row] = await selectSited(database)
+    .where(and(eq(relays.id, id), isNull(relays.deletedAtMs)))
+    .limit(1);
+  return row === undefined ? null : { ...row.relay, siteName: row.siteName ?? "" };
+}
+
 /** A page of relays by name, which is unique. */
 export async function listRelays(
   database: Database,
-  page: { readonly afterName: string | null; readonly limit: number },
-): Promise<RelayRow[]> {
-  return await database
-    .select()
-    .from(relays)
-    .where(page.afterName === null ? undefined : gt(relays.name, page.afterName))
+  page: {
+    readonly filter: RelayFilter;
+    readonly afterName: string | null;
+    readonly limit: number;
+  },
+): Promise<SitedRelay[]> {
+  const { filter, afterName } = page;
+  const rows = await selectSited(database)
+    .where(
+      and(
+        isNull(relays.deletedAtMs),
+        filter.name === undefined ? undefined : eq(relays.name, filter.name),
+        filter.siteId === undefined ? undefined : eq(relays.siteId, filter.siteId),
+        filter.state === undefined ? undefined : isInState(filter.state),
+        afterName === null ? undefined : gt(relays.name, afterName),
+      ),
+    )
     .orderBy(asc(relays.name))
     .limit(page.limit);
-}
-
-/** The relays that are there. */
-export async function listOnlineRelays(database: Database): Promise<OnlineRelay[]> {
-  const rows = await database
-    .select({
-      id: relays.id,
-      name: relays.name,
-      ticketEpoch: relays.ticketEpoch,
-      connectPort: relays.connectPort,
-      draining: relays.draining,
-      enforces: relays.enforces,
-    })
-    .from(relays)
-    .where(eq(relays.state, "online"));
-  return rows.map((row) => ({ ...row, enforces: readEnforces(row.enforces) }));
-}
-
-function readEnforces(stored: string): string[] {
-  return JSON.parse(stored) as string[];
+  return rows.map(({ relay, siteName }) => ({ ...relay, siteName: siteName ?? "" }));
 }
 
 /**
  * Stores a new relay and uses up its join token. Of requests that race for one token, one wins;
- * the others get false, as for a token that is unknown, used or expired.
+ * the others get false, as for a token that is unknown, used, revoked or expired.
  *
  * @throws a unique violation when a relay of that name exists; the token is then still good.
  */
@@ -78,6 +87,7 @@ export async function storeEnrolledRelay(
         and(
           eq(joinTokens.tokenHash, tokenHash),
           isNull(joinTokens.usedAtMs),
+          isNull(joinTokens.revokedAtMs),
           gt(joinTokens.expiresAtMs, atMs),
         ),
       )
@@ -91,76 +101,65 @@ export async function storeEnrolledRelay(
   });
 }
 
+/** What to change of a relay, and the records that tell of it; none: it is so already. */
+export interface RelayChange {
+  readonly changes: Partial<RelayRow>;
+  readonly audits: readonly AuditRecord[];
+}
+
 /**
- * Shows the relay online. The value is its row, or null when there is no such relay. `serving` is
- * recorded when the relay drains and did not before, or the other way round.
+ * Changes a relay by a decision on how it is now. The value is its row afterwards, null when there is
+ * no such relay, or what the decision failed with.
+ *
+ * @throws a unique violation when another relay has the new name.
  */
-export async function storeRelayOnline(
+export async function changeRelay<Refusal>(
   database: Database,
-  relay: Pick<RelayRow, "id"> & {
-    readonly build: string;
-    readonly channelsMax: number;
-    /** Where clients reach it, when it said so; else its host and TLS port stay. */
-    readonly advertised?:
-      | {
-          readonly host: string;
-          readonly tlsPort: number;
-          readonly connectPort?: number | undefined;
-        }
-      | undefined;
-    readonly draining: boolean;
-    readonly enforces: readonly string[];
-    readonly atMs: number;
-  },
-  audits: { readonly online: AuditRecord; readonly serving: AuditRecord },
-): Promise<RelayRow | null> {
-  const { id, build, channelsMax, advertised, draining, atMs } = relay;
-  const enforces = JSON.stringify(relay.enforces);
-  const connectPort = advertised?.connectPort ?? null;
-  const place = { ...advertised, connectPort };
+  id: string,
+  decide: (relay: RelayRow) => Result<RelayChange, Refusal>,
+): Promise<Result<RelayRow | null, Refusal>> {
   return await database.transaction(async (transaction) => {
-    const turned = await turnServing(transaction, { id, draining });
     const [row] = await transaction
-      .update(relays)
-      .set({ state: "online", build, channelsMax, enforces, ...place, lastSeenAtMs: atMs })
-      .where(eq(relays.id, id))
-      .returning();
+      .select()
+      .from(relays)
+      .where(and(eq(relays.id, id), isNull(relays.deletedAtMs)))
+      .limit(1);
     if (row === undefined) {
-      return null;
+      return ok(null);
     }
-    await insertAuditRecords(
-      transaction,
-      turned ? [audits.online, audits.serving] : [audits.online],
-    );
-    return row;
+    const decided = decide(row);
+    if (!decided.ok) {
+      return fail(decided.error);
+    }
+    const { changes, audits } = decided.value;
+    if (audits.length === 0) {
+      return ok(row);
+    }
+    await transaction.update(relays).set(changes).where(eq(relays.id, id));
+    await insertAuditRecords(transaction, audits);
+    return ok({ ...row, ...changes });
   });
 }
 
-/** Shows whether the relay takes new sessions; nothing is audited when it is shown so already. */
-export async function storeRelayServing(
-  database: Database,
-  relay: { readonly id: string; readonly draining: boolean },
-  audit: AuditRecord,
-): Promise<void> {
-  await database.transaction(async (transaction) => {
-    if (await turnServing(transaction, relay)) {
-      await insertAuditRecords(transaction, [audit]);
-    }
-  });
+/** From the relays outwards, so that their indexes give the order. */
+function selectSited(database: Database) {
+  return database
+    .select({ relay: relays, siteName: sites.name })
+    .from(relays)
+    .leftJoin(sites, eq(sites.id, relays.siteId));
 }
 
-/** Whether the relay was shown otherwise before. */
-async function turnServing(
-  transaction: Transaction,
-  relay: { readonly id: string; readonly draining: boolean },
-): Promise<boolean> {
-  const { id, draining } = relay;
-  const turned = await transaction
-    .update(relays)
-    .set({ draining })
-    .where(and(eq(relays.id, id), eq(relays.draining, !draining)))
-    .returning({ id: relays.id });
-  return turned.length > 0;
+/** What the relays that are online can keep of a policy; each list once. */
+export async function listOnlineEnforcements(database: Database): Promise<string[][]> {
+  const rows = await database
+    .selectDistinct({ enforces: relays.enforces })
+    .from(relays)
+    .where(and(eq(relays.state, "online"), isNull(relays.deletedAtMs)));
+  return rows.map(({ enforces }) => readEnforces(enforces));
+}
+
+export function readEnforces(stored: string): string[] {
+  return JSON.parse(stored) as string[];
 }
 
 /** The relays that are shown online, by id. */
@@ -171,26 +170,25 @@ export async function pageOnlineRelays(
   const rows = await database
     .select({ id: relays.id })
     .from(relays)
-    .where(and(eq(relays.state, "online"), gt(relays.id, page.afterId)))
+    .where(and(eq(relays.state, "online"), isNull(relays.deletedAtMs), gt(relays.id, page.afterId)))
     .orderBy(relays.id)
     .limit(page.limit);
   return rows.map(({ id }) => id);
 }
 
-/** Shows the relay offline; nothing happens, and nothing is audited, when it is so already. */
-export async function storeRelayOffline(
-  database: Database,
-  relay: { readonly id: string; readonly atMs: number },
-  audit: AuditRecord,
-): Promise<void> {
-  await database.transaction(async (transaction) => {
-    const changed = await transaction
-      .update(relays)
-      .set({ state: "offline", lastSeenAtMs: relay.atMs })
-      .where(and(eq(relays.id, relay.id), eq(relays.state, "online")))
-      .returning({ id: relays.id });
-    if (changed.length > 0) {
-      await insertAuditRecords(transaction, [audit]);
-    }
-  });
+function isInState(state: RelayState): SQL | undefined {
+  switch (state) {
+    case "online":
+    case "offline":
+      return eq(relays.state, state);
+    case "draining":
+      return and(
+        eq(relays.state, "online"),
+        or(eq(relays.draining, true), eq(relays.drainOrdered, true)),
+      );
+    case "disabled":
+      return isNotNull(relays.disabledAtMs);
+    default:
+      return unreachable(state);
+  }
 }

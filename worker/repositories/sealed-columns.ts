@@ -10,6 +10,12 @@ export const SEALED_COLUMNS = {
     rowId: "kid",
     sealed: "sealed_private_key",
   },
+  "idempotency_keys.sealed_answer": {
+    table: "idempotency_keys",
+    rowId: "id",
+    sealed: "sealed_answer",
+  },
+  "audit_keyring.sealed_keys": { table: "audit_keyring", rowId: "id", sealed: "sealed_keys" },
   "webhooks.sealed_secret": { table: "webhooks", rowId: "id", sealed: "sealed_secret" },
   "webhooks.sealed_old_secret": { table: "webhooks", rowId: "id", sealed: "sealed_old_secret" },
 } as const satisfies Record<string, SealedColumnNames>;

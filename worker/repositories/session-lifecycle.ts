@@ -2,7 +2,7 @@
  * Sessions as they live and end by what relays report or fail to report. Changes to many sessions
  * go out grouped, one statement for each kind of change.
  */
-import { and, asc, eq, lte, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, lte, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Database, Transaction } from "./database.ts";
 import { relays } from "./schema/relays.ts";
@@ -124,6 +124,21 @@ export interface UnopenedSession {
   readonly id: string;
   readonly consoleId: string;
   readonly relayId: string;
+}
+
+/** The relay's sessions that are not over; so many at most. */
+export async function listLivingAtRelay(
+  database: Database,
+  wanted: { readonly relayId: string; readonly limit: number },
+): Promise<string[]> {
+  const rows = await database
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(
+      and(eq(sessions.relayId, wanted.relayId), inArray(sessions.state, ["pending", "active"])),
+    )
+    .limit(wanted.limit);
+  return rows.map(({ id }) => id);
 }
 
 /** One bound value, however many ids there are. */

@@ -80,17 +80,6 @@ export async function storeRotation(
   });
 }
 
-/** The public halves of all keys that ever signed, newest first: audit checkpoints need them. */
-export async function listPublicKeys(
-  database: Database,
-): Promise<{ readonly kid: string; readonly publicKey: string }[]> {
-  return await database
-    .select({ kid: signingKeys.kid, publicKey: signingKeys.publicKey })
-    .from(signingKeys)
-    .orderBy(desc(signingKeys.createdAtMs), desc(signingKeys.kid))
-    .limit(PUBLIC_KEYS_MAX);
-}
-
 /** The public half of one key, whatever its state. */
 export async function findPublicKey(database: Database, kid: string): Promise<string | null> {
   const [row] = await database
@@ -103,5 +92,3 @@ export async function findPublicKey(database: Database, kid: string): Promise<st
 
 /** More than are in use and were in use lately; older ones are in the audit trail. */
 const KEYS_LISTED = 32;
-/** Eighty years of a key a month. */
-const PUBLIC_KEYS_MAX = 1_000;

@@ -2,7 +2,7 @@
  * Tickets: one row a session, for the ticket that is in force. Neither the ticket nor the address
  * of its console file can be read from it; both are found by their hashes.
  */
-import { and, asc, count, eq, exists, gt, inArray, isNull, lte, ne, sql } from "drizzle-orm";
+import { and, count, eq, exists, gt, inArray, isNull, ne, sql } from "drizzle-orm";
 import type { BatchItem } from "drizzle-orm/batch";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { assert } from "#shared/base/assert.ts";
@@ -40,6 +40,8 @@ export interface ConsoleFileParts {
   readonly ticketHash: string;
   readonly expiresAtMs: number;
   readonly way: Way;
+  /** Whose session it is. */
+  readonly userId: string;
   readonly consoleId: string;
   readonly consoleName: string;
   readonly host: string;
@@ -189,6 +191,9 @@ export async function withdrawOutstandingTickets(
           ),
         )
         .limit(TICKETS_AT_ONCE);
+      if (found.length === 0) {
+        return 0;
+      }
       const ids = found.map(({ sessionId }) => sessionId);
       await transaction
         .update(tickets)
@@ -255,6 +260,7 @@ export async function takeConsoleFile(
         ticketHash: tickets.ticketHash,
         expiresAtMs: tickets.expiresAtMs,
         way: tickets.way,
+        userId: sessions.userId,
         consoleId: consoles.id,
         consoleName: consoles.name,
         host: relays.host,

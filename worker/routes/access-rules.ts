@@ -209,6 +209,8 @@ const ofConsoleRoute = createRoute({
 const explainRoute = createRoute({
   method: "get",
   path: "/access/explain",
+  operationId: "explainAccess",
+  tags: ["Access rules"],
   summary: "Say why a user may do with a console what they may",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("access.read")] as const,

@@ -58,6 +58,7 @@ const readRoute = createRoute({
 const passwordRoute = createRoute({
   method: "post",
   path: "/account/password",
+  operationId: "changeOwnPassword",
   summary: "Change the own password; the other logins end",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("account.manage")] as const,
@@ -106,6 +107,7 @@ const endLoginRoute = createRoute({
 const endOthersRoute = createRoute({
   method: "post",
   path: "/account/logins/end-others",
+  operationId: "endOtherLogins",
   summary: "End the own logins except the one that this request came with",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("account.manage")] as const,

@@ -52,6 +52,7 @@ const methodsRoute = createRoute({
 const loginRoute = createRoute({
   method: "post",
   path: "/auth/login",
+  operationId: "logIn",
   summary: "Log in",
   description: "Answers a bearer token and sets the same as the session cookie.",
   request: {
@@ -105,6 +106,7 @@ const loginRoute = createRoute({
 const logoutRoute = createRoute({
   method: "post",
   path: "/auth/logout",
+  operationId: "logOut",
   summary: "End the login that the request was made with",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("account.manage")] as const,

@@ -12,6 +12,7 @@ import { CLIENT_ADDRESS_HEADER } from "../peer-address.ts";
 import type { Caller } from "../services/context.ts";
 import { authenticate } from "../services/login.ts";
 import { refuse } from "./problem.ts";
+import { runOnce } from "./repeatable-requests.ts";
 import type { RouteEnv, UserCaller, UserRouteEnv } from "./route-env.ts";
 
 /**
@@ -19,14 +20,24 @@ import type { RouteEnv, UserCaller, UserRouteEnv } from "./route-env.ts";
  * and with `auth.forbidden` whoever does not hold the permission.
  */
 export function requirePermission(permission: Permission) {
-  return createMiddleware<UserRouteEnv>(async function judgeCaller(context, next) {
+  const guard = createMiddleware<UserRouteEnv>(async function judgeCaller(context, next) {
     const user = await identify(context);
     if (!may(user, permission)) {
       refuse("auth.forbidden");
     }
     context.set("user", user);
-    await next();
+    return await runOnce(context, next);
   });
+  GUARDS.set(guard, permission);
+  return guard;
+}
+
+/**
+ * What a route's middleware demands, for the API's description: a permission, or `login` where
+ * being logged in is enough; undefined for other middleware.
+ */
+export function guardOf(middleware: object): Permission | "login" | undefined {
+  return GUARDS.get(middleware);
 }
 
 /**
@@ -52,7 +63,7 @@ export const refuseCrossOrigin = createMiddleware<RouteEnv>(
 export const requireLogin = createMiddleware<UserRouteEnv>(
   async function requireLogin(context, next) {
     context.set("user", await identify(context));
-    await next();
+    return await runOnce(context, next);
   },
 );
 
@@ -109,6 +120,17 @@ export function clearSessionCookie<E extends RouteEnv>(context: Context<E>): voi
   deleteCookie(context, name, { path: "/", secure });
 }
 
+/** The token of an Authorization header, or null. */
+export function bearerToken<E extends RouteEnv>(context: Context<E>): string | null {
+  const authorization = context.req.header("Authorization") ?? "";
+  return /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? null;
+}
+
+/** Whether the request shows anything by which its caller could be known. */
+export function hasCredential<E extends RouteEnv>(context: Context<E>): boolean {
+  return context.req.header("Authorization") !== undefined || sessionCookie(context) !== undefined;
+}
+
 /** The caller, logged in. @throws {ProblemError} `auth.required`. */
 export async function identify<E extends RouteEnv>(context: Context<E>): Promise<UserCaller> {
   const token = credential(context);
@@ -135,11 +157,9 @@ export async function identify<E extends RouteEnv>(context: Context<E>): Promise
 }
 
 function credential<E extends RouteEnv>(context: Context<E>): string | null {
-  const authorization = context.req.header("Authorization");
-  if (authorization === undefined) {
-    return sessionCookie(context) ?? null;
-  }
-  return /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? null;
+  return context.req.header("Authorization") === undefined
+    ? (sessionCookie(context) ?? null)
+    : bearerToken(context);
 }
 
 function sessionCookie<E extends RouteEnv>(context: Context<E>): string | undefined {
@@ -168,4 +188,5 @@ function saysOrigin<E extends RouteEnv>(context: Context<E>): boolean {
   return req.header("Sec-Fetch-Site") !== undefined || req.header("Origin") !== undefined;
 }
 
+const GUARDS = new WeakMap<object, Permission | "login">([[requireLogin, "login"]]);
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];

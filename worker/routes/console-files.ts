@@ -23,6 +23,8 @@ const webAccessSchema = z
 const fetchRoute = createRoute({
   method: "get",
   path: "/vv/{token}",
+  operationId: "fetchConsoleFile",
+  tags: ["Consoles"],
   summary: "Fetch a console file, once",
   description:
     "The address comes from a ticket request and is itself the credential. Who accepts JSON and no " +

@@ -38,16 +38,21 @@ import { formatTime, timeSchema } from "./times.ts";
 
 const sourceSchema = z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax);
 
+const siteIdSchema = z.string().max(ID_CHARACTERS_MAX);
+
 const newConsoleSchema = z
   .strictObject({
-    name: consoleNameSchema,
+    name: consoleNameSchema.openapi({ example: "web1" }),
     uuid: z
       .guid()
       .optional()
       .openapi({ description: "The virtual machine's id; made up when it is not given." }),
-    host: addressSchema.openapi({ description: "Where the hypervisor serves SPICE." }),
+    host: addressSchema.openapi({
+      description: "Where the hypervisor serves SPICE.",
+      example: "hv1.example",
+    }),
     port: portSchema.optional().openapi({ description: "Plain; used when there is no tlsPort." }),
-    tlsPort: portSchema.optional(),
+    tlsPort: portSchema.optional().openapi({ example: 5901 }),
     ca: z
       .string()
       .max(CONSOLE_LIMITS.caCharactersMax)
@@ -63,6 +68,9 @@ const newConsoleSchema = z
     policy: partialPolicySchema
       .optional()
       .openapi({ description: "Rules in which its sessions differ from the default policy." }),
+    siteId: siteIdSchema
+      .optional()
+      .openapi({ description: "The site whose relays reach it; absent: its source's." }),
     source: sourceSchema.default(STATIC_SOURCE),
     project: projectSchema.optional(),
     tags: tagsSchema.optional(),
@@ -84,6 +92,7 @@ const consoleChangesSchema = newConsoleSchema
       .openapi({ description: "In the place of all rules that it had." }),
     project: projectSchema.nullish(),
     tags: tagsSchema.optional().openapi({ description: "In the place of all that it had." }),
+    siteId: siteIdSchema.nullish(),
   })
   .openapi("ConsoleChanges");
 
@@ -105,6 +114,11 @@ const consoleSchema = z
     hostSubject: z.string().nullable().optional(),
     proxy: z.string().nullable().optional(),
     policy: partialPolicySchema.nullable().optional(),
+    siteId: z
+      .string()
+      .nullable()
+      .optional()
+      .openapi({ description: "The site whose relays reach it; null: its source's." }),
   })
   .openapi("Console");
 
@@ -251,8 +265,14 @@ const issueTicketRoute = createRoute({
       "request.too-large",
       "resource.not-found",
       "console.in-use",
+      "session.limit",
+      "policy.outside-hours",
+      "policy.no-channels",
+      "policy.unenforceable",
+      "signing-key.unreadable",
       "console.no-relay",
       "target.unreadable",
+      "auth.revoked",
     ),
   },
 });

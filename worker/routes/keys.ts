@@ -98,6 +98,7 @@ const rotateRoute = createRoute({
 const rotateTicketKeyRoute = createRoute({
   method: "post",
   path: "/relays/{id}/rotate-ticket-key",
+  operationId: "rotateRelayTicketKey",
   summary: "Give a relay another key for its tickets",
   description: "Tickets that are out stay good; so do living sessions.",
   security: LOGIN_SECURITY,
@@ -257,6 +258,7 @@ export const publicKeyRoutes = new OpenAPIHono<RouteEnv>().openapi(
   createRoute({
     method: "get",
     path: "/.well-known/jwks.json",
+    operationId: "readJwks",
     summary: "The public keys that grants may be signed with (RFC 7517)",
     responses: {
       200: json(

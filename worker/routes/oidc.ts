@@ -16,6 +16,7 @@ const providerParams = z.object({ provider: z.string().max(64) });
 const startRoute = createRoute({
   method: "get",
   path: "/auth/oidc/{provider}/start",
+  operationId: "startOidcLogin",
   summary: "Begin to log in through an OpenID provider, in a browser",
   request: {
     params: providerParams,
@@ -41,6 +42,7 @@ const startRoute = createRoute({
 const callbackRoute = createRoute({
   method: "get",
   path: "/auth/oidc/{provider}/callback",
+  operationId: "finishOidcLogin",
   summary: "Come back from an OpenID provider",
   description: "The address to register there. Sets the session cookie.",
   request: { params: providerParams },

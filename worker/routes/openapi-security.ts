@@ -15,4 +15,9 @@ export const SECURITY_SCHEMES = {
     name: "__Host-kerbside",
     description: "Set by the login; named `kerbside` where the public URL is plain http.",
   },
+  scraper: {
+    type: "http",
+    scheme: "bearer",
+    description: "The setting KERBSIDE_METRICS_TOKEN; for the metrics alone.",
+  },
 } as const;

@@ -1,28 +1,9 @@
-/** What is served besides the API: a page that says what this is, and whether it works. */
-import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { checkHealth } from "../services/health.ts";
-import { problemResponses } from "./problem.ts";
+/** What is served besides the API: a page that says what this is. */
+import { Hono } from "hono";
+import { DESCRIPTION_PATH, DOCS_PATH } from "./docs.ts";
 import type { RouteEnv } from "./route-env.ts";
 
-const healthRoute = createRoute({
-  method: "get",
-  path: "/healthz",
-  summary: "Whether the control plane and its database answer",
-  responses: {
-    200: {
-      description: "Both do.",
-      content: { "application/json": { schema: z.object({ status: z.literal("ok") }) } },
-    },
-    ...problemResponses("database.unavailable"),
-  },
-});
-
-export const pageRoutes = new OpenAPIHono<RouteEnv>().openapi(healthRoute, async (context) => {
-  await checkHealth(context.var.services);
-  return context.json({ status: "ok" as const }, 200);
-});
-
-pageRoutes.get("/", (context) => context.html(FRONT_PAGE));
+export const pageRoutes = new Hono<RouteEnv>().get("/", (context) => context.html(FRONT_PAGE));
 
 const FRONT_PAGE = `<!doctype html>
 <html lang="en">
@@ -35,7 +16,8 @@ const FRONT_PAGE = `<!doctype html>
     <main>
       <h1>Kerbside</h1>
       <p>A control plane that gives people the SPICE consoles of their virtual machines.</p>
-      <p>Its API is described in <a href="/api/v1/openapi.json">/api/v1/openapi.json</a> (OpenAPI 3.1).</p>
+      <p>Its API is documented in <a href="${DOCS_PATH}">${DOCS_PATH}</a>, and described for
+        programs in <a href="${DESCRIPTION_PATH}">${DESCRIPTION_PATH}</a> (OpenAPI 3.1).</p>
     </main>
   </body>
 </html>

@@ -128,6 +128,7 @@ const WRITE_PROBLEMS = [
 const explainRoute = createRoute({
   method: "get",
   path: "/policies/effective",
+  operationId: "readEffectivePolicy",
   summary: "Explain the policy of a session: every rule, who says what of it, and which one wins",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("consoles.read")] as const,

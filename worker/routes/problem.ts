@@ -10,6 +10,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Result } from "#shared/base/result.ts";
 import { type ErrorCode, errorRow } from "#shared/errors/catalogue.ts";
 import type { FieldError, FieldFailure } from "../services/field-failure.ts";
+import { problems } from "../telemetry/measures.ts";
 import type { RouteEnv } from "./route-env.ts";
 
 /** Thrown by routes and middleware; answered by the app as problem details. */
@@ -43,6 +44,7 @@ export function problemResponse<E extends RouteEnv>(
 ): Response {
   const row = errorRow(failure.code);
   const status = statusOf(failure.code);
+  problems.add({ code: failure.code });
   const problem: z.infer<typeof problemSchema> = {
     type: `urn:kerbside:error:${failure.code}`,
     title: row.hint,
@@ -88,30 +90,44 @@ const problemSchema = z
  * answers.
  */
 export function problemResponses(...codes: readonly ErrorCode[]): object {
-  const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of new Set([...codes, ...EVERYWHERE])) {
-    const status = statusOf(code);
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
-  }
+  const byStatus = Map.groupBy(new Set([...codes, ...EVERYWHERE]), statusOf);
   return Object.fromEntries(
     [...byStatus].map(([status, ofStatus]) => [
       status,
-      {
-        description: ofStatus.map((code) => `\`${code}\`: ${errorRow(code).hint}`).join("\n\n"),
-        content: { [PROBLEM_TYPE]: { schema: problemSchema } },
-      },
+      { ...describeProblem(ofStatus), content: { [PROBLEM_TYPE]: { schema: problemSchema } } },
     ]),
   );
 }
 
+/** What the API description says of one status that means any of these codes. */
+export function describeProblem(codes: readonly ErrorCode[]): {
+  readonly description: string;
+  readonly "x-codes": readonly ErrorCode[];
+} {
+  const lines = codes.map((code) => `\`${code}\`: ${errorRow(code).hint}`);
+  return { description: lines.join("\n\n"), "x-codes": [...codes].sort() };
+}
+
 /** A code that is no HTTP answer by itself is answered by its fault. */
-function statusOf(code: ErrorCode): number {
+export function statusOf(code: ErrorCode): number {
   const { httpStatus, fault } = errorRow(code);
   return httpStatus ?? (fault === "client" ? 400 : 503);
 }
 
+/**
+ * Failures that belong to no operation: of addresses that are none, and of the relays' socket,
+ * which OpenAPI does not describe.
+ */
+export const GENERAL_CODES = [
+  "api.version-unknown",
+  "control.keys-changed",
+  "relay.unauthorized",
+  "relay.version-unsupported",
+  "request.url-too-long",
+] as const satisfies readonly ErrorCode[];
+
 /** Any route can meet a database that is away, and a bug of ours. */
 const EVERYWHERE: readonly ErrorCode[] = ["database.unavailable", "internal.error"];
-const PROBLEM_TYPE = "application/problem+json";
+export const PROBLEM_TYPE = "application/problem+json";
 /** An answer names at most so many fields: a hostile body must not be echoed at length. */
 const FIELD_ERRORS_MAX = 20;

@@ -1,6 +1,6 @@
 /**
- * Relays: join tokens and the list for admins, enrolment for a new relay, and the socket by which
- * an enrolled one is linked to its hub.
+ * Relays: the list, enrolment for a new relay, and the socket by which an enrolled one is linked to
+ * its hub. What is done with them is in relay-lifecycle.ts.
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
@@ -8,38 +8,28 @@ import { CONTROL_SUBPROTOCOL } from "#shared/control/contract.ts";
 import { enrolAnswerSchema, enrolRequestSchema } from "#shared/control/enrolment.ts";
 import { RELAY_ID_HEADER } from "../hub/relay-id-header.ts";
 import { logNotice } from "../log.ts";
-import { issueJoinToken } from "../services/join-tokens.ts";
-import { authenticateRelay, enrolRelay, pageRelays, readRelay } from "../services/relays.ts";
+import {
+  authenticateRelay,
+  enrolRelay,
+  pageRelays,
+  readRelay,
+  RELAY_STATES,
+} from "../services/relays.ts";
 import { anonymousCaller, requirePermission } from "./caller.ts";
 import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, refuse, valueOf } from "./problem.ts";
+import { formatHealth, formatRelay, relayHealthSchema, relaySchema } from "./relay-view.ts";
 import type { RouteEnv } from "./route-env.ts";
-import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
 
-const joinTokenRoute = createRoute({
-  method: "post",
-  path: "/relays/join-tokens",
-  summary: "Make a join token: it lets one new relay enrol, within ten minutes",
-  security: LOGIN_SECURITY,
-  middleware: [requirePermission("relays.manage")] as const,
-  responses: {
-    201: {
-      description: "The token; it is not shown again.",
-      content: {
-        "application/json": {
-          schema: z.object({ token: z.string(), expiresAt: timeSchema }).openapi("JoinToken"),
-        },
-      },
-    },
-    ...problemResponses("auth.required", "auth.forbidden", "request.cross-origin"),
-  },
-});
+/** RELAY_NAME_PATTERN allows no more. */
+const NAME_CHARACTERS_MAX = 63;
 
 const enrolRoute = createRoute({
   method: "post",
   path: "/relays/enrol",
+  operationId: "enrolRelay",
   summary: "Enrol a relay: called by the relay itself, authorised by its join token",
   request: {
     body: {
@@ -65,30 +55,22 @@ const enrolRoute = createRoute({
   },
 });
 
-const relaySchema = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    state: z.enum(["offline", "online"]),
-    draining: z.boolean().openapi({ description: "It takes no new sessions; as it said last." }),
-    host: z.string().openapi({ description: "Where SPICE clients reach it." }),
-    tlsPort: z.int(),
-    connectPort: z.int().nullable().openapi({ description: "Where it takes HTTP CONNECT." }),
-    hostSubject: z.string(),
-    build: z.string().nullable(),
-    channelsMax: z.int().nullable(),
-    enrolledAt: timeSchema,
-    lastSeenAt: timeSchema.nullable().openapi({ description: "Its last coming or going." }),
-  })
-  .openapi("Relay");
-
 const listRoute = createRoute({
   method: "get",
   path: "/relays",
   summary: "List the relays by name",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("relays.read")] as const,
-  request: { query: z.object(pageQuery) },
+  request: {
+    query: z.object({
+      ...pageQuery,
+      name: z.string().max(NAME_CHARACTERS_MAX).optional(),
+      siteId: z.string().max(ID_CHARACTERS_MAX).optional(),
+      state: z.enum(RELAY_STATES).optional().openapi({
+        description: "`draining`: online, and it takes no new sessions.",
+      }),
+    }),
+  },
   responses: {
     200: {
       description: "A page.",
@@ -101,14 +83,14 @@ const listRoute = createRoute({
 const readRoute = createRoute({
   method: "get",
   path: "/relays/{id}",
-  summary: "Read a relay",
+  summary: "Read a relay and its health",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("relays.read")] as const,
   request: { params: z.object({ id: z.string().max(ID_CHARACTERS_MAX) }) },
   responses: {
     200: {
       description: "The relay.",
-      content: { "application/json": { schema: relaySchema } },
+      content: { "application/json": { schema: relayHealthSchema } },
     },
     ...problemResponses("auth.required", "auth.forbidden", "resource.not-found", "request.invalid"),
   },
@@ -120,12 +102,6 @@ export const relayRoutes = new OpenAPIHono<RouteEnv>();
 relayRoutes.get("/relays/link", async (context) => await openLink(context));
 
 relayRoutes
-  .openapi(joinTokenRoute, async (context) => {
-    const { services, user } = context.var;
-    const issued = await issueJoinToken(services, user);
-    const { joinToken: token, expiresAtMs } = issued;
-    return context.json({ token, expiresAt: formatTime(expiresAtMs) }, 201);
-  })
   .openapi(enrolRoute, async (context) => {
     const request = context.req.valid("json");
     const caller = anonymousCaller(context);
@@ -133,15 +109,15 @@ relayRoutes
     return context.json(answer, 201);
   })
   .openapi(listRoute, async (context) => {
-    const { limit, cursor } = context.req.valid("query");
+    const { limit, cursor, ...filter } = context.req.valid("query");
     const afterName = readCursor(cursorSchema, cursor)?.name ?? null;
-    const page = await pageRelays(context.var.services, { afterName, limit });
+    const page = await pageRelays(context.var.services, { filter, afterName, limit });
     const next = page.nextName === null ? null : { name: page.nextName };
     return context.json({ items: page.items.map(formatRelay), nextCursor: writeCursor(next) }, 200);
   })
   .openapi(readRoute, async (context) => {
     const found = valueOf(await readRelay(context.var.services, context.req.valid("param").id));
-    return context.json(formatRelay(found), 200);
+    return context.json(formatHealth(found), 200);
   });
 
 /** Authenticates the relay and hands its socket to its hub, which answers 101. */
@@ -158,8 +134,8 @@ async function openLink(context: Context<RouteEnv>): Promise<Response> {
   const relay = await authenticateRelay(context.var.services, token);
   if (!relay.ok) {
     const { requestId } = context.var;
-    // The caller is a stranger and learns nothing; the log tells the operator what was wrong.
-    logNotice("relay.unauthorized", { requestId, detail: relay.error.detail });
+    // A stranger learns nothing; the log tells the operator what was wrong.
+    logNotice(relay.error.code, { requestId, detail: relay.error.detail });
     refuse(relay.error.code);
   }
   const { HUB } = context.env;
@@ -168,25 +144,6 @@ async function openLink(context: Context<RouteEnv>): Promise<Response> {
   headers.delete("Authorization");
   const request = new Request(context.req.url, { headers });
   return await HUB.get(HUB.idFromName(relay.value)).fetch(request);
-}
-
-function formatRelay(
-  row: Awaited<ReturnType<typeof pageRelays>>["items"][number],
-): z.infer<typeof relaySchema> {
-  return {
-    id: row.id,
-    name: row.name,
-    state: row.state,
-    draining: row.draining,
-    host: row.host,
-    tlsPort: row.tlsPort,
-    connectPort: row.connectPort,
-    hostSubject: row.hostSubject,
-    build: row.build,
-    channelsMax: row.channelsMax,
-    enrolledAt: formatTime(row.enrolledAtMs),
-    lastSeenAt: formatOptionalTime(row.lastSeenAtMs),
-  };
 }
 
 const cursorSchema = z.object({ name: z.string() });

@@ -186,6 +186,7 @@ const revokeRoute = createRoute({
 const openRoute = createRoute({
   method: "post",
   path: "/shares/open",
+  operationId: "openShare",
   summary: "Open a console by a link",
   description:
     "Needs no login: the token, which is what follows the `#` of the link, is the credential. " +
@@ -211,6 +212,11 @@ const openRoute = createRoute({
       "share.gone",
       "request.rate-limited",
       "console.in-use",
+      "session.limit",
+      "policy.outside-hours",
+      "policy.no-channels",
+      "policy.unenforceable",
+      "signing-key.unreadable",
       "console.no-relay",
       "request.cross-origin",
       "request.invalid",

@@ -3,7 +3,7 @@ import type { ChainHead } from "#shared/audit/chain.ts";
 import type { TrailKeys } from "#shared/audit/trail-file.ts";
 import { listCheckpoints, listHeads } from "../repositories/audit-checkpoints.ts";
 import { countUnchained } from "../repositories/audit-legacy.ts";
-import { checkpointKeys } from "./audit-signer.ts";
+import { readKeyring } from "./audit-keyring.ts";
 import type { ServiceContext } from "./context.ts";
 
 export interface CheckpointView {
@@ -15,9 +15,10 @@ export interface CheckpointView {
 
 /** Whose trail it is, the keys that its checkpoints may be signed with, and what is no link yet. */
 export async function readTrailKeys(context: ServiceContext): Promise<TrailKeys> {
+  const keyring = await readKeyring(context);
   return {
     issuer: context.settings.publicUrl,
-    keys: await checkpointKeys(context),
+    keys: keyring.ok ? [...keyring.value.keys] : [],
     unchained: await countUnchained(context.database, UNCHAINED_COUNTED_MAX),
   };
 }

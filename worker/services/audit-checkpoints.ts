@@ -18,6 +18,7 @@ import {
 } from "../repositories/audit-checkpoints.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
 import { type ChainFault, recordFaults } from "./audit-faults.ts";
+import { type AuditKeyring, readKeyring, sealKeyring } from "./audit-keyring.ts";
 import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
 import { applyCut, findCut } from "./audit-retention.ts";
 import { openCheckpoint, signCheckpoint } from "./audit-signer.ts";
@@ -31,7 +32,8 @@ import type { ServiceContext } from "./context.ts";
 export async function makeCheckpoint(
   context: ServiceContext,
 ): Promise<{ readonly again: boolean }> {
-  const before = await readNewest(context);
+  const keyring = await readTrustedKeys(context);
+  const before = await readNewest(context, keyring);
   const signed = new Map(before?.chains.map((chain) => [chain.writer, chain]));
   const heads = await readAllHeads(context);
   const faults = judgeHeads(signed, heads);
@@ -40,27 +42,39 @@ export async function makeCheckpoint(
   const chains = applyCut([...signed.values()], cut).filter(({ seq }) => seq > 0);
   const known = before?.chains ?? [];
   if (JSON.stringify(chains) !== JSON.stringify(known)) {
-    await store(context, (before?.number ?? 0) + 1, { chains, known, cut });
+    await store(context, keyring, { chains, known, cut });
   }
   await recordFaults(context, [...faults, ...checked.faults]);
   return { again: !checked.complete };
 }
 
-/**
- * What the newest checkpoint says. One of a key that is not known any more says nothing, and all is
- * checked from its beginning.
- */
-async function readNewest(context: ServiceContext): Promise<CheckpointClaims | null> {
+async function readTrustedKeys(context: ServiceContext): Promise<AuditKeyring> {
+  const keyring = await readKeyring(context);
+  if (!keyring.ok) {
+    throw new Error("The audit keyring was altered, or was sealed with a key that is gone.");
+  }
+  return keyring.value;
+}
+
+/** What the newest checkpoint says, which has to be the one that the keyring knows of. */
+async function readNewest(
+  context: ServiceContext,
+  keyring: AuditKeyring,
+): Promise<CheckpointClaims | null> {
   const row = await findNewestCheckpoint(context.database);
+  if ((row?.number ?? 0) !== keyring.newest) {
+    throw new Error(
+      `The newest audit checkpoint is not ${keyring.newest}: checkpoints were removed or added.`,
+    );
+  }
   if (row === null) {
     return null;
   }
-  const opened = await openCheckpoint(context, row.jws);
-  const altered = opened.ok ? opened.value.number !== row.number : opened.error === "invalid";
-  if (altered) {
+  const claims = await openCheckpoint(keyring.keys, context.settings.publicUrl, row.jws);
+  if (claims?.number !== row.number) {
     throw new Error(`The audit checkpoint ${row.number} was altered; verify the audit trail.`);
   }
-  return opened.ok ? opened.value : { iss: "", number: row.number, atMs: row.atMs, chains: [] };
+  return claims;
 }
 
 async function readAllHeads({ database }: ServiceContext): Promise<ChainHead[]> {
@@ -120,23 +134,26 @@ async function checkLinks(
 /** That events may be deleted from now on is itself recorded, with the checkpoint that says so. */
 async function store(
   context: ServiceContext,
-  number: number,
+  keyring: AuditKeyring,
   made: {
     readonly chains: readonly SignedChain[];
     readonly known: readonly SignedChain[];
     readonly cut: CheckpointClaims | null;
   },
 ): Promise<void> {
-  const atMs = context.nowMs();
   const { chains, known, cut } = made;
+  const [number, atMs] = [keyring.newest + 1, context.nowMs()];
   const claims = { iss: context.settings.publicUrl, number, atMs, chains: [...chains] };
-  const row = { number, atMs, jws: await signCheckpoint(context, claims) };
+  const { jws, key } = await signCheckpoint(context, claims);
+  const keys = [key, ...keyring.keys.filter(({ kid }) => kid !== key.kid)];
+  const sealedKeyring = await sealKeyring(context, { keys, newest: number });
   const audits =
     cut === null || sumOfCuts(chains) === sumOfCuts(known)
       ? []
       : [auditRecord(context, SYSTEM_CALLER, cutEvent(cut))];
   try {
-    await insertCheckpoint(context.database, row, audits);
+    const row = { number, atMs, jws };
+    await insertCheckpoint(context.database, { row, sealedKeyring }, audits);
   } catch (error) {
     // Another run of this job was faster.
     if (!isUniqueViolation(error)) {

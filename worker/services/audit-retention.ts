@@ -15,6 +15,7 @@ import {
   listCheckpointTimes,
 } from "../repositories/audit-checkpoints.ts";
 import { findLastFollowed } from "../repositories/webhooks.ts";
+import { readKeyring } from "./audit-keyring.ts";
 import { openCheckpoint } from "./audit-signer.ts";
 import type { ServiceContext } from "./context.ts";
 
@@ -74,8 +75,12 @@ async function readCheckpointOf(
   notAfterMs: number,
 ): Promise<CheckpointClaims | null> {
   const row = await findNewestCheckpoint(context.database, notAfterMs);
-  const opened = row === null ? null : await openCheckpoint(context, row.jws);
-  return opened?.ok === true && opened.value.atMs <= notAfterMs ? opened.value : null;
+  const keyring = await readKeyring(context);
+  if (row === null || !keyring.ok) {
+    return null;
+  }
+  const claims = await openCheckpoint(keyring.value.keys, context.settings.publicUrl, row.jws);
+  return claims !== null && claims.atMs <= notAfterMs ? claims : null;
 }
 
 /**

@@ -1,7 +1,6 @@
 /**
  * Signs the audit trail's checkpoints and opens them again. The only place that knows with which
- * key: the one that signs grants. Public halves are kept for good, so that old checkpoints can be
- * opened. A checkpoint's type is in what is signed, so that neither can be
+ * key: the one that signs grants. A checkpoint's type is in what is signed, so that neither can be
  * passed off as the other.
  */
 import { CompactSign, compactVerify, decodeProtectedHeader, importJWK } from "jose";
@@ -12,66 +11,58 @@ import {
   parseCheckpointClaims,
 } from "#shared/audit/checkpoint.ts";
 import { utf8 } from "#shared/base/bytes.ts";
-import { fail, ok, type Result } from "#shared/base/result.ts";
-import { findPublicKey, listPublicKeys } from "../repositories/signing-keys.ts";
+import { findPublicKey } from "../repositories/signing-keys.ts";
+import type { CheckpointKey } from "./audit-keyring.ts";
 import type { ServiceContext } from "./context.ts";
 import { activeSigningKey } from "./signing-keys.ts";
 
-/** A public key, for whoever verifies. */
-export interface CheckpointKey {
-  readonly kty: "OKP";
-  readonly crv: "Ed25519";
-  readonly x: string;
-  readonly kid: string;
-}
-
-/** The claims as a compact JWS. @throws {Error} when the signing key cannot be read. */
+/**
+ * The claims as a compact JWS, and the key that opens it.
+ *
+ * @throws {Error} when the signing key cannot be read, or the public half that the database has of
+ * it is another one's.
+ */
 export async function signCheckpoint(
   context: ServiceContext,
   claims: CheckpointClaims,
-): Promise<string> {
+): Promise<{ readonly jws: string; readonly key: CheckpointKey }> {
   const active = await activeSigningKey(context);
   if (!active.ok) {
     throw new Error(`The audit checkpoint cannot be signed: ${active.error.code}.`);
   }
-  const { key, kid } = active.value;
-  return await new CompactSign(utf8(JSON.stringify(claims)))
+  const { kid } = active.value;
+  const jws = await new CompactSign(utf8(JSON.stringify(claims)))
     .setProtectedHeader({ alg: CHECKPOINT_ALGORITHM, typ: CHECKPOINT_TYPE, kid })
-    .sign(key);
+    .sign(active.value.key);
+  const x = (await findPublicKey(context.database, kid)) ?? "";
+  const key = { kty: "OKP", crv: "Ed25519", x, kid } as const;
+  if ((await openCheckpoint([key], claims.iss, jws)) === null) {
+    throw new Error(`The public half of the signing key ${kid} was altered.`);
+  }
+  return { jws, key };
 }
 
-/** Every key that a checkpoint of this control plane may be signed with, the newest first. */
-export async function checkpointKeys({
-  database,
-}: Pick<ServiceContext, "database">): Promise<CheckpointKey[]> {
-  const keys = await listPublicKeys(database);
-  return keys.map(({ kid, publicKey }) => ({ kty: "OKP", crv: "Ed25519", x: publicKey, kid }));
-}
-
-/**
- * What a stored checkpoint claims. Fails with `unknown-key` when it was signed with a key that is
- * not known here, and with `invalid` when somebody altered or made it.
- */
+/** What a stored checkpoint claims; null when none of these keys has signed it for this issuer. */
 export async function openCheckpoint(
-  context: Pick<ServiceContext, "database" | "settings">,
+  keys: readonly CheckpointKey[],
+  issuer: string,
   jws: string,
-): Promise<Result<CheckpointClaims, "unknown-key" | "invalid">> {
+): Promise<CheckpointClaims | null> {
   try {
     const { kid } = decodeProtectedHeader(jws);
-    const x = kid === undefined ? null : await findPublicKey(context.database, kid);
-    if (x === null) {
-      return fail("unknown-key");
+    const key = keys.find((known) => known.kid === kid);
+    if (key === undefined) {
+      return null;
     }
-    const key = { kty: "OKP", crv: "Ed25519", x };
-    const verified = await compactVerify(jws, await importJWK(key, CHECKPOINT_ALGORITHM), {
-      algorithms: [CHECKPOINT_ALGORITHM],
-    });
-    const claims = parseCheckpointClaims(verified.payload);
-    const isOurs =
-      verified.protectedHeader.typ === CHECKPOINT_TYPE &&
-      claims?.iss === context.settings.publicUrl;
-    return isOurs && claims !== null ? ok(claims) : fail("invalid");
+    const { payload, protectedHeader } = await compactVerify(
+      jws,
+      await importJWK(key, CHECKPOINT_ALGORITHM),
+      { algorithms: [CHECKPOINT_ALGORITHM] },
+    );
+    const claims = parseCheckpointClaims(payload);
+    const isOurs = protectedHeader.typ === CHECKPOINT_TYPE && claims?.iss === issuer;
+    return isOurs ? claims : null;
   } catch {
-    return fail("invalid");
+    return null;
   }
 }

@@ -89,7 +89,13 @@ async function take(
   }
   const taking = { vvTokenHash: await hashSecretToken(token), nowMs: context.nowMs() };
   const parts = await takeConsoleFile(context.database, taking, (taken) =>
-    auditRecord(context, caller, { type: "ticket.downloaded", data: {} }, taken),
+    auditRecord(
+      context,
+      caller,
+      { type: "ticket.downloaded", data: {} },
+      // Whoever has the address may fetch it; the trail says whom it was made for.
+      { ...taken, subjectId: taken.userId },
+    ),
   );
   if (parts === null) {
     return fail({ code: "vv.gone", detail: "" });

@@ -21,12 +21,14 @@ import {
   updateConsole,
 } from "../repositories/consoles.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
+import { findSite } from "../repositories/sites.ts";
 import { findSourceId, insertSource } from "../repositories/sources.ts";
 import { accessTo, judgeConsole, seesAllConsoles } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy, writePolicy } from "./console-policy.ts";
 import { isCertificateBundle } from "./certificate-bundle.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
+import { announceDenial, prepareDenial } from "./denials.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 import { sealSecret } from "./secrets.ts";
 
@@ -47,6 +49,8 @@ export interface NewConsole {
   readonly proxy?: string | undefined;
   /** The rules in which its policy differs from the default. */
   readonly policy?: PartialPolicy | undefined;
+  /** The site whose relays reach it, when it is not its source's. */
+  readonly siteId?: string | undefined;
   readonly source: string;
   /** Its project or namespace in its source. */
   readonly project?: string | undefined;
@@ -68,6 +72,7 @@ export interface ConsoleChanges {
   readonly project?: string | null | undefined;
   /** In the place of all tags that it had. */
   readonly tags?: readonly string[] | undefined;
+  readonly siteId?: string | null | undefined;
 }
 
 /** What a caller may see of a console: the hypervisor's address and the policy are for who manages consoles. */
@@ -88,6 +93,7 @@ export interface ConsoleView {
     readonly hostSubject: string | null;
     readonly proxy: string | null;
     readonly policy: PartialPolicy | null;
+    readonly siteId: string | null;
   } | null;
 }
 
@@ -97,7 +103,9 @@ export async function createConsole(
   caller: ActingUser,
   input: NewConsole,
 ): Promise<Result<ConsoleView, FieldFailure>> {
-  const invalid = findInvalidField({ port: null, tlsPort: null, ca: null, ...defined(input) });
+  const invalid =
+    findInvalidField({ port: null, tlsPort: null, ca: null, ...defined(input) }) ??
+    (await findInvalidSite(context, input.siteId));
   if (invalid !== null) {
     return fail(invalid);
   }
@@ -119,6 +127,7 @@ export async function createConsole(
     sealedPassword: await sealPassword(context, id, input.password),
     proxy: input.proxy ?? null,
     policy: writePolicy(input.policy ?? null),
+    siteId: input.siteId ?? null,
     createdAtMs: context.nowMs(),
     project: input.project ?? null,
   };
@@ -192,7 +201,9 @@ export async function changeConsole(
   if (row === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  const invalid = findInvalidField({ ca: null, ...row, ...plain });
+  const invalid =
+    findInvalidField({ ca: null, ...row, ...plain }) ??
+    (await findInvalidSite(context, plain.siteId));
   if (invalid !== null) {
     return fail(invalid);
   }
@@ -211,17 +222,24 @@ export async function changeConsole(
   return ok(viewConsole({ ...row, ...plain, tags: tags ?? row.tags }, caller));
 }
 
-/** Fails with `resource.not-found`. Sessions that live go on. */
+/** Ends its sessions and voids its tickets too. Fails with `resource.not-found`. */
 export async function deleteConsole(
   context: ServiceContext,
   caller: Caller,
   id: string,
 ): Promise<Result<null, Failure>> {
-  const deletion = { id, atMs: context.nowMs() };
-  const deleted = await markConsoleDeleted(context.database, deletion, ({ name }) =>
-    auditRecord(context, caller, { type: "console.deleted", data: { name } }, { consoleId: id }),
-  );
-  return deleted ? ok(null) : fail({ code: "resource.not-found", detail: "" });
+  const about = { subject: "console", id, reason: "the console was deleted" } as const;
+  const { denial, audit } = prepareDenial(context, caller, about);
+  const deletion = { id, atMs: context.nowMs(), denial };
+  const deleted = await markConsoleDeleted(context.database, deletion, ({ name }) => {
+    const event = { type: "console.deleted", data: { name } } as const;
+    return [auditRecord(context, caller, event, { consoleId: id }), audit];
+  });
+  if (!deleted) {
+    return fail({ code: "resource.not-found", detail: "" });
+  }
+  await announceDenial(context, about);
+  return ok(null);
 }
 
 /** What rules go by is told in the audit trail with its values: it may change who sees the console. */
@@ -243,7 +261,9 @@ function inOrder(tags: readonly string[]): string[] {
 
 function viewConsole(row: ConsoleSummary, caller: Caller): ConsoleView {
   const { host, port, tlsPort, hostSubject, proxy } = row;
-  const target = { host, port, tlsPort, hostSubject, proxy, policy: readPolicy(row.policy) };
+  const { siteId } = row;
+  const address = { host, port, tlsPort, hostSubject, proxy };
+  const target = { ...address, policy: readPolicy(row.policy), siteId };
   return {
     id: row.id,
     name: row.name,
@@ -269,6 +289,15 @@ function findInvalidField(console: {
     return invalidField("ca", "must be PEM certificates and nothing else");
   }
   return null;
+}
+
+async function findInvalidSite(
+  context: ServiceContext,
+  siteId: string | null | undefined,
+): Promise<FieldFailure | null> {
+  const isMissing =
+    siteId !== undefined && siteId !== null && (await findSite(context.database, siteId)) === null;
+  return isMissing ? invalidField("siteId", "there is no such site") : null;
 }
 
 /** The fields that are there: an absent one must not overwrite what it is spread upon. */

@@ -3,6 +3,7 @@ import type { ActorKind } from "#shared/audit/events.ts";
 import type { RandomBytes } from "#shared/base/ids.ts";
 import type { Result } from "#shared/base/result.ts";
 import type { Command } from "#shared/control/contract.ts";
+import type { Load } from "#shared/control/load.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import type { LocalLogin } from "../identity/local-login.ts";
 import type { KeystoneProvider, OidcProvider } from "../identity/provider-settings.ts";
@@ -48,6 +49,8 @@ export interface ServiceSettings {
   readonly caKey: string;
   /** Origins whose pages may open web consoles. */
   readonly webOrigins: readonly string[];
+  /** What a scraper of the metrics sends; null: there is none. */
+  readonly metricsToken: string | null;
   /** Who may log in by a password. */
   readonly localLogin: LocalLogin;
   readonly oidcProviders: readonly OidcProvider[];
@@ -65,7 +68,8 @@ export interface Hubs {
   /**
    * Puts a command into the relay's outbox and waits for its acknowledgement, at most
    * PUSH_ACK_DEADLINE_MS. A grant that was not acknowledged is withdrawn from the outbox and never
-   * delivered; `withdraw` and `terminate` stay in it, also for a relay that is away.
+   * delivered; `withdraw` and `terminate` stay in it, also for a relay that is away. `deny` and
+   * `drain` are what a welcome tells as well, out of the database: store first, then push.
    */
   push(relayId: string, command: Command): Promise<Result<null, PushFailure>>;
   /**
@@ -75,6 +79,24 @@ export interface Hubs {
   tellKeys(relayId: string): Promise<Result<null, PushFailure>>;
   /** Has the hub of a relay that is shown online see to it that this is so, sooner or later. */
   confirmOnline(relayId: string): Promise<void>;
+  /** Ends the relay's link, if it has one, and tells it why. Never throws. */
+  expel(relayId: string, bar: RelayBar): Promise<void>;
+  /** What the relay's hub knows at this moment; null when it does not answer. */
+  report(relayId: string): Promise<LinkReport | null>;
+}
+
+/** Why a relay that is enrolled may not be linked. */
+export type RelayBar = "relay.disabled" | "relay.deleted";
+
+/** A relay's link as its hub sees it. */
+export interface LinkReport {
+  readonly linked: boolean;
+  /** When the relay was heard last, heartbeats included. */
+  readonly heardAtMs: number | null;
+  /** Its load as it said last; null: it has not said it on this link. */
+  readonly load: Load | null;
+  /** Pushes that it has not acknowledged. */
+  readonly waiting: number;
 }
 
 /** The limiters that count attempts, as services see them. They answer also when they are away. */

@@ -7,6 +7,7 @@ import {
   type Expiry,
 } from "../repositories/expired-rows.ts";
 import type { Database } from "../repositories/database.ts";
+import { deleteExpiredKeys } from "../repositories/idempotency-keys.ts";
 import { deleteOldDeliveries } from "../repositories/webhook-deliveries.ts";
 import type { ServiceContext } from "./context.ts";
 
@@ -16,7 +17,8 @@ export async function expireCredentials(
   let again = false;
   for (const { keptMs, remove } of EXPIRING) {
     const expiry = { untilMs: context.nowMs() - keptMs, limit: ROWS_AT_ONCE };
-    again ||= (await remove(context.database, expiry)) === ROWS_AT_ONCE;
+    const removed = await remove(context.database, expiry);
+    again ||= removed === ROWS_AT_ONCE;
   }
   return { again };
 }
@@ -34,6 +36,7 @@ const EXPIRING: readonly {
   { keptMs: 7 * DAY_MS, remove: deleteExpiredJoinTokens },
   // A client that comes late is told that its ticket was used, and not that it never was.
   { keptMs: DAY_MS, remove: deleteExpiredTickets },
+  { keptMs: 0, remove: deleteExpiredKeys },
   { keptMs: 7 * DAY_MS, remove: deliveriesIn("delivered") },
   { keptMs: 30 * DAY_MS, remove: deliveriesIn("dead") },
 ];

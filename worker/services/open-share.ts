@@ -6,7 +6,7 @@ import { permissionsOf } from "../identity/permissions.ts";
 import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
 import { findConsole } from "../repositories/consoles.ts";
 import { isCheckViolation } from "../repositories/database-errors.ts";
-import { listOnlineRelays } from "../repositories/relays.ts";
+import { listRelaysForConsole } from "../repositories/placement.ts";
 import { findShareByToken, type IssuedShare } from "../repositories/shares.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
@@ -57,9 +57,9 @@ async function openByToken(
   }
   const guest: Caller = { ...caller, actorKind: "guest", actorId: share.id };
   const wanted = { id: share.consoleId, userId: share.issuerId };
-  const [console, online] = await Promise.all([
+  const [console, placeable] = await Promise.all([
     findConsole(context.database, wanted),
-    listOnlineRelays(context.database),
+    listRelaysForConsole(context.database, share.consoleId),
   ]);
   const state = stateOf(share, context.nowMs());
   const issuer = { permissions: permissionsOf(share.issuerRole) };
@@ -71,7 +71,7 @@ async function openByToken(
     caller: guest,
     userId: share.issuerId,
     console: judged.value,
-    online,
+    placeable,
     way: opening.way,
     share: { id: share.id, policy: readPolicy(share.policy) },
   };

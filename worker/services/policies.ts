@@ -17,7 +17,7 @@ import {
   type PolicyRow,
   updatePolicy,
 } from "../repositories/policies.ts";
-import { listOnlineRelays } from "../repositories/relays.ts";
+import { listOnlineEnforcements } from "../repositories/relays.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy } from "./console-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
@@ -150,9 +150,8 @@ export async function findWarnings(
   rules: Rules,
 ): Promise<PolicyWarning[]> {
   const needs = needsOf(sessionPolicy(rules));
-  const online = needs.length === 0 ? [] : await listOnlineRelays(context.database);
-  const enforced = online.flatMap(({ enforces }) => enforces);
-  return lackingOf(needs, enforced).map((rule) => ({
+  const enforced = needs.length === 0 ? [] : await listOnlineEnforcements(context.database);
+  return lackingOf(needs, enforced.flat()).map((rule) => ({
     rule,
     message: `No relay that is online can enforce ${rule}: sessions under this rule are refused.`,
   }));

@@ -3,6 +3,7 @@ import type { TicketRefusalReason } from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { findGrant, type GrantFacts } from "../repositories/grants.ts";
 import type { ServiceContext } from "./context.ts";
+import { isDenied } from "./denials.ts";
 
 /** The grant's JWS, or why that relay may not admit the ticket. */
 export async function lookUpGrant(
@@ -12,7 +13,10 @@ export async function lookUpGrant(
 ): Promise<Result<string, TicketRefusalReason>> {
   const grant = await findGrant(context.database, { relayId, ticketHash });
   const refusal = grant === null ? "unknown" : judgeGrant(grant, context.nowMs());
-  return refusal === null && grant !== null ? ok(grant.grantJws) : fail(refusal ?? "unknown");
+  if (grant === null || refusal !== null) {
+    return fail(refusal ?? "unknown");
+  }
+  return (await isDenied(context, grant)) ? fail("unknown") : ok(grant.grantJws);
 }
 
 /** Why the grant is of no use any more, or null when it is. */

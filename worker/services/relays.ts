@@ -7,38 +7,56 @@ import type { EnrolAnswer, EnrolRequest } from "#shared/control/enrolment.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
-import { isJoinTokenUsable } from "../repositories/join-tokens.ts";
+import { findUsableJoinToken } from "../repositories/join-tokens.ts";
 import {
   findRelay,
+  findSitedRelay,
   listRelays,
-  type RelayRow,
+  type RelayFilter,
+  type SitedRelay,
   storeEnrolledRelay,
 } from "../repositories/relays.ts";
+import { DEFAULT_SITE_ID } from "../repositories/schema/sites.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
 import { signRelayCertificate } from "./certificate-authority.ts";
-import type { Caller, ServiceContext } from "./context.ts";
+import type { Caller, LinkReport, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 import { findTokenKey, fingerprintOf, noteKeyUse } from "./relay-keys.ts";
+
+/** What a list of relays may be narrowed to. */
+export const RELAY_STATES = ["online", "offline", "draining", "disabled"] as const;
 
 /** A page of relays by name. */
 export async function pageRelays(
   context: ServiceContext,
-  page: { readonly afterName: string | null; readonly limit: number },
-): Promise<{ readonly items: RelayRow[]; readonly nextName: string | null }> {
+  page: {
+    readonly filter: RelayFilter;
+    readonly afterName: string | null;
+    readonly limit: number;
+  },
+): Promise<{ readonly items: SitedRelay[]; readonly nextName: string | null }> {
   // One more than asked for tells whether there is another page.
   const rows = await listRelays(context.database, { ...page, limit: page.limit + 1 });
   const items = rows.slice(0, page.limit);
   return { items, nextName: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null };
 }
 
+/** A relay, and what its hub knows at this moment; null: the hub did not say. */
+export interface RelayHealth {
+  readonly relay: SitedRelay;
+  readonly link: LinkReport | null;
+}
+
 /** Fails with `resource.not-found`. */
 export async function readRelay(
   context: ServiceContext,
   id: string,
-): Promise<Result<RelayRow, Failure>> {
-  const row = await findRelay(context.database, id);
-  return row === null ? fail({ code: "resource.not-found", detail: "" }) : ok(row);
+): Promise<Result<RelayHealth, Failure>> {
+  const relay = await findSitedRelay(context.database, id);
+  return relay === null
+    ? fail({ code: "resource.not-found", detail: "" })
+    : ok({ relay, link: await context.hubs.report(id) });
 }
 
 /**
@@ -54,19 +72,12 @@ export async function enrolRelay(
 ): Promise<Result<EnrolAnswer, FieldFailure>> {
   const { database, settings } = context;
   const nowMs = context.nowMs();
-  const attempt = await takeAttempt(context, caller, "enrolment");
-  if (!attempt.ok) {
-    return attempt;
-  }
-  const tokenHash = await hashSecretToken(request.joinToken);
   // Asked first, so that strangers cannot make us check requests and sign certificates.
-  if (
-    !isSecretToken("joinToken", request.joinToken) ||
-    !(await isJoinTokenUsable(database, tokenHash, nowMs))
-  ) {
-    return fail({ code: "join-token.invalid", detail: "" });
+  const found = await findToken(context, caller, request);
+  if (!found.ok) {
+    return found;
   }
-  await settleAttempt(context, attempt.value);
+  const { token, tokenHash } = found.value;
   const key = fromBase64Url(request.publicKey);
   if (key?.length !== ED25519_KEY_BYTES) {
     return fail(invalidField("publicKey", "the x of an Ed25519 JWK: base64url of 32 bytes"));
@@ -92,6 +103,7 @@ export async function enrolRelay(
     certificateEndsAtMs: endsAtMs,
     ticketEpoch: FIRST_TICKET_EPOCH,
     state: "offline" as const,
+    siteId: token.siteId ?? DEFAULT_SITE_ID,
     enrolledAtMs: nowMs,
   };
   const enrolled = { name, fingerprint: await fingerprintOf(publicKey) };
@@ -116,9 +128,30 @@ export async function enrolRelay(
   });
 }
 
+/** The join token that the request came with. Each miss counts as an attempt. */
+async function findToken(context: ServiceContext, caller: Caller, request: EnrolRequest) {
+  const attempt = await takeAttempt(context, caller, "enrolment");
+  if (!attempt.ok) {
+    return attempt;
+  }
+  const { joinToken, name } = request;
+  const tokenHash = await hashSecretToken(joinToken);
+  const token = isSecretToken("joinToken", joinToken)
+    ? await findUsableJoinToken(context.database, tokenHash, context.nowMs())
+    : null;
+  if (token === null) {
+    return fail({ code: "join-token.invalid" as const, detail: "" });
+  }
+  await settleAttempt(context, attempt.value);
+  return token.name === null || token.name === name
+    ? ok({ token, tokenHash })
+    : fail(invalidField("name", `the join token is for a relay named ${token.name}`));
+}
+
 /**
- * The id of the relay that signed the token. Fails with `relay.unauthorized`; the detail is for
- * operators and says which check failed, never what the token holds.
+ * The id of the relay that signed the token. Fails with `relay.unauthorized`, whose detail is for
+ * operators and says which check failed, never what the token holds; and with `relay.disabled` or
+ * `relay.deleted`, which only who proved to be that relay is told.
  */
 export async function authenticateRelay(
   context: ServiceContext,
@@ -132,6 +165,12 @@ export async function authenticateRelay(
   const used = await findTokenKey(context, row, token);
   if (!used.ok) {
     return used;
+  }
+  if (row.deletedAtMs !== null) {
+    return fail({ code: "relay.deleted", detail: row.name });
+  }
+  if (row.disabledAtMs !== null) {
+    return fail({ code: "relay.disabled", detail: row.name });
   }
   await noteKeyUse(context, row, used.value);
   return ok(row.id);

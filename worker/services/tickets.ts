@@ -3,9 +3,11 @@
  * it acknowledged by the relay before anybody gets the ticket. A relay that does not acknowledge is
  * passed over, and its ticket is void. Stores neither the ticket nor the console file's address.
  */
+import type { PlacementRecord } from "#shared/audit/events.ts";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { GrantSubjects } from "#shared/control/denials.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { PartialPolicy } from "#shared/policy/policy.ts";
 import type { Target } from "#shared/ticket/grant.ts";
@@ -21,7 +23,7 @@ import type { Way } from "#shared/ticket/way.ts";
 import { hashSecretToken, newSecretToken } from "../identity/secret-token.ts";
 import { type ConsoleRow, findConsole } from "../repositories/consoles.ts";
 import { isCheckViolation } from "../repositories/database-errors.ts";
-import { listOnlineRelays } from "../repositories/relays.ts";
+import { listRelaysForConsole, type PlacementRow } from "../repositories/placement.ts";
 import { markSessionFailed, storeFailedSession } from "../repositories/sessions.ts";
 import {
   replaceTicket,
@@ -32,8 +34,16 @@ import {
 import { judgeConsole } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, PushFailure, ServiceContext } from "./context.ts";
+import { isDenied } from "./denials.ts";
 import { signGrant } from "./grant-signer.ts";
-import { rankRelays, relaysFor, relaysThatKeep } from "./placement.ts";
+import {
+  type Placement,
+  placeConsole,
+  readPlaceable,
+  recordPlacement,
+  sayUnenforceable,
+  type TicketRelay,
+} from "./placement.ts";
 import { refuseSecondViewer } from "./second-viewers.ts";
 import { unsealSecret } from "./secrets.ts";
 import { sayLimit } from "./session-limits.ts";
@@ -62,9 +72,10 @@ export interface TicketCaller extends Caller {
 /**
  * Fails with `resource.not-found`, with `console.access-too-low`, with `console.in-use` (the detail
  * says since when), with what the policies say (`policy.outside-hours`, `policy.no-channels`,
- * `policy.unenforceable`, `session.limit`), with `console.no-relay` (the detail says why for each relay
- * that was tried), with `target.unreadable` when the console's password cannot be unsealed, with
- * `signing-key.unreadable`, or with `auth.required` for a user who was disabled meanwhile.
+ * `policy.unenforceable`, `session.limit`), with `console.no-relay` (the detail says why), with
+ * `target.unreadable` when the console's password cannot be unsealed, with `signing-key.unreadable`,
+ * with `auth.revoked` when the user was denied meanwhile, or with `auth.required` for a user who was
+ * disabled meanwhile.
  */
 export async function issueTicket(
   context: ServiceContext,
@@ -72,15 +83,22 @@ export async function issueTicket(
   consoleId: string,
   way: Way = "tls",
 ): Promise<Result<IssuedTicket, Failure>> {
-  const [row, online] = await Promise.all([
+  const [row, placeable] = await Promise.all([
     findConsole(context.database, { id: consoleId, userId: caller.actorId }),
-    listOnlineRelays(context.database),
+    listRelaysForConsole(context.database, consoleId),
   ]);
   const judged = judgeConsole(caller, row, "open");
   if (!judged.ok) {
     return await refuseAccess(context, caller, { failure: judged.error, consoleId });
   }
-  const wish = { caller, userId: caller.actorId, console: judged.value, online, way, share: null };
+  const wish = {
+    caller,
+    userId: caller.actorId,
+    console: judged.value,
+    placeable,
+    way,
+    share: null,
+  };
   try {
     return await openConsole(context, wish);
   } catch (error) {
@@ -97,7 +115,8 @@ export interface OpeningWish {
   /** Whose session it becomes. */
   readonly userId: string;
   readonly console: ConsoleRow;
-  readonly online: Awaited<ReturnType<typeof listOnlineRelays>>;
+  /** The relays that reach it. */
+  readonly placeable: readonly PlacementRow[];
   readonly way: Way;
   /** The link that the caller comes through; one of its uses is taken with the ticket. */
   readonly share: ShareUse | null;
@@ -120,7 +139,7 @@ export async function openConsole(
   context: ServiceContext,
   wish: OpeningWish,
 ): Promise<Result<IssuedTicket, Failure>> {
-  const { caller, userId, console: row, online, way, share } = wish;
+  const { caller, userId, console: row, placeable, way, share } = wish;
   const subject = { console: row, userId, share: share?.policy ?? null };
   const terms = await findTicketTerms(context, caller, subject);
   if (!terms.ok) {
@@ -152,20 +171,20 @@ export async function openConsole(
     signingKey: signingKey.value,
     sessionId: newId("session", context.randomBytes),
   };
-  const able = relaysThatKeep(online, opening.terms.needs);
-  if (!able.ok) {
-    return await deny(context, opening, able.error);
+  const { sites, relays } = readPlaceable(placeable);
+  const { needs } = opening.terms;
+  const unenforceable = sayUnenforceable(needs, relays);
+  if (unenforceable !== null) {
+    return await deny(context, opening, unenforceable);
   }
-  const candidates = relaysFor(able.value, way);
-  if (!candidates.ok) {
-    return await failWithoutRelay(context, opening, candidates.error);
-  }
-  const ranked = rankRelays(candidates.value, row.id);
-  return await offerToRelays(context, opening, ranked.slice(0, RELAYS_TRIED_MAX));
+  const placement = placeConsole({ consoleId: row.id, way, needs }, sites, relays);
+  return placement.ok
+    ? await offerToRelays(context, opening, placement.value)
+    : await failWithoutRelay(context, opening, placement.error);
 }
 
 /** A wish that is carried out. */
-interface Opening extends Omit<OpeningWish, "online"> {
+interface Opening extends Omit<OpeningWish, "placeable"> {
   readonly terms: TicketTerms;
   /** The hypervisor's own, in clear; lives in memory only. */
   readonly password: string | null;
@@ -173,16 +192,9 @@ interface Opening extends Omit<OpeningWish, "online"> {
   readonly sessionId: string;
 }
 
-/** What placement and tickets need of a relay. */
-interface TicketRelay {
-  readonly id: string;
-  readonly name: string;
-  readonly ticketEpoch: number;
-  readonly enforces: readonly string[];
-}
-
 interface PreparedTicket {
   readonly row: TicketRow;
+  readonly subjects: GrantSubjects;
   readonly issued: IssuedTicket;
 }
 
@@ -190,30 +202,38 @@ interface PreparedTicket {
 async function offerToRelays(
   context: ServiceContext,
   opening: Opening,
-  relays: readonly TicketRelay[],
+  placement: Placement<TicketRelay>,
 ): Promise<Result<IssuedTicket, Failure>> {
-  const reasons: string[] = [];
-  for (const relay of relays) {
+  const tried: { readonly relay: string; readonly code: string }[] = [];
+  for (const relay of placement.ranked) {
     const prepared = await prepareTicket(context, opening, relay);
-    const storing = { prepared, first: reasons.length === 0 };
+    const record = recordPlacement(placement, relay, tried);
+    const storing = { prepared, first: tried.length === 0, record };
     if (!(await storeTicket(context, opening, storing))) {
       return await denyBeyondLimit(context, opening, storing);
     }
-    const pushed = await context.hubs.push(relay.id, {
-      kind: "grant",
-      grant: prepared.row.grantJws,
-    });
-    if (pushed.ok) {
+    const [pushed, denied] = await Promise.all([
+      context.hubs.push(relay.id, { kind: "grant", grant: prepared.row.grantJws }),
+      // Asked for behind the storing, so that of a denial and a ticket one sees the other.
+      isDenied(context, prepared.subjects),
+    ]);
+    if (pushed.ok && !denied) {
       return ok(prepared.issued);
     }
-    reasons.push(`${relay.name}: ${pushed.error.code}`);
-    if (pushed.error.code === "control.grant-invalid") {
+    const failure = pushed.ok ? DENIED : pushed.error;
+    if (failure.code === "control.grant-invalid") {
       // The key may have been retired in an emergency that this isolate has not heard of.
       context.signingKeys.forget();
     }
-    await takeBack(context, opening, { ticket: prepared.row, failure: pushed.error });
+    await takeBack(context, opening, { ticket: prepared.row, failure });
+    if (denied || failure.code === DENIED.code) {
+      return await failAfterRelays(context, opening, REVOKED);
+    }
+    tried.push({ relay: relay.name, code: failure.code });
   }
-  return await failAfterRelays(context, opening, reasons.join("; "));
+  const reasons = tried.map(({ relay, code }) => `${relay}: ${code}`).join("; ");
+  const failure: Failure = { code: "console.no-relay", detail: `No relay took it: ${reasons}.` };
+  return await failAfterRelays(context, opening, failure);
 }
 
 /** Makes the ticket, the console file's address and the signed grant for one relay. */
@@ -236,6 +256,7 @@ async function prepareTicket(
     sub: opening.userId,
     jti: grantId,
     iat: Math.floor(issuedAtMs / 1000),
+    issuedAtMs,
     exp: expiresAtS,
     sessionId: opening.sessionId,
     consoleId: opening.console.id,
@@ -256,6 +277,13 @@ async function prepareTicket(
       vvTokenHash: await hashSecretToken(vvToken),
       grantId,
       grantJws,
+    },
+    subjects: {
+      userId: opening.userId,
+      consoleId: opening.console.id,
+      sessionId: opening.sessionId,
+      shareId: opening.share?.id ?? null,
+      issuedAtMs,
     },
     issued: {
       sessionId: opening.sessionId,
@@ -295,7 +323,11 @@ async function sealTarget(
 async function storeTicket(
   context: ServiceContext,
   opening: Opening,
-  storing: { readonly prepared: PreparedTicket; readonly first: boolean },
+  storing: {
+    readonly prepared: PreparedTicket;
+    readonly first: boolean;
+    readonly record: PlacementRecord;
+  },
 ): Promise<boolean> {
   const { row: ticket } = storing.prepared;
   const limit = limitOf(opening);
@@ -304,7 +336,11 @@ async function storeTicket(
     opening.caller,
     {
       type: "ticket.issued",
-      data: { grantId: ticket.grantId, expiresAt: new Date(ticket.expiresAtMs).toISOString() },
+      data: {
+        grantId: ticket.grantId,
+        expiresAt: new Date(ticket.expiresAtMs).toISOString(),
+        placement: storing.record,
+      },
     },
     subjectsOf(opening, ticket.relayId),
   );
@@ -341,7 +377,7 @@ async function takeBack(
   await withdrawTicket(context.database, { sessionId, grantId, atMs: context.nowMs() }, audit);
   // The grant may have arrived and only its acknowledgement be late: then the relay forgets it now
   // and not at its expiry. Nobody waits for that.
-  if (offer.failure.code === "control.ack-timeout") {
+  if (MAY_HAVE_ARRIVED.has(offer.failure.code)) {
     context.defer?.(context.hubs.push(relayId, { kind: "withdraw", sessionId }));
   }
 }
@@ -402,9 +438,8 @@ async function failWithoutRelay(
 async function failAfterRelays(
   context: ServiceContext,
   opening: Opening,
-  reasons: string,
+  failure: Failure,
 ): Promise<Result<never, Failure>> {
-  const failure: Failure = { code: "console.no-relay", detail: `No relay took it: ${reasons}.` };
   await failSession(context, opening, failure);
   return fail(failure);
 }
@@ -458,8 +493,15 @@ async function unsealPassword(
     : ok(password);
 }
 
-/** With each unreachable relay costing an acknowledgement's deadline, more would not be waited for. */
-export const RELAYS_TRIED_MAX = 3;
+/** After these the relay may have the grant, although its acknowledgement did not come. */
+const MAY_HAVE_ARRIVED: ReadonlySet<string> = new Set([
+  "control.ack-timeout",
+  "control.hub-silent",
+  "control.denied",
+]);
+/** What a grant is taken back for whose user, console or session was denied as it was made. */
+const DENIED: PushFailure = { code: "control.denied", detail: "it was denied meanwhile" };
+const REVOKED: Failure = { code: "auth.revoked", detail: "" };
 /** The console file's address is this path and a token. */
 const CONSOLE_FILE_PATH = "/api/v1/vv/";
 const SEAL_KEY_BYTES = 32;

@@ -13,24 +13,33 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import { reasonOf } from "../../control/state-folder.ts";
 import type { ApiClient } from "../api-client.ts";
 import { type CliFailure, failed } from "../command.ts";
+import type { Page } from "../typed-api.ts";
 
 /** Lines of a trail in their order; a failure is the last thing that comes. */
 export type TrailSource = AsyncGenerator<Result<TrailLine, CliFailure>>;
 
 /** Everything that the control plane has: what is claimed of the chains, then their links. */
 export async function* readTrailFromApi(client: ApiClient): TrailSource {
-  const trail = await client.call("GET", "/api/v1/audit/keys", trailKeysSchema);
+  const trail = await client.call("GET /api/v1/audit/keys", trailKeysSchema);
   yield trail.ok ? ok({ trail: trail.value }) : trail;
   if (!trail.ok) {
     return;
   }
-  for await (const item of readItems(client, "checkpoints", checkpointLineSchema)) {
+  const checkpoints = readItems((cursor) =>
+    client.call("GET /api/v1/audit/checkpoints", CHECKPOINTS, { query: { cursor } }),
+  );
+  for await (const item of checkpoints) {
     yield item.ok ? ok({ checkpoint: item.value }) : item;
   }
-  for await (const item of readItems(client, "heads", headLineSchema)) {
+  const heads = readItems((cursor) =>
+    client.call("GET /api/v1/audit/heads", HEADS, { query: { cursor } }),
+  );
+  for await (const item of heads) {
     yield item.ok ? ok({ head: item.value }) : item;
   }
-  yield* readItems(client, `links?limit=${PAGE_ROWS}`, auditLineSchema);
+  yield* readItems((cursor) =>
+    client.call("GET /api/v1/audit/links", LINKS, { query: { cursor, limit: PAGE_ROWS } }),
+  );
 }
 
 /** The lines of a file that `kerbside audit export --whole` wrote. */
@@ -58,17 +67,13 @@ export async function* readTrailFromFile(path: string): TrailSource {
   }
 }
 
+/** However many pages there are: a trail may be long. */
 async function* readItems<Item>(
-  client: ApiClient,
-  list: string,
-  item: z.ZodType<Item>,
+  readPage: (cursor: string | undefined) => Promise<Result<Page<Item>, CliFailure>>,
 ): AsyncGenerator<Result<Item, CliFailure>> {
-  const page = z.object({ items: z.array(item), nextCursor: z.string().nullable() });
-  const path = `/api/v1/audit/${list}`;
-  const joint = path.includes("?") ? "&" : "?";
-  let mark = "";
+  let cursor: string | undefined;
   for (;;) {
-    const answer = await client.call("GET", path + mark, page);
+    const answer = await readPage(cursor);
     if (!answer.ok) {
       yield answer;
       return;
@@ -77,15 +82,14 @@ async function* readItems<Item>(
       yield ok(value);
     }
     const { nextCursor } = answer.value;
-    const next = nextCursor === null ? null : `${joint}cursor=${encodeURIComponent(nextCursor)}`;
-    if (next === null) {
+    if (nextCursor === null) {
       return;
     }
-    if (next === mark) {
+    if (nextCursor === cursor) {
       yield fail(failed("The control plane gives the same page again and again."));
       return;
     }
-    mark = next;
+    cursor = nextCursor;
   }
 }
 
@@ -97,5 +101,10 @@ function parseJson(text: string): unknown {
   }
 }
 
+const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+const CHECKPOINTS = pageOf(checkpointLineSchema);
+const HEADS = pageOf(headLineSchema);
+const LINKS = pageOf(auditLineSchema);
 /** The API's most. */
 const PAGE_ROWS = 200;

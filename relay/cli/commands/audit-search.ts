@@ -67,7 +67,9 @@ async function search(
   const found: AuditLine[] = [];
   for (;;) {
     query.set("limit", String(Math.min(count - found.length, PAGE_ROWS)));
-    const page = await client.call("GET", `/api/v1/audit?${query.toString()}`, pageSchema);
+    const page = await client.call("GET /api/v1/audit", pageSchema, {
+      query: Object.fromEntries(query),
+    });
     if (!page.ok) {
       return page;
     }

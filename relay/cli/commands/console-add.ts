@@ -1,5 +1,6 @@
 /** `kerbside console add`: makes a console known to the control plane. */
 import { readFile } from "node:fs/promises";
+import type { NewConsole } from "#shared/api/operations.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { reasonOf } from "../../control/state-folder.ts";
 import { type ApiClient, withApi } from "../api-client.ts";
@@ -50,7 +51,9 @@ ${POLICY_OPTIONS_HELP}  --source S           the source that it belongs to; defa
     const url = textOption(parsed.value.options, "url");
     return withApi(url === null ? {} : { url }, tools, async (client) => {
       const isTaken = await isNameTaken(client, body.value.name);
-      const created = await client.call("POST", "/api/v1/consoles", consoleSchema, body.value);
+      const created = await client.call("POST /api/v1/consoles", consoleSchema, {
+        body: body.value,
+      });
       if (!created.ok) {
         return created;
       }
@@ -74,15 +77,13 @@ function adviseName(extra: string, options: OptionValues): string {
 
 /** A name need not be one console's alone, but `open` takes it only then. */
 async function isNameTaken(client: ApiClient, name: string): Promise<boolean> {
-  const path = `/api/v1/consoles?name=${encodeURIComponent(name)}`;
-  const listed = await collectPages(client.pages(path, consoleSchema));
+  const query = { name };
+  const listed = await collectPages(client.pages("GET /api/v1/consoles", consoleSchema, { query }));
   // No answer here is no reason to refuse: what is wrong shows in the call that adds.
   return listed.ok && listed.value.some((other) => other.name === name);
 }
 
-async function readBody(
-  options: OptionValues,
-): Promise<Result<{ readonly name: string }, CliFailure>> {
+async function readBody(options: OptionValues): Promise<Result<NewConsole, CliFailure>> {
   const name = requireText(options, "name");
   const host = requireText(options, "host");
   const port = portOption(options, "port");
@@ -101,21 +102,23 @@ async function readBody(
   if (!ca.ok || !password.ok || !policy.ok) {
     return [ca, password, policy].find((part) => !part.ok) as Result<never, CliFailure>;
   }
-  const fields = {
+  return ok({
     name: name.value,
     host: host.value,
-    port: port.value,
-    tlsPort: tlsPort.value,
-    ca: ca.value,
-    password: password.value,
-    proxy: textOption(options, "proxy"),
-    policy: policy.value,
-    hostSubject: textOption(options, "host-subject"),
-    source: textOption(options, "source"),
-    uuid: textOption(options, "uuid"),
-  };
-  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
-  return ok({ ...given, name: name.value });
+    port: port.value ?? undefined,
+    tlsPort: tlsPort.value ?? undefined,
+    ca: ca.value ?? undefined,
+    password: password.value ?? undefined,
+    proxy: given(options, "proxy"),
+    policy: policy.value ?? undefined,
+    hostSubject: given(options, "host-subject"),
+    source: given(options, "source"),
+    uuid: given(options, "uuid"),
+  });
+}
+
+function given(options: OptionValues, name: string): string | undefined {
+  return textOption(options, name) ?? undefined;
 }
 
 async function readText(path: string): Promise<Result<string, CliFailure>> {

@@ -6,13 +6,11 @@ import { constants } from "node:fs";
 import { access, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { isId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { type Way, WAYS } from "#shared/ticket/way.ts";
 import { reasonOf } from "../../control/state-folder.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, type ApiClient, withApi } from "../api-client.ts";
-import { type ConsoleItem, consoleSchema, ticketSchema } from "../api-schemas.ts";
-import { collectPages } from "../collect-pages.ts";
+import { ticketSchema } from "../api-schemas.ts";
 import {
   type CliFailure,
   type CliOutcome,
@@ -25,7 +23,8 @@ import {
   parseCommand,
   textOption,
 } from "../command.ts";
-import { formatTable, printable, toFileName } from "../printable.ts";
+import { findConsole } from "../find-by-name.ts";
+import { printable, toFileName } from "../printable.ts";
 import { readOutcome } from "../session-outcome.ts";
 import { findProgram, runViewer, VIEWER } from "../viewer.ts";
 
@@ -124,42 +123,16 @@ async function fetchFile(
   if (!found.ok) {
     return found;
   }
-  const path = `/api/v1/consoles/${encodeURIComponent(found.value.id)}/tickets`;
-  const ticket = await client.call("POST", path, ticketSchema, { way });
+  const ticket = await client.call("POST /api/v1/consoles/{id}/tickets", ticketSchema, {
+    params: { id: found.value.id },
+    body: { way },
+  });
   if (!ticket.ok) {
     return ticket;
   }
   const text = await client.fetchFile(ticket.value.vvUrl);
   const { expiresAt, sessionId } = ticket.value;
   return text.ok ? ok({ name: found.value.name, text: text.value, expiresAt, sessionId }) : text;
-}
-
-/** By id when it looks like one, else by name; a name that several consoles have is refused. */
-async function findConsole(
-  client: ApiClient,
-  wanted: string,
-): Promise<Result<ConsoleItem, CliFailure>> {
-  if (isId("console", wanted)) {
-    return client.call("GET", `/api/v1/consoles/${wanted}`, consoleSchema);
-  }
-  const path = `/api/v1/consoles?name=${encodeURIComponent(wanted)}`;
-  const listed = await collectPages(client.pages(path, consoleSchema));
-  if (!listed.ok) {
-    return listed;
-  }
-  const matches = listed.value.filter((candidate) => candidate.name === wanted);
-  const [only] = matches;
-  if (only === undefined) {
-    const sentence = `No console is called ${printable(wanted)}. See them: kerbside consoles.`;
-    return fail(failed(sentence));
-  }
-  if (matches.length > 1) {
-    const rows = matches.map(({ id, name, source }) => [id, name, source]);
-    const table = formatTable(["ID", "NAME", "SOURCE"], rows).trimEnd();
-    const sentence = `${matches.length} consoles are called ${printable(wanted)}; open one by its id:`;
-    return fail(failed(`${sentence} kerbside open ID.\n${table}`));
-  }
-  return ok(only);
 }
 
 async function show(

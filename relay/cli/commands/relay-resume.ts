@@ -23,10 +23,16 @@ export const relayResumeCommand: Command = {
     if (!resumed.ok) {
       return fail(failed(resumed.error));
     }
-    if (resumed.value.status !== "serving") {
-      return fail(failed("The relay is stopping, and takes no sessions any more."));
+    const { status, drain, ordered } = resumed.value;
+    if (status !== "serving") {
+      const isOrdered = status === "draining" && drain === null && ordered !== null;
+      return fail(failed(isOrdered ? ORDERED : STOPPING));
     }
     tools.note("It takes new sessions.\n");
     return ok(EXIT.done);
   },
 };
+
+const STOPPING = "The relay is stopping, and takes no sessions any more.";
+const ORDERED =
+  "Its own drain is over, but the control plane drains it too: an administrator has to resume it.";

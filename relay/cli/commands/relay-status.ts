@@ -3,6 +3,7 @@ import { fail, ok } from "#shared/base/result.ts";
 import { askRelay } from "../../operator/operator-client.ts";
 import type { RelayStatus } from "../../operator/relay-status.ts";
 import { type Command, EXIT, failed, parseCommand, requireText } from "../command.ts";
+import { printable } from "../printable.ts";
 
 export const relayStatusCommand: Command = {
   name: "relay status",
@@ -36,12 +37,11 @@ export const relayStatusCommand: Command = {
 
 function describe(status: RelayStatus): string {
   const { relayId, version, pid, sessions, channels, connections, workers } = status;
-  const link = status.linked ? "linked" : "not linked";
   const who = status.name === null ? relayId : `${status.name} (${relayId})`;
   const lines = [
     `relay        ${who}, version ${version}, process ${pid}`,
     `status       ${describeState(status)}`,
-    `control      ${link}`,
+    `control      ${describeLink(status)}`,
     ...describeKeys(status),
     ...describePorts(status.ports),
     `sessions     ${sessions}`,
@@ -55,13 +55,34 @@ function describe(status: RelayStatus): string {
   return `${lines.join("\n")}\n`;
 }
 
-function describeState({ status, drain }: RelayStatus): string {
-  if (drain === null) {
-    return status;
+function describeState({ status, drain, ordered }: RelayStatus): string {
+  const own =
+    drain === null
+      ? []
+      : [
+          `${sayEnd(drain.endsAtMs)}, ` +
+            (drain.isEnding ? "then the relay ends, as a signal told it" : "by its operator"),
+        ];
+  const theirs = ordered === null ? [] : [`${sayEnd(ordered.endsAtMs)}, by the control plane`];
+  const drains = [...own, ...theirs];
+  return drains.length === 0 ? status : `${status}: ${drains.join("; ")}`;
+}
+
+function sayEnd(endsAtMs: number | null): string {
+  return endsAtMs === null
+    ? "sessions go on"
+    : `sessions end at ${new Date(endsAtMs).toISOString()} at the latest`;
+}
+
+function describeLink({ linked, controlVersion, refusal, denials }: RelayStatus): string {
+  if (linked) {
+    const version = controlVersion === null ? "" : `, contract version ${controlVersion}`;
+    const known = denials === null || denials.count === 0 ? "" : `, ${denials.count} denials`;
+    return `linked${version}${known}`;
   }
-  const until = `sessions end at ${new Date(drain.endsAtMs).toISOString()} at the latest`;
-  const next = drain.isEnding ? "then the relay ends, as a signal told it" : "by its operator";
-  return `${status}: ${until}, ${next}`;
+  return refusal === null
+    ? "not linked"
+    : `not linked: refused with ${printable(refusal.code)}: ${printable(refusal.detail)}`;
 }
 
 function describeKeys({ fingerprint, certificate }: RelayStatus): string[] {

@@ -1,64 +1,77 @@
 /** `kerbside sessions`: who uses which console. */
-import { ok } from "#shared/base/result.ts";
-import { API_OPTIONS, API_OPTIONS_HELP, withApi } from "../api-client.ts";
-import { type SessionItem, sessionSchema } from "../api-schemas.ts";
-import { collectPages } from "../collect-pages.ts";
-import { type Command, EXIT, parseCommand } from "../command.ts";
-import { formatTable } from "../printable.ts";
+import type { Operations } from "#shared/api/operations.ts";
+import { ok, type Result } from "#shared/base/result.ts";
+import type { ApiClient } from "../api-client.ts";
+import { sessionSchema } from "../api-schemas.ts";
+import { type CliFailure, type OptionValues, textOption } from "../command.ts";
+import { findConsole, findRelayId, findUserId } from "../find-by-name.ts";
+import { listCommand } from "../list-command.ts";
 
-export const sessionsCommand: Command = {
+export const sessionsCommand = listCommand({
   name: "sessions",
   summary: "list sessions, newest first",
-  help: `Usage: kerbside sessions [--all] [--json]
-
-  --all                ended sessions too
-  --json               the list as one JSON array
-${API_OPTIONS_HELP}`,
-  run: async (args, tools) => {
-    const parsed = parseCommand(args, {
-      ...API_OPTIONS,
-      all: { type: "boolean" },
-      json: { type: "boolean" },
-    });
-    if (!parsed.ok) {
-      return parsed;
-    }
-    const { options } = parsed.value;
-    return withApi(options, tools, async (client) => {
-      const all = await collectPages(client.pages("/api/v1/sessions", sessionSchema));
-      if (!all.ok) {
-        return all;
-      }
-      const sessions = all.value.filter(
-        (session) => options["all"] === true || session.state !== "ended",
-      );
-      if (options["json"] === true) {
-        tools.print(`${JSON.stringify(sessions, null, 2)}\n`);
-        return ok(EXIT.done);
-      }
-      if (sessions.length === 0) {
-        tools.note(options["all"] === true ? "None.\n" : "None; --all shows ended ones.\n");
-        return ok(EXIT.done);
-      }
-      const rows = sessions.map((session) => [
-        session.id,
-        session.console.name,
-        nameUser(session),
-        session.endReason === null ? session.state : `${session.state}: ${session.endReason}`,
-        session.relay?.name ?? "-",
-        session.createdAt,
-      ]);
-      tools.print(formatTable(["ID", "CONSOLE", "USER", "STATE", "RELAY", "CREATED"], rows));
-      return ok(EXIT.done);
-    });
+  options: {
+    all: { type: "boolean" },
+    console: { type: "string" },
+    user: { type: "string" },
+    relay: { type: "string" },
+    from: { type: "string" },
+    to: { type: "string" },
   },
-};
+  help: `  --all                ended sessions too
+  --console NAME|ID    of this console
+  --user NAME|ID       of this user
+  --relay NAME|ID      through this relay
+  --from T             begun then or later, such as 2026-03-01T12:00:00Z
+  --to T               begun before
+`,
+  operation: "GET /api/v1/sessions",
+  item: sessionSchema,
+  given: async ({ options }, client) => {
+    const query = await readFilter(options, client);
+    return query.ok ? ok([{ query: query.value }]) : query;
+  },
+  columns: {
+    ID: (session) => session.id,
+    CONSOLE: (session) => session.console.name,
+    USER: ({ user, share }) => `${user?.username ?? "-"}${share ? "'s guest" : ""}`,
+    STATE: ({ state, endReason }) => (endReason === null ? state : `${state}: ${endReason}`),
+    RELAY: (session) => session.relay?.name ?? "-",
+    CREATED: (session) => session.createdAt,
+  },
+  none: (options) => (options["all"] === true ? "None.\n" : "None; --all shows ended ones.\n"),
+});
 
-/** A guest's session is the one of whoever issued the link. */
-function nameUser({ user, share }: SessionItem): string {
-  const name = user?.username ?? "-";
-  if (share === null || share === undefined) {
-    return name;
+type Filter = NonNullable<Operations["GET /api/v1/sessions"]["query"]>;
+
+async function readFilter(
+  options: OptionValues,
+  client: ApiClient,
+): Promise<Result<Filter, CliFailure>> {
+  const named = { console: findConsoleId, user: findUserId, relay: findRelayId } as const;
+  const ids: Record<string, string> = {};
+  for (const [option, find] of Object.entries(named)) {
+    const wanted = textOption(options, option);
+    const found = wanted === null ? null : await find(client, wanted);
+    if (found !== null && !found.ok) {
+      return found;
+    }
+    if (found !== null) {
+      ids[`${option}Id`] = found.value;
+    }
   }
-  return share.label === null ? `${name} (guest)` : `${name} (guest: ${share.label})`;
+  return ok({
+    state: options["all"] === true ? undefined : "live",
+    ...ids,
+    from: textOption(options, "from") ?? undefined,
+    to: textOption(options, "to") ?? undefined,
+  });
+}
+
+async function findConsoleId(
+  client: ApiClient,
+  wanted: string,
+): Promise<Result<string, CliFailure>> {
+  const found = await findConsole(client, wanted);
+  return found.ok ? ok(found.value.id) : found;
 }

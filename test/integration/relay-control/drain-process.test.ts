@@ -1,74 +1,12 @@
 /** Draining a relay's process: by its operator, and by signals. */
-import { connect } from "node:tls";
 import { describe, expect, it } from "vitest";
-import { runKerbside } from "../../../relay/cli/kerbside.ts";
 import { askRelay } from "../../../relay/operator/operator-client.ts";
-import { type FakeControl, makeControlWithWelcome } from "../../harness/relay/fake-control.ts";
-import { FakeSpiceClient } from "../../harness/relay/fake-spice-client.ts";
-import {
-  encodeMessage,
-  type FakeSpiceServer,
-  MAIN_INIT_MESSAGE_BYTES,
-  startFakeServer,
-} from "../../harness/relay/fake-spice-server.ts";
+import { makeControlWithWelcome } from "../../harness/relay/fake-control.ts";
+import { encodeMessage, startFakeServer } from "../../harness/relay/fake-spice-server.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 import { enrol, RelayProcess } from "./enrolled-relay.ts";
-import { type FakeHub, startFakeHub } from "./fake-hub.ts";
-
-type HubSocket = Awaited<ReturnType<FakeHub["nextSocket"]>>;
-
-/** A linked relay with one living session. */
-async function openSession(parts: {
-  readonly socket: HubSocket;
-  readonly control: FakeControl;
-  readonly server: FakeSpiceServer;
-  readonly tlsPort: number;
-}) {
-  const { socket, control, server, tlsPort } = parts;
-  const issued = await control.issue({ target: { port: server.port } });
-  socket.send({ type: "push", seq: 1, command: { kind: "grant", grant: issued.grant } });
-  expect(await socket.until("ack")).toMatchObject({ refusal: null });
-  const client = await connectTo(tlsPort);
-  expect(await client.link(issued.ticket)).toBe("OK");
-  const served = await server.nextChannel();
-  await client.read(MAIN_INIT_MESSAGE_BYTES);
-  return { issued, client, served };
-}
-
-/** The fake authority's certificate names no address, so it is not checked. */
-async function connectTo(port: number): Promise<FakeSpiceClient> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
-      resolve(new FakeSpiceClient(socket));
-    });
-    socket.once("error", reject);
-  });
-}
-
-/** Events until one of this type, each message acknowledged. */
-async function untilEvent(socket: HubSocket, type: string) {
-  for (;;) {
-    const { events } = await socket.storeEvents();
-    const found = events.find(({ event }) => event.type === type);
-    if (found !== undefined) {
-      return found.event;
-    }
-  }
-}
-
-async function kerbside(...args: string[]): Promise<{ code: number; said: string }> {
-  let said = "";
-  const say = (text: string): void => void (said += text);
-  const environment = {
-    loginFile: "/nonexistent",
-    url: null,
-    password: null,
-    searchPath: [],
-    hasDisplay: false,
-  };
-  const code = await runKerbside(args, { environment, print: say, note: say });
-  return { code, said };
-}
+import { startFakeHub } from "./fake-hub.ts";
+import { kerbside, openSession, untilEvent } from "./session-fixture.ts";
 
 describe("a relay that its operator drains", () => {
   it("tells the hub at once and with each hello, until it is resumed", async () => {

@@ -56,6 +56,10 @@ class HubSocket {
         socket.send("pong");
         return;
       }
+      if (text.startsWith('{"type":"load"')) {
+        // It comes by the relay's clock, at any time.
+        return;
+      }
       this.#heard.push(text);
       this.#wake.resolve();
     });

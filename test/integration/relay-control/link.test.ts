@@ -5,8 +5,7 @@ import type { AddressInfo } from "node:net";
 import { jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
 import { ok, type Result } from "#shared/base/result.ts";
-import type { Command } from "#shared/control/contract.ts";
-import { CONTROL_SUBPROTOCOL } from "#shared/control/contract.ts";
+import { type Command, CONTROL_SUBPROTOCOL, CONTROL_VERSIONS } from "#shared/control/contract.ts";
 import { CONTROL_MESSAGE_BYTES_MAX } from "#shared/control/limits.ts";
 import { ControlLink } from "../../../relay/control/link.ts";
 import { signRelayToken } from "../../../relay/control/relay-token.ts";
@@ -101,7 +100,8 @@ describe("the control link", () => {
     expect(payload.jti).toMatch(/^[A-Za-z0-9_-]{22}$/);
     expect(await socket.welcome()).toEqual({
       type: "hello",
-      versions: { min: 1, max: 1 },
+      versions: CONTROL_VERSIONS,
+      nowMs: expect.any(Number),
       build: "test",
       instanceId: "instance-1",
       epoch: null,

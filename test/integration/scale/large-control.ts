@@ -39,7 +39,7 @@ export async function startLargeControl(): Promise<LargeControl> {
   const stub = {
     push: async () => await Promise.resolve(ok(null)),
     tellKeys: async () => await Promise.resolve(ok(null)),
-    take: async () => await Promise.resolve({ kind: "taken" }),
+    take: async () => await Promise.resolve({ allowed: true, from: "common" }),
     settle: async () => await Promise.resolve(),
   };
   const namespace = { idFromName: (name: string) => name, get: () => stub };
@@ -48,6 +48,7 @@ export async function startLargeControl(): Promise<LargeControl> {
     PUBLIC_URL: "https://kerbside.test",
     LIBSQL_URL: server.url,
     LIBSQL_AUTH_TOKEN: authToken,
+    KERBSIDE_JOBS: "off",
     HUB: namespace,
     LIMITS: namespace,
   };

@@ -8,6 +8,8 @@ export interface ListOperation {
   readonly path: string;
   /** The query parameters besides limit and cursor. */
   readonly filters: readonly string[];
+  /** Else the list says itself how long its pages are. */
+  readonly takesLimit: boolean;
 }
 
 const operationSchema = z.object({
@@ -31,7 +33,11 @@ export function listOperations(app: WorkerApp): ListOperation[] {
     if ("nextCursor" in propertiesOf(schema, described.components?.schemas ?? {})) {
       const names = parameters.filter((parameter) => parameter.in === "query");
       const filters = names.map(({ name }) => name).filter((name) => !PAGING.includes(name));
-      operations.push({ path: path.replace(/^\/api\/v1/, ""), filters });
+      operations.push({
+        path: path.replace(/^\/api\/v1/, ""),
+        filters,
+        takesLimit: names.some(({ name }) => name === "limit"),
+      });
     }
   }
   return operations;
@@ -53,6 +59,7 @@ export const PATH_IDS: Readonly<Record<string, string>> = {
   users: LARGE_USERS.owner,
   groups: "grp_1",
   consoles: "con_0",
+  webhooks: "whk_1",
 };
 
 /**
@@ -60,22 +67,29 @@ export const PATH_IDS: Readonly<Record<string, string>> = {
  * where a name means different things.
  */
 export const FILTER_VALUES: Readonly<Record<string, readonly string[]>> = {
+  about: ["usr_6"],
+  actorId: ["usr_4"],
+  address: ["192.0.2.1"],
   consoleId: ["con_0", "con_7"],
   from: [new Date(Date.now() - 20_000_000).toISOString()],
   name: ["vm77-77"],
   namePrefix: ["vm77-", "v"],
   prefix: ["user1", "group1"],
   project: ["project2"],
+  "/relays name": ["relay77"],
+  "/relays state": ["online", "offline", "draining", "disabled"],
   relayId: ["rly_3"],
+  requestId: ["req_77"],
   role: ["auditor", "user"],
   sessionId: ["ses_20"],
+  siteId: ["sit_default"],
   source: ["source1"],
   state: ["live", "pending", "active", "ended"],
   subjectId: [LARGE_USERS.owner, "everyone"],
   tag: ["frequent", "tag3"],
   to: [new Date(Date.now() - 2_000_000).toISOString()],
   policyId: ["pol_1"],
-  type: ["session.opened", "user.created"],
+  type: ["session.opened", "user.created", "session.*", "session.opened,relay.serving"],
   userId: [LARGE_USERS.owner, "usr_9"],
 };
 

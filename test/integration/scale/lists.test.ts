@@ -30,12 +30,28 @@ afterAll(async () => {
   await control[Symbol.asyncDispose]();
 }, 60_000);
 
+describe("the large database", () => {
+  it("has rows in every table that a list could read", () => {
+    const database = new Database(control.file);
+    const tables = z
+      .array(z.object({ name: z.string() }))
+      .parse(database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all());
+    const empty = tables
+      .map(({ name }) => name)
+      .filter((name) => database.prepare(`SELECT 1 FROM "${name}" LIMIT 1`).all().length === 0);
+    database.close();
+    expect(empty.filter((name) => !OF_NO_LIST.has(name))).toEqual([]);
+  });
+});
+
 describe("the API's lists", () => {
   it("are known from its description, each filter with values to try", () => {
     expect(OPERATIONS.length).toBeGreaterThanOrEqual(15);
-    const untried = OPERATIONS.flatMap(({ path, filters }) => [
-      ...filters.filter((name) => valuesOf(name).length === 0).map((name) => `${path} ${name}`),
-      ...(/\{/.test(pathOf({ path, filters })) ? [path] : []),
+    const untried = OPERATIONS.flatMap((operation) => [
+      ...operation.filters
+        .filter((name) => valuesOf(operation.path, name).length === 0)
+        .map((name) => `${operation.path} ${name}`),
+      ...(pathOf(operation).includes("{") ? [operation.path] : []),
     ]);
     expect(untried).toEqual([]);
   });
@@ -107,19 +123,21 @@ async function expectIndexed(judged: "scans and sorts" | "scans"): Promise<void>
 type Query = Readonly<Record<string, string>>;
 
 /** No filter, each alone with each value, and each two together. */
-function queriesOf({ filters }: ListOperation): Query[] {
-  const single = filters.flatMap((name) => valuesOf(name).map((value) => ({ [name]: value })));
+function queriesOf({ path, filters }: ListOperation): Query[] {
+  const single = filters.flatMap((name) =>
+    valuesOf(path, name).map((value) => ({ [name]: value })),
+  );
   const pairs = filters.flatMap((first, index) =>
     filters.slice(index + 1).map((second) => ({
-      [first]: valuesOf(first)[0] ?? "",
-      [second]: valuesOf(second)[0] ?? "",
+      [first]: valuesOf(path, first)[0] ?? "",
+      [second]: valuesOf(path, second)[0] ?? "",
     })),
   );
   return [{}, ...single, ...pairs];
 }
 
-function valuesOf(filter: string): readonly string[] {
-  return FILTER_VALUES[filter] ?? [];
+function valuesOf(path: string, filter: string): readonly string[] {
+  return FILTER_VALUES[`${path} ${filter}`] ?? FILTER_VALUES[filter] ?? [];
 }
 
 function pathOf({ path }: ListOperation): string {
@@ -135,23 +153,29 @@ const pageSchema = z.object({
 
 /** Reads the first pages of a list, and looks at what they hold. Gives the number of rows. */
 async function walk(operation: ListOperation, user: LargeUser, query: Query): Promise<number> {
+  const { takesLimit } = operation;
   const isFiltered = Object.keys(query).length > 0;
+  // With more filters a list may stop looking before a page is full.
+  const isSimple = Object.keys(query).length <= 1;
   const seen = new Set<string>();
   let cursor: string | null = null;
   for (let page = 1; page <= (isFiltered ? 2 : DEEP_PAGES); page += 1) {
-    const search = new URLSearchParams({ ...query, limit: String(PAGE_ROWS) });
+    const search = new URLSearchParams({
+      ...query,
+      ...(takesLimit ? { limit: String(PAGE_ROWS) } : {}),
+    });
     if (cursor !== null) {
       search.set("cursor", cursor);
     }
-    const about = `${user} ${operation.path}?${search}`;
-    const answer = await control.ask(user, "GET", `${pathOf(operation)}?${search}`);
+    const about = `${user} ${operation.path}?${search.toString()}`;
+    const answer = await control.ask(user, "GET", `${pathOf(operation)}?${search.toString()}`);
     if (user !== "admin" && [403, 404].includes(answer.status)) {
       return 0;
     }
     expect({ about, status: answer.status }).toEqual({ about, status: 200 });
     const { items, nextCursor } = pageSchema.parse(answer.body);
-    expect(items.length, about).toBeLessThanOrEqual(PAGE_ROWS);
-    if (user === "admin" && nextCursor !== null) {
+    expect(items.length, about).toBeLessThanOrEqual(takesLimit ? PAGE_ROWS : items.length);
+    if (user === "admin" && takesLimit && isSimple && nextCursor !== null) {
       expect(items.length, about).toBe(PAGE_ROWS);
     }
     for (const item of items) {
@@ -177,5 +201,7 @@ function expectedOf(item: Readonly<Record<string, unknown>>, query: Query): unkn
   return EQUAL_FIELDS.filter((name) => name in query && name in item).map((name) => query[name]);
 }
 
+/** Few rows, or found by their key alone. */
+const OF_NO_LIST = new Set(["signing_keys", "own_certificates", "sqlite_stat1", "sqlite_stat4"]);
 const PAGE_ROWS = 50;
 const DEEP_PAGES = 8;

@@ -64,6 +64,8 @@ export function answer(url: () => string, request: HeardRequest): FakeAnswer | u
       return { status: 204, text: "" };
     case "GET /api/v1/sessions/ses_1":
       return { json: session };
+    case "GET /api/v1/sessions?state=live":
+      return { json: { items: [session], nextCursor: null } };
     case "GET /api/v1/sessions":
       return {
         json: {
@@ -75,6 +77,16 @@ export function answer(url: () => string, request: HeardRequest): FakeAnswer | u
       return { status: 202, json: { sessionId: "ses_1", state: "ending" } };
     case "POST /api/v1/consoles":
       return { status: 201, json: { id: CONSOLE_A, name: sent["name"], source: "static" } };
+    case "GET /api/v1/sites":
+      return {
+        json: {
+          items: [
+            { id: "sit_default", name: "default" },
+            { id: "sit_1", name: "syd" },
+          ],
+          nextCursor: null,
+        },
+      };
     case "POST /api/v1/relays/join-tokens":
       return { status: 201, json: { token: "kjt_1", expiresAt: EXPIRES_AT } };
     default:

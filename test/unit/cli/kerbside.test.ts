@@ -249,7 +249,7 @@ describe("kerbside sessions with none to show", () => {
     await using folder = await makeTempFolder();
     let url = "";
     await using plane = await startFakeControlPlane((request) =>
-      request.path === "/api/v1/sessions"
+      request.path.startsWith("/api/v1/sessions")
         ? { json: { items: [], nextCursor: null } }
         : answer(() => url, request),
     );
@@ -282,6 +282,23 @@ describe("kerbside for admins", () => {
     await loggedIn(folder, plane.url);
     const ended = await kerbside(folder, ["join-token", "create"]);
     expect(ended).toMatchObject({ code: 0, stdout: "kjt_1\n" });
+  });
+
+  it("makes a join token that is bound to a name, to a site by its name, and to a time", async () => {
+    await using folder = await makeTempFolder();
+    await using plane = await startPlane();
+    await loggedIn(folder, plane.url);
+    const create = async (...args: string[]) =>
+      await kerbside(folder, ["join-token", "create", ...args]);
+    const ended = await create("--name", "syd1", "--site", "syd", "--minutes", "60");
+    expect(ended).toMatchObject({ code: 0, stdout: "kjt_1\n" });
+    expect(ended.stderr).toContain("For a relay named syd1, until ");
+    expect(plane.heard.at(-1)?.body).toEqual({ name: "syd1", siteId: "sit_1", minutes: 60 });
+    expect(await create("--site", "mel")).toMatchObject({
+      code: 1,
+      stderr: "There is no site mel; there are: default, syd.\n",
+    });
+    expect((await create("--minutes", "soon")).code).toBe(2);
   });
 });
 

@@ -1,14 +1,17 @@
 /** The control link's decisions, one at a time. */
 import { describe, expect, it } from "vitest";
-import { CONTROL_VERSIONS, type HubMessage, type Welcome } from "#shared/control/contract.ts";
+import { CONTROL_VERSIONS, LOAD_VERSION } from "#shared/control/contract.ts";
 import {
   HEARTBEAT_INTERVAL_MS,
   HELLO_DEADLINE_MS,
   LEASE_MS,
-  LOOKUP_DEADLINE_MS,
-  LOOKUPS_OPEN_MAX,
   OUTBOX_ROWS_MAX,
 } from "#shared/control/limits.ts";
+import {
+  type Load,
+  LOAD_REFRESH_INTERVAL_MS,
+  LOAD_REPORT_INTERVAL_MS,
+} from "#shared/control/load.ts";
 import {
   BACKOFF_BASE_MS,
   BACKOFF_MS_MAX,
@@ -18,66 +21,20 @@ import {
   nextDeadlineMs,
   stepLink,
 } from "../../../relay/control/link-state.ts";
-import type {
-  LinkEffect,
-  LinkInput,
-  LinkState,
-  LinkStep,
-} from "../../../relay/control/link-types.ts";
-
-const NOW = 1_000_000;
-const CHANCE = 0.5;
-
-const WELCOME: Welcome = {
-  type: "welcome",
-  version: 1,
-  epoch: "epoch-a",
-  ticketKeys: [{ keyId: "a", key: "b", sealKey: "c" }],
-  grantKeys: [{ kty: "OKP", crv: "Ed25519", x: "x", kid: "k" }],
-  grantIssuer: "https://kerbside.test",
-  stream: null,
-  storedSeq: 0,
-  webOrigins: [],
-  nowMs: 0,
-};
-
-function run(state: LinkState, inputs: readonly LinkInput[], nowMs = NOW): LinkStep {
-  let step: LinkStep = { state, effects: [] };
-  for (const input of inputs) {
-    const next = stepLink(step.state, input, { nowMs, chance: CHANCE });
-    step = { state: next.state, effects: [...step.effects, ...next.effects] };
-  }
-  return step;
-}
-
-function message(hubMessage: HubMessage): LinkInput {
-  return { kind: "message", message: hubMessage };
-}
-
-const terminate = (seq: number): LinkInput =>
-  message({
-    type: "push",
-    seq,
-    command: { kind: "terminate", sessionId: `ses_${seq}`, reason: "test", cause: "terminated" },
-  });
-
-const START: readonly LinkInput[] = [{ kind: "start" }, { kind: "opened" }];
-const LINK: readonly LinkInput[] = [...START, message(WELCOME), { kind: "adopted", failure: null }];
-
-const linked = (welcome: Welcome = WELCOME): LinkState =>
-  run(initialLinkState(), [...START, message(welcome), { kind: "adopted", failure: null }]).state;
-
-function kinds(step: LinkStep): string[] {
-  return step.effects.filter(({ kind }) => kind !== "log").map(({ kind }) => kind);
-}
-
-function sent(step: LinkStep): unknown[] {
-  return step.effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
-}
-
-function logNames(effects: readonly LinkEffect[]): string[] {
-  return effects.flatMap((effect) => (effect.kind === "log" ? [effect.name] : []));
-}
+import type { LinkInput, LinkState } from "../../../relay/control/link-types.ts";
+import {
+  NOW,
+  WELCOME,
+  run,
+  message,
+  terminate,
+  START,
+  LINK,
+  linked,
+  kinds,
+  sent,
+  logNames,
+} from "./link-steps.ts";
 
 describe("draining", () => {
   it("is said at once while linked, and only when it changes", () => {
@@ -133,6 +90,60 @@ describe("when the hub was heard", () => {
     const { state } = run(linked(), [...again, { kind: "opened" }], NOW + 60_000);
     expect(heard(state, refusal, NOW + 60_001)).toBe(NOW);
     expect(heard(state, { kind: "pong" }, NOW + 60_001)).toBe(NOW);
+  });
+});
+
+describe("load", () => {
+  const load = (channels: number, sessions = 0): Load => ({
+    sessions,
+    channels,
+    bytesPerS: channels * 7,
+    cpuShare: 0,
+    loopDelayMs: 0,
+  });
+  const measure = (channels: number, sessions = 0): LinkInput => ({
+    kind: "load",
+    load: load(channels, sessions),
+    channelsMax: 100,
+  });
+  const linkedWithLoad = (): LinkState =>
+    run(initialLinkState(), [
+      measure(10),
+      ...START,
+      message({ ...WELCOME, version: LOAD_VERSION }),
+      { kind: "adopted", failure: null },
+    ]).state;
+
+  it("is said by the hello, when it is known", () => {
+    const step = run(initialLinkState(), [measure(10), ...START]);
+    const hello = step.effects.find((effect) => effect.kind === "hello");
+    expect(hello).toMatchObject({ hello: { load: load(10) } });
+  });
+
+  it("is said when its level changes, but not more often than the contract lets it", () => {
+    const soon = NOW + LOAD_REPORT_INTERVAL_MS;
+    expect(sent(run(linkedWithLoad(), [measure(19)], soon))).toEqual([]);
+    expect(sent(run(linkedWithLoad(), [measure(20)], soon - 1))).toEqual([]);
+    const told = run(linkedWithLoad(), [measure(20)], soon);
+    expect(sent(told)).toEqual([{ type: "load", load: load(20) }]);
+    // Just below the border again: that is no other level.
+    const next = soon + LOAD_REPORT_INTERVAL_MS;
+    expect(sent(run(told.state, [measure(19)], next))).toEqual([]);
+    expect(sent(run(told.state, [measure(14)], next))).toEqual([{ type: "load", load: load(14) }]);
+  });
+
+  it("is said now and then when only its counts have changed, and never when nothing has", () => {
+    const later = NOW + LOAD_REFRESH_INTERVAL_MS;
+    expect(sent(run(linkedWithLoad(), [measure(11)], later - 1))).toEqual([]);
+    expect(sent(run(linkedWithLoad(), [measure(11)], later))).toEqual([
+      { type: "load", load: load(11) },
+    ]);
+    expect(sent(run(linkedWithLoad(), [measure(10)], later * 2))).toEqual([]);
+  });
+
+  it("is kept from a control plane that does not know of it", () => {
+    const old = run(initialLinkState(), [measure(10), ...LINK]).state;
+    expect(sent(run(old, [measure(90)], NOW + LOAD_REFRESH_INTERVAL_MS))).toEqual([]);
   });
 });
 
@@ -203,9 +214,36 @@ describe("connecting", () => {
   });
 
   it("refuses a version that it does not speak", () => {
-    const step = run(initialLinkState(), [...START, message({ ...WELCOME, version: 99 })]);
-    expect(step.effects).toContainEqual({ kind: "close", reason: "relay.version-unsupported" });
-    expect(logNames(step.effects)).toContain("control.refused");
+    const { min, max } = CONTROL_VERSIONS;
+    const versions = { min: max + 1, max: max + 2 };
+    const welcome = { ...WELCOME, version: versions.min, versions };
+    const step = run(initialLinkState(), [...START, message(welcome)]);
+    const code = "relay.version-unsupported";
+    const detail = `the relay speaks ${min} to ${max}, the control plane ${versions.min} to ${versions.max}: upgrade the relay`;
+    expect(step.effects).toContainEqual({ kind: "close", reason: `${code}: ${detail}` });
+    expect(step.effects).toContainEqual({
+      kind: "log",
+      level: "error",
+      name: "control.refused",
+      fields: { code, detail },
+    });
+    expect(step.state.refusal).toEqual({ code, detail });
+    // Longer than a WebSocket's close reason may be, it would be dropped on its way.
+    expect(Buffer.byteLength(`${code}: ${detail}`)).toBeLessThanOrEqual(123);
+  });
+
+  it("remembers why it was refused until there is a link again", () => {
+    const refusal = { code: "relay.disabled", detail: "ask for it to be enabled" };
+    const refused = run(linked(), [message({ type: "refuse", ...refusal })]);
+    expect(refused.state.refusal).toEqual(refusal);
+    const lost = run(refused.state, [{ kind: "tick" }], NOW + 60_000);
+    expect(lost.state.refusal).toEqual(refusal);
+    const again = run(
+      lost.state,
+      [{ kind: "opened" }, message(WELCOME), { kind: "adopted", failure: null }],
+      NOW + 60_000,
+    );
+    expect(again.state.refusal).toBe(null);
   });
 
   it.each([
@@ -446,59 +484,5 @@ describe("events", () => {
   it("are not sent while there is no link", () => {
     const lost = run(linked(), [{ kind: "closed", detail: "" }]).state;
     expect(run(lost, [{ kind: "spooled" }, batch(1)]).effects).toEqual([]);
-  });
-});
-
-describe("look-ups", () => {
-  const ask = (requestId: string): LinkInput => ({ kind: "lookup", requestId, ticketHash: "hash" });
-  const settled = (step: LinkStep): unknown[] =>
-    step.effects.flatMap((effect) => (effect.kind === "settle" ? [effect.result] : []));
-
-  it("are unverifiable at once while there is no link", () => {
-    expect(settled(run(initialLinkState(), [ask("a")]))).toEqual([
-      { ok: false, error: "unverifiable" },
-    ]);
-  });
-
-  it.each([
-    [
-      { grant: "jws", reason: null },
-      { ok: true, value: "jws" },
-    ],
-    [
-      { grant: null, reason: "used" as const },
-      { ok: false, error: "used" },
-    ],
-    [
-      { grant: null, reason: null },
-      { ok: false, error: "unknown" },
-    ],
-  ])("settle with the answer %o", (answer, result) => {
-    const asked = run(linked(), [ask("a"), ask("b")]).state;
-    const step = run(asked, [message({ type: "lookup-answer", requestId: "a", ...answer })]);
-    expect(settled(step)).toEqual([result]);
-    expect(step.state.lookups.map(({ requestId }) => requestId)).toEqual(["b"]);
-  });
-
-  it("end at their deadline, and a later answer is nobody's", () => {
-    const asked = run(linked(), [ask("a")]).state;
-    const late = run(asked, [{ kind: "tick" }], NOW + LOOKUP_DEADLINE_MS);
-    expect(settled(late)).toEqual([{ ok: false, error: "unverifiable" }]);
-    const answer = message({ type: "lookup-answer", requestId: "a", grant: "jws", reason: null });
-    expect(settled(run(late.state, [answer]))).toEqual([]);
-  });
-
-  it("end with the link", () => {
-    const asked = run(linked(), [ask("a"), ask("b")]).state;
-    expect(settled(run(asked, [{ kind: "closed", detail: "" }]))).toHaveLength(2);
-    expect(settled(run(asked, [{ kind: "stop" }]))).toHaveLength(2);
-  });
-
-  it("beyond the bound are unverifiable at once", () => {
-    let state = linked();
-    for (let count = 0; count < LOOKUPS_OPEN_MAX; count += 1) {
-      ({ state } = run(state, [ask(`r${count}`)]));
-    }
-    expect(settled(run(state, [ask("one more")]))).toEqual([{ ok: false, error: "unverifiable" }]);
   });
 });

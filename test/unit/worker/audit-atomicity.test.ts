@@ -3,11 +3,11 @@ import { sql } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { changeOwnPassword } from "../../../worker/services/account.ts";
 import { createApiToken, endApiToken } from "../../../worker/services/api-tokens.ts";
-import type { Caller } from "../../../worker/services/context.ts";
 import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
 import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
+import { denySubject } from "../../../worker/services/denials.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
 import {
   addMember,
@@ -16,8 +16,12 @@ import {
   deleteGroup,
   removeMember,
 } from "../../../worker/services/groups.ts";
-import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
-import { authenticate, logIn, logOut } from "../../../worker/services/login.ts";
+import {
+  issueJoinToken,
+  pageJoinTokens,
+  revokeJoinToken,
+} from "../../../worker/services/join-tokens.ts";
+import { logIn, logOut } from "../../../worker/services/login.ts";
 import { endLogin, endLogins } from "../../../worker/services/logins.ts";
 import {
   changePolicy,
@@ -30,14 +34,24 @@ import {
   detachPolicy,
   pageAttachments,
 } from "../../../worker/services/policy-attachments.ts";
+import {
+  deleteRelay,
+  disableRelay,
+  drainRelay,
+  enableRelay,
+  patchRelay,
+  resumeRelay,
+} from "../../../worker/services/relay-lifecycle.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import {
+  auditRelayRefusal,
   endSessionsOfLostRelay,
   markRelayOffline,
   markRelayServing,
   welcomeRelay,
 } from "../../../worker/services/relay-presence.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
+import { createSite, deleteSite, pageSites, patchSite } from "../../../worker/services/sites.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
@@ -54,12 +68,7 @@ import { reencryptSecrets } from "../../../worker/services/secrets-upkeep.ts";
 import { PUBLISHED_MS_MIN } from "../../../worker/services/signing-key-rules.ts";
 import { rotateSigningKeys } from "../../../worker/services/signing-key-rotation.ts";
 import { ensureSigningKeys } from "../../../worker/services/signing-keys.ts";
-import {
-  type ControlServices,
-  startControlServices,
-  TEST_PASSWORD,
-} from "../../harness/control-services.ts";
-
+import { startControlServices, TEST_PASSWORD } from "../../harness/control-services.ts";
 import { makeOwnCertificate } from "./own-certificate-fixture.ts";
 import {
   giveKey,
@@ -69,70 +78,7 @@ import {
   type RelayKey,
   signToken,
 } from "./relay-keys-fixture.ts";
-
-/** A control plane in use: everything that a change can be about is there. */
-interface Scene {
-  readonly services: ControlServices;
-  readonly context: ControlServices["context"];
-  readonly admin: Caller & { readonly actorId: string };
-  readonly relayId: string;
-  readonly consoleId: string;
-  readonly loginId: string;
-  readonly apiTokenId: string;
-  readonly groupId: string;
-  readonly joinToken: string;
-  readonly ruleId: string;
-  readonly shareId: string;
-  readonly shareToken: string;
-  /** Pending, with its console file not fetched. */
-  readonly sessionId: string;
-  readonly fileToken: string;
-}
-
-async function setScene(services: ControlServices): Promise<Scene> {
-  const { context } = services;
-  const admin = await services.makeCaller("admin", "admin");
-  const relayId = await services.makeRelay("relay");
-  const login = await logIn(context, admin, { username: "admin", password: TEST_PASSWORD });
-  const authenticated = await authenticate(context, login.ok ? login.value.token : "");
-  const loginId = authenticated?.credential.id ?? "";
-  const group = await createGroup(context, admin, { name: "group", description: null });
-  const groupId = group.ok ? group.value.id : "";
-  const apiToken = await createApiToken(context, admin, {
-    name: "script",
-    scopes: ["consoles.read"],
-    lifeDays: 1,
-  });
-  const apiTokenId = apiToken.ok ? apiToken.value.id : "";
-  const created = await createConsole(context, admin, CONSOLE);
-  const consoleId = created.ok ? created.value.id : "";
-  const issued = await issueTicket(context, admin, consoleId);
-  const { sessionId = "", vvUrl = "" } = issued.ok ? issued.value : {};
-  const { joinToken } = await issueJoinToken(context, admin);
-  const fileToken = vvUrl.split("/").at(-1) ?? "";
-  const ruleId = await services.grant(admin, consoleId);
-  const link = await issueShare(context, admin, { consoleId, expiresInS: 60, usesMax: 1 });
-  const shareId = link.ok ? link.value.share.id : "";
-  const shareToken = link.ok ? (link.value.url.split("#")[1] ?? "") : "";
-  return {
-    services,
-    context,
-    admin,
-    relayId,
-    consoleId,
-    loginId,
-    apiTokenId,
-    groupId,
-    joinToken,
-    ruleId,
-    shareId,
-    shareToken,
-    sessionId,
-    fileToken,
-  };
-}
-
-const CONSOLE = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
+import { CONSOLE, type Scene, setScene } from "./audit-scene.ts";
 
 const POLICY = { name: "p", description: "", rules: { sessionsMax: 1 } };
 
@@ -426,6 +372,66 @@ const CHANGES: Record<string, Change> = {
       const settings = { ...context.settings, secretsKeys: [{ id: "new", key }, older] as const };
       return reencryptSecrets({ ...context, settings }, admin, null);
     },
+  },
+  "a relay that is refused": {
+    make: ({ context, relayId }) =>
+      auditRelayRefusal(context, relayId, { code: "control.malformed", detail: "" }),
+  },
+  "a changed relay": {
+    make: ({ context, admin, relayId: id }) =>
+      patchRelay(context, admin, { id, patch: { name: "other" } }),
+  },
+  "an ordered drain": {
+    make: ({ context, admin, relayId: id }) => drainRelay(context, admin, { id, deadlineS: null }),
+  },
+  "a lifted drain": {
+    before: async ({ context, admin, relayId: id }) => {
+      await drainRelay(context, admin, { id, deadlineS: null });
+    },
+    make: ({ context, admin, relayId }) => resumeRelay(context, admin, relayId),
+  },
+  "a disabled relay": {
+    make: ({ context, admin, relayId: id }) =>
+      disableRelay(context, admin, { id, endsSessions: false }),
+  },
+  "an enabled relay": {
+    before: async ({ context, admin, relayId: id }) => {
+      await disableRelay(context, admin, { id, endsSessions: false });
+    },
+    make: ({ context, admin, relayId }) => enableRelay(context, admin, relayId),
+  },
+  "a deleted relay": {
+    before: async (scene) => await setState(scene, "offline", "ended"),
+    make: ({ context, admin, relayId }) => deleteRelay(context, admin, relayId),
+  },
+  "a new site": {
+    make: ({ context, admin }) =>
+      createSite(context, admin, { name: "syd", description: "", fallbackIds: ["sit_default"] }),
+  },
+  "a changed site": {
+    make: ({ context, admin }) =>
+      patchSite(context, admin, { id: "sit_default", patch: { name: "home" } }),
+  },
+  "a deleted site": {
+    before: async ({ context, admin }) => {
+      const site = { name: "syd", description: "", fallbackIds: ["sit_default"] };
+      await createSite(context, admin, site);
+    },
+    make: async ({ context, admin }) => {
+      const { items } = await pageSites(context, { afterName: null, limit: 10 });
+      const made = items.find(({ name }) => name === "syd");
+      return await deleteSite(context, admin, made?.id ?? "");
+    },
+  },
+  "a revoked join token": {
+    make: async ({ context, admin }) => {
+      const { items } = await pageJoinTokens(context, { after: null, limit: 1 });
+      return await revokeJoinToken(context, admin, items[0]?.id ?? "");
+    },
+  },
+  "a denial": {
+    make: ({ context, admin }) =>
+      denySubject(context, admin, { subject: "user", id: "usr", reason: "test" }),
   },
   "a relay's events": {
     make: ({ context, relayId, sessionId }) =>

@@ -1,9 +1,13 @@
 /** Every way of tampering with the stored trail, and what the verification tells of it. */
 import { sql } from "drizzle-orm";
+import { CompactSign, exportJWK, generateKeyPair } from "jose";
 import { describe, expect, it } from "vitest";
 import { hashLink } from "#shared/audit/chain.ts";
+import { CHECKPOINT_TYPE } from "#shared/audit/checkpoint.ts";
 import { listChainLinks } from "../../../worker/repositories/audit-events.ts";
 import { makeCheckpoint } from "../../../worker/services/audit-checkpoints.ts";
+import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
+import { rotateSigningKeys } from "../../../worker/services/signing-key-rotation.ts";
 import {
   findingsOf,
   storeEvent,
@@ -233,6 +237,55 @@ describe("the job that signs", () => {
     await run("DELETE FROM audit_events WHERE writer = 'relay:b' AND seq > 5");
     await run("UPDATE audit_chains SET seq = 5 WHERE writer = 'relay:b'");
     await expect(makeCheckpoint(context)).rejects.toThrow("relay:b at link 8");
+  });
+
+  it("takes no key that somebody has put beside its own, and no checkpoint signed with it", async () => {
+    await using trail = await startTrail();
+    const { context, run } = trail;
+    await rewriteFrom(context, "relay:a", 3);
+    const { publicKey, privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519" });
+    const { x = "" } = await exportJWK(publicKey);
+    await run(`INSERT INTO signing_keys (kid, public_key, state, created_at_ms, verifies_until_ms)
+      VALUES ('mine', '${x}', 'retired', 1, 9)`);
+    const heads = await context.database.all<{ writer: string; seq: number; hash: string }>(
+      sql`SELECT writer, seq, hash FROM audit_chains`,
+    );
+    const claims = {
+      ...{ iss: context.settings.publicUrl, number: 1, atMs: 1 },
+      chains: heads.map((head) => ({ ...head, cutSeq: 0, cutHash: "" })),
+    };
+    const forged = await new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+      .setProtectedHeader({ alg: "EdDSA", typ: CHECKPOINT_TYPE, kid: "mine" })
+      .sign(privateKey);
+    await run(`UPDATE audit_checkpoints SET jws = '${forged}'`);
+    expect(findingsOf(await verifyDatabase(context))).toEqual(["bad-checkpoint", "unsigned"]);
+    await storeRelayTrail(context, "a", 1);
+    await expect(makeCheckpoint(context)).rejects.toThrow("checkpoint 1 was altered");
+  });
+
+  it("finds that checkpoints were taken away, all or the newest, and signs nothing then", async () => {
+    await using trail = await startTrail();
+    const { context, run } = trail;
+    await storeRelayTrail(context, "a", 1);
+    await makeCheckpoint(context);
+    await run("DELETE FROM audit_checkpoints WHERE number = 2");
+    await expect(makeCheckpoint(context)).rejects.toThrow("checkpoint is not 2");
+    await run("DELETE FROM audit_checkpoints");
+    await expect(makeCheckpoint(context)).rejects.toThrow("checkpoint is not 2");
+    await run("UPDATE audit_keyring SET sealed_keys = 'v1.x'");
+    await expect(makeCheckpoint(context)).rejects.toThrow("keyring was altered");
+  });
+
+  it("goes on with another signing key, and the old key's checkpoints stay good", async () => {
+    await using trail = await startTrail();
+    const { context } = trail;
+    const rotated = await rotateSigningKeys(context, SYSTEM_CALLER, { isEmergency: true });
+    expect(rotated).toMatchObject({ ok: true });
+    await storeRelayTrail(context, "a", 1);
+    await makeCheckpoint(context);
+    const report = await verifyDatabase(context);
+    expect(findingsOf(report)).toEqual([]);
+    expect(report.newestCheckpoint?.number).toBe(2);
   });
 
   it("refuses to go on from a checkpoint that was altered", async () => {

@@ -41,7 +41,8 @@ describe("a relay that drains", () => {
     expect(settled(hub.push("after"))).toEqual([["after", "relay.draining"]]);
     const effects = hub.feed({ kind: "greeted", linkId: "link-1", welcome: WELCOME });
     expect(settled(effects)).toEqual([["before", "relay.draining"]]);
-    expect(pushed(effects)).toEqual([2]);
+    expect(pushed(effects)).toEqual([1]);
+    expect(hub.state.outbox.map(({ kind }) => kind)).toEqual(["withdraw"]);
   });
 
   it("serves again when its next hello does not say so", () => {

@@ -1,5 +1,5 @@
 /** Drives the hub's reducer through inputs, and keeps the effects for a test to look at. */
-import type { RelayMessage } from "#shared/control/contract.ts";
+import type { Hello, RelayMessage } from "#shared/control/contract.ts";
 import {
   type HubEffect,
   type HubInput,
@@ -28,7 +28,7 @@ export class HubDriver {
   }
 
   /** A relay that connects, says hello and is welcomed. */
-  link(linkId = "link-1", hello: Partial<typeof HELLO> = {}): HubEffect[] {
+  link(linkId = "link-1", hello: Partial<Hello> = {}): HubEffect[] {
     this.feed({ kind: "connected", linkId });
     this.say({ ...HELLO, ...hello }, linkId);
     return this.feed({ kind: "greeted", linkId, welcome: WELCOME });
@@ -38,7 +38,15 @@ export class HubDriver {
     return this.feed({
       kind: "push",
       waiterId,
-      command: { kind: "grant", sessionId: null, sizeBytes: 100, ...command },
+      command: {
+        kind: "grant",
+        sessionId: null,
+        grant: null,
+        denials: [],
+        drains: null,
+        sizeBytes: 100,
+        ...command,
+      },
     });
   }
 

@@ -1,23 +1,32 @@
 import { describe, expect, it } from "vitest";
-import { rankRelays, relaysFor } from "../../../worker/services/placement.ts";
+import { PLACEMENT_TRIED_MAX, PLACEMENT_VERDICTS } from "#shared/audit/events.ts";
+import {
+  BUSY_LEVEL,
+  judgeRelay,
+  placeConsole,
+  type PlacementRelay,
+  rankRelays,
+  recordPlacement,
+} from "../../../worker/services/placement.ts";
 
 const relays = Array.from({ length: 8 }, (_, index) => ({ id: `rly_${index}` }));
 const consoles = Array.from({ length: 4_000 }, (_, index) => `con_${index}`);
 const firstOf = (candidates: typeof relays, consoleId: string) =>
-  rankRelays(candidates, consoleId)[0]?.id;
+  rankRelays(candidates, consoleId, 1)[0]?.id;
 
 describe("rankRelays", () => {
   it("ranks every candidate, and alike in whatever order they come", () => {
-    const ranked = rankRelays(relays, "con_1");
+    const ranked = rankRelays(relays, "con_1", 8);
     expect(new Set(ranked)).toEqual(new Set(relays));
-    expect(rankRelays([...relays].reverse(), "con_1")).toEqual(ranked);
-    expect(rankRelays([], "con_1")).toEqual([]);
+    expect(rankRelays([...relays].reverse(), "con_1", 8)).toEqual(ranked);
+    expect(rankRelays(relays, "con_1", 3)).toEqual(ranked.slice(0, 3));
+    expect(rankRelays([], "con_1", 3)).toEqual([]);
   });
 
   it("moves only the consoles of a relay that goes, and to their second choice", () => {
     const left = relays.slice(1);
     for (const consoleId of consoles.slice(0, 500)) {
-      const [first, second] = rankRelays(relays, consoleId);
+      const [first, second] = rankRelays(relays, consoleId, 2);
       const expected = first?.id === "rly_0" ? second?.id : first?.id;
       expect(firstOf(left, consoleId)).toBe(expected);
     }
@@ -36,50 +45,150 @@ describe("rankRelays", () => {
   });
 });
 
-describe("relaysFor", () => {
-  const relay = (name: string, connectPort: number | null = null, draining = false) => ({
-    name,
-    connectPort,
-    draining,
-  });
+const GOOD: Omit<PlacementRelay, "id" | "name"> = {
+  step: 0,
+  online: true,
+  disabled: false,
+  draining: false,
+  controlVersion: 2,
+  connectPort: 3128,
+  enforces: ["clipboard"],
+  loadLevel: 0,
+  full: false,
+};
 
-  it("leaves out those that drain, and those without the way in that is asked for", () => {
-    const [plain, both] = [relay("plain"), relay("both", 3128)];
-    const online = [plain, both, relay("leaving", 3128, true)];
-    expect(relaysFor(online, "tls")).toEqual({ ok: true, value: [plain, both] });
-    expect(relaysFor(online, "connect")).toEqual({ ok: true, value: [both] });
-  });
+const relay = (name: string, facts: Partial<PlacementRelay> = {}): PlacementRelay => ({
+  ...GOOD,
+  id: `rly_${name}`,
+  name,
+  ...facts,
+});
 
+const WISH = { consoleId: "con_1", way: "tls", needs: [] } as const;
+const SITES = [
+  { step: 0, name: "home" },
+  { step: 1, name: "next" },
+  { step: 2, name: "last" },
+];
+
+const namesOf = (placed: ReturnType<typeof placeConsole>) =>
+  placed.ok ? placed.value.ranked.map(({ name }) => name) : placed.error;
+
+describe("judgeRelay", () => {
   it.each([
-    ["nobody is there", [], "tls", "No relay is online."],
-    [
-      "none has the port",
-      [relay("a")],
-      "connect",
-      "No relay can take this over CONNECT: a has no CONNECT port (--connect-port).",
-    ],
-    [
-      "one has no port, the other drains",
-      [relay("syd1"), relay("local", 3128, true)],
-      "connect",
-      "No relay can take this over CONNECT: " +
-        "syd1 has no CONNECT port (--connect-port); local is draining.",
-    ],
-    [
-      "there are too many to name",
-      Array.from({ length: 10 }, (_, index) => relay(`r${index}`, null, true)),
-      "tls",
-      "No relay takes new sessions: r0 is draining; r1 is draining; r2 is draining; " +
-        "r3 is draining; r4 is draining; r5 is draining; r6 is draining; r7 is draining; " +
-        "and so on for 2 more.",
-    ],
-    [
-      "all of them drain",
-      [relay("a", null, true), relay("b", null, true)],
-      "tls",
-      "No relay takes new sessions: a is draining; b is draining.",
-    ],
-  ] as const)("says why there is none: %s", (_name, online, way, sentence) => {
-    expect(relaysFor(online, way)).toEqual({ ok: false, error: sentence });
+    ["good", {}, {}],
+    ["good", { loadLevel: BUSY_LEVEL - 1 }, {}],
+    ["good", { loadLevel: null, controlVersion: null }, {}],
+    ["good", { connectPort: null }, {}],
+    ["good", { enforces: ["clipboard", "usb"] }, { needs: ["usb", "clipboard"] }],
+    ["busy", { loadLevel: BUSY_LEVEL }, {}],
+    ["full", { full: true }, {}],
+    ["needs", { enforces: ["clipboard"] }, { needs: ["clipboard", "usb"] }],
+    ["connect-port", { connectPort: null }, { way: "connect" as const }],
+    ["version", { controlVersion: 99 }, {}],
+    ["draining", { draining: true }, {}],
+    ["offline", { online: false }, {}],
+    ["disabled", { disabled: true }, {}],
+  ] as const)("finds %s in %o that is asked for %o", (verdict, facts, wish) => {
+    expect(judgeRelay(relay("a", facts), { ...WISH, ...wish })).toBe(verdict);
+  });
+
+  it("names the first reason in the order of the verdicts", () => {
+    const faults: Partial<PlacementRelay>[] = [
+      { disabled: true },
+      { online: false },
+      { draining: true },
+      { controlVersion: 99 },
+      { connectPort: null },
+      { enforces: [] },
+      { full: true },
+      { loadLevel: BUSY_LEVEL },
+    ];
+    const wish = { consoleId: "con", way: "connect", needs: ["usb"] } as const;
+    for (let first = 0; first < faults.length; first += 1) {
+      const all = faults.slice(first).reduce((sum, fault) => ({ ...sum, ...fault }), {});
+      const facts = { enforces: ["usb"], ...all };
+      expect(judgeRelay(relay("a", facts), wish)).toBe(PLACEMENT_VERDICTS[first]);
+    }
+  });
+});
+
+describe("placeConsole", () => {
+  it("asks the console's own site, then its fallbacks in order", () => {
+    const placed = placeConsole(WISH, SITES, [
+      relay("last", { step: 2 }),
+      relay("next", { step: 1 }),
+      relay("home"),
+    ]);
+    expect(namesOf(placed)).toEqual(["home", "next", "last"]);
+  });
+
+  it("passes a busy relay over for a fallback's, and comes back to it when all are busy", () => {
+    const busy = { loadLevel: BUSY_LEVEL };
+    const placed = placeConsole(WISH, SITES, [
+      relay("home", busy),
+      relay("next", { step: 1, ...busy }),
+      relay("last", { step: 2 }),
+    ]);
+    expect(namesOf(placed)).toEqual(["last", "home", "next"]);
+    const all = placeConsole(WISH, SITES, [
+      relay("next", { step: 1, ...busy }),
+      relay("home", { ...busy, loadLevel: 10 }),
+    ]);
+    expect(namesOf(all)).toEqual(["home", "next"]);
+  });
+
+  it("ranks by the ids alone: load below the cut-off moves nothing", () => {
+    const many = Array.from({ length: 20 }, (_, index) => relay(`r${index}`));
+    const idle = placeConsole(WISH, SITES, many);
+    const loaded = placeConsole(
+      WISH,
+      SITES,
+      many.map((one, index) => ({ ...one, loadLevel: index % BUSY_LEVEL })),
+    );
+    expect(namesOf(loaded)).toEqual(namesOf(idle));
+    expect(namesOf(idle)).toHaveLength(PLACEMENT_TRIED_MAX);
+  });
+
+  it("never asks a full relay, however few there are", () => {
+    const placed = placeConsole(WISH, SITES.slice(0, 1), [relay("only", { full: true })]);
+    expect(namesOf(placed)).toBe("No relay of the site home can take it: 1 full (only).");
+  });
+
+  it("says why none can: counts by reason, and some names", () => {
+    const drained = ["e", "d", "c", "b", "a", "f"].map((name) => relay(name, { draining: true }));
+    const placed = placeConsole({ ...WISH, way: "connect" }, SITES, [
+      ...drained,
+      relay("g", { online: false }),
+      relay("h", { connectPort: null, step: 1 }),
+    ]);
+    expect(namesOf(placed)).toBe(
+      "No relay of the sites home, next and last can take it: " +
+        "6 draining (a, b, c, d and 2 more); 1 offline (g); 1 without a --connect-port (h).",
+    );
+    const none = placeConsole(WISH, SITES.slice(0, 1), []);
+    expect(namesOf(none)).toBe("No relay belongs to the site home.");
+  });
+
+  it("is recorded with what decided, and whom was asked before", () => {
+    const placed = placeConsole(WISH, SITES, [
+      relay("home", { draining: true }),
+      relay("busy", { loadLevel: 9 }),
+      relay("next", { step: 1, loadLevel: 3 }),
+    ]);
+    const chosen = placed.ok ? placed.value.ranked[0] : undefined;
+    if (!placed.ok || chosen === undefined) {
+      throw new Error("nobody was chosen");
+    }
+    const tried = [{ relay: "other", code: "control.offline" }];
+    expect(recordPlacement(placed.value, chosen, tried)).toEqual({
+      site: "home",
+      relaySite: "next",
+      step: 1,
+      relay: "next",
+      load: 3,
+      candidates: { draining: 1, busy: 1, good: 1 },
+      tried,
+    });
   });
 });

@@ -138,7 +138,7 @@ describe("a named policy", () => {
     const warned = (stored: typeof created) =>
       stored.ok ? stored.value.warnings.map(({ rule }) => rule) : stored.error;
     expect(warned(created)).toEqual(["controlLoss", "clipboard"]);
-    await services.makeRelay("new", ["controlLoss"]);
+    await services.makeRelay("new", { enforces: ["controlLoss"] });
     const id = created.ok ? created.value.id : "";
     expect(warned(await changePolicy(services.context, admin, { id, changes: {} }))).toEqual([
       "clipboard",

@@ -5,6 +5,8 @@ import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import type { ActingUser, Caller, ServiceContext } from "../../../worker/services/context.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
+import { createPolicy } from "../../../worker/services/policies.ts";
+import { attachPolicy } from "../../../worker/services/policy-attachments.ts";
 import { issueShare } from "../../../worker/services/shares.ts";
 import { terminateSessionsOfConsole } from "../../../worker/services/terminate-sessions.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
@@ -144,5 +146,24 @@ describe("two guests with one last use", () => {
     services.answerPushes(scene.relayId, null);
     expect((await open(context, token)).ok).toBe(true);
     expect(await services.query("SELECT uses_left FROM shares")).toEqual([{ uses_left: 0 }]);
+  });
+});
+
+describe("two tickets for the last session that a policy permits", () => {
+  it("are one ticket, and a refusal", async () => {
+    await using scene = await startSessionsScene();
+    const { context, admin, services } = scene;
+    const rules = { sessionsMax: 1 } as const;
+    const made = await createPolicy(context, admin, { name: "one", description: "", rules });
+    const policyId = made.ok ? made.value.id : "";
+    await attachPolicy(context, admin, { policyId, kind: "everyone", subjectId: "everyone" });
+    const ids = [await scene.makeConsole("a"), await scene.makeConsole("b")];
+    const both = await Promise.all(
+      ids.map(async (consoleId) => await issueTicket(context, admin, consoleId)),
+    );
+    const codes = both.map((issued) => (issued.ok ? "issued" : issued.error.code));
+    expect(codes.toSorted()).toEqual(["issued", "session.limit"]);
+    const living = "SELECT id FROM sessions WHERE state <> 'ended'";
+    expect(await services.query(living)).toHaveLength(1);
   });
 });

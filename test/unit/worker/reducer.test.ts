@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
+import { CONTROL_VERSIONS } from "#shared/control/contract.ts";
 import {
   HELLO_DEADLINE_MS,
   LEASE_MS,
@@ -30,6 +31,10 @@ const sent = (effects: readonly HubEffect[]) =>
   effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
 const pushed = (effects: readonly HubEffect[]) =>
   effects.flatMap((effect) => (effect.kind === "send-push" ? [effect.seq] : []));
+const sentPushes = (effects: readonly HubEffect[]) =>
+  effects.flatMap((effect) =>
+    effect.kind === "send-push" ? [{ id: effect.id, seq: effect.seq }] : [],
+  );
 
 describe("the hub's greeting", () => {
   it("asks the database before it welcomes, and welcomes with the facts", () => {
@@ -38,7 +43,14 @@ describe("the hub's greeting", () => {
     expect(kinds(hub.say(HELLO))).toEqual(["greet"]);
     const effects = hub.feed({ kind: "greeted", linkId: "link-1", welcome: WELCOME });
     expect(sent(effects)).toEqual([
-      { type: "welcome", version: 1, epoch: "epoch-1", nowMs: hub.nowMs, ...WELCOME },
+      {
+        type: "welcome",
+        version: 1,
+        versions: CONTROL_VERSIONS,
+        epoch: "epoch-1",
+        nowMs: hub.nowMs,
+        ...WELCOME,
+      },
     ]);
     expect(hub.state.presence).toEqual({ kind: "online" });
   });
@@ -51,7 +63,7 @@ describe("the hub's greeting", () => {
     expect(sent(effects)[0]).toMatchObject({
       type: "refuse",
       code: "relay.version-unsupported",
-      detail: expect.stringContaining("8 to 9"),
+      detail: expect.stringContaining("the relay speaks 8 to 9, the control plane"),
     });
     expect(closes(effects)).toEqual([CONTROL_CLOSE.version]);
     expect(hub.state.presence).toEqual({ kind: "offline" });
@@ -180,7 +192,7 @@ describe("pushes", () => {
     expect(pushed(hub.link())).toEqual([1]);
   });
 
-  it("that wait for a greeting go out with the welcome, in order", () => {
+  it("that wait for a greeting go out with the welcome, orders first", () => {
     const hub = new HubDriver();
     hub.feed({ kind: "connected", linkId: "link-1" });
     hub.say(HELLO);
@@ -188,7 +200,10 @@ describe("pushes", () => {
     hub.push("b", { kind: "withdraw", sessionId: "ses_1" });
     const effects = hub.feed({ kind: "greeted", linkId: "link-1", welcome: WELCOME });
     expect(kinds(effects)).toEqual(["send", "send-push", "send-push"]);
-    expect(pushed(effects)).toEqual([1, 2]);
+    expect(sentPushes(effects)).toEqual([
+      { id: 2, seq: 1 },
+      { id: 1, seq: 2 },
+    ]);
   });
 
   it("that are late are reported; the grant is withdrawn, the termination stays", () => {
@@ -199,13 +214,13 @@ describe("pushes", () => {
     expect(nextWakeMs(hub.state, null)).toBe(hub.nowMs + PUSH_ACK_DEADLINE_MS);
     expect(hub.tickAfter(PUSH_ACK_DEADLINE_MS - 1)).toEqual([]);
     const effects = hub.tickAfter(1);
-    expect(effects).toContainEqual({ kind: "delete-push", seq: 1 });
+    expect(effects).toContainEqual({ kind: "delete-push", id: 1 });
     expect(settled(effects)).toEqual([
       ["a", "control.ack-timeout"],
       ["b", "control.ack-timeout"],
     ]);
-    expect(pushed(hub.link("link-2"))).toEqual([2]);
-    expect(settled(hub.say({ type: "ack", seq: 2, refusal: null }, "link-2"))).toEqual([]);
+    expect(pushed(hub.link("link-2"))).toEqual([3]);
+    expect(settled(hub.say({ type: "ack", seq: 3, refusal: null }, "link-2"))).toEqual([]);
     expect(hub.state.outbox).toEqual([]);
   });
 
@@ -219,7 +234,7 @@ describe("pushes", () => {
       ["a", "control.offline"],
       ["b", "control.offline"],
     ]);
-    expect(hub.state.outbox.map(({ seq }) => seq)).toEqual([2]);
+    expect(hub.state.outbox.map(({ id }) => id)).toEqual([2]);
   });
 
   it("for the same end of the same session are one order with many callers", () => {
@@ -257,7 +272,7 @@ describe("pushes", () => {
     const hub = new HubDriver();
     hub.push("a", { kind: "terminate", sessionId: "ses_1" });
     const effects = hub.link("link-1", { epoch: "epoch-1", appliedSeq: 7 });
-    expect(kinds(effects)).toEqual(["renumber-outbox", "send", "send-push"]);
+    expect(kinds(effects)).toEqual(["forget-numbers", "send", "send-push"]);
     expect(sent(effects)[0]).toMatchObject({ type: "welcome", epoch: "epoch-2" });
     expect(hub.state).toMatchObject({ epoch: "epoch-2", nextSeq: 2 });
   });

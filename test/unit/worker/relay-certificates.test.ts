@@ -39,6 +39,14 @@ async function renew(services: ControlServices, relayId: string) {
   return renewed.value;
 }
 
+async function welcomeOf(...asked: Parameters<typeof welcomeRelay>) {
+  const welcome = await welcomeRelay(...asked);
+  if (!welcome.ok) {
+    throw new Error(welcome.error);
+  }
+  return welcome.value;
+}
+
 describe("a renewed certificate", () => {
   it("is of the same authority and subject, names the present address, and is stored", async () => {
     await using services = await startControlServices();
@@ -67,7 +75,7 @@ describe("a renewed certificate", () => {
     const wanted = async (
       advertised?: { host: string; tlsPort: number },
       context = services.context,
-    ) => (await welcomeRelay(context, relayId, { ...HELLO, advertised }))?.renewCertificate;
+    ) => (await welcomeOf(context, relayId, { ...HELLO, advertised }))?.renewCertificate;
     // What enrolment stored before ends were known.
     expect(await wanted()).toBe(true);
     await renew(services, relayId);
@@ -140,7 +148,7 @@ describe("an operator's certificate", () => {
       nowMs: context.nowMs(),
       subject: [{ C: ["AU"] }, { O: ["Spice, Lab"] }, { E: ["ops@one.test"] }],
     });
-    const welcome = await welcomeRelay(context, relayId, { ...HELLO, certificate: own });
+    const welcome = await welcomeOf(context, relayId, { ...HELLO, certificate: own });
     expect(welcome?.certificateRefusal).toBeUndefined();
     const subject = "C=AU,O=Spice\\, Lab,emailAddress=ops@one.test";
     expect(await trust()).toEqual([own.ca, subject]);
@@ -165,7 +173,7 @@ describe("an operator's certificate", () => {
     const good = await makeOwnCertificate({ host: "one.relay.test", nowMs: context.nowMs() });
     await welcomeRelay(context, relayId, { ...HELLO, certificate: good });
     const bad = await makeOwnCertificate({ host: "two.relay.test", nowMs: context.nowMs() });
-    const welcome = await welcomeRelay(context, relayId, { ...HELLO, certificate: bad });
+    const welcome = await welcomeOf(context, relayId, { ...HELLO, certificate: bad });
     const detail = "it does not name one.relay.test, where clients reach the relay";
     const refusal = { code: "relay.certificate-unusable", detail };
     expect(welcome?.certificateRefusal).toEqual(refusal);
@@ -181,7 +189,7 @@ describe("an operator's certificate", () => {
     const { context } = services;
     const certificate = await makeOwnCertificate({ host: "new.test", nowMs: context.nowMs() });
     const advertised = { host: "new.test", tlsPort: 5900 };
-    const welcome = await welcomeRelay(context, relayId, { ...HELLO, advertised, certificate });
+    const welcome = await welcomeOf(context, relayId, { ...HELLO, advertised, certificate });
     expect(welcome?.certificateRefusal).toBeUndefined();
   });
 

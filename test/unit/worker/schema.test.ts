@@ -7,13 +7,16 @@ import { migrateDatabase } from "../../../worker/dev/migrate/migrate-database.ts
 import * as access from "../../../worker/repositories/schema/access.ts";
 import * as audit from "../../../worker/repositories/schema/audit.ts";
 import * as consoles from "../../../worker/repositories/schema/consoles.ts";
+import * as idempotency from "../../../worker/repositories/schema/idempotency.ts";
 import * as keys from "../../../worker/repositories/schema/keys.ts";
+import * as denials from "../../../worker/repositories/schema/denials.ts";
 import * as people from "../../../worker/repositories/schema/people.ts";
 import * as policies from "../../../worker/repositories/schema/policies.ts";
 import * as relays from "../../../worker/repositories/schema/relays.ts";
 import * as sessions from "../../../worker/repositories/schema/sessions.ts";
 import * as shares from "../../../worker/repositories/schema/shares.ts";
 import * as webhooks from "../../../worker/repositories/schema/webhooks.ts";
+import * as sites from "../../../worker/repositories/schema/sites.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 
 interface Column {
@@ -132,11 +135,14 @@ const SCHEMA = {
   ...access,
   ...audit,
   ...consoles,
+  ...denials,
+  ...idempotency,
   ...keys,
   ...people,
   ...policies,
   ...relays,
   ...sessions,
   ...shares,
+  ...sites,
   ...webhooks,
 };

@@ -61,7 +61,7 @@ describe("a ticket in the last seconds of the allowed hours", () => {
 describe("a ticket within the allowed hours", () => {
   it("ends its session with them, at a relay that knows ends", async () => {
     await using held = await holdConsole([]);
-    await held.services.makeRelay("new", ["notAfter"]);
+    await held.services.makeRelay("new", { enforces: ["notAfter"] });
     await setPolicy(held, { ...zurich("12:00", "14:00"), durationS: 7_200 });
     await ask(held);
     expect(await readGrant(held.services, 0)).toMatchObject({
@@ -85,7 +85,7 @@ describe("a ticket within the allowed hours", () => {
     await using held = await holdConsole(["old"]);
     await setPolicy(held, zurich("12:00", "13:01"));
     expect(await ask(held)).toMatchObject({ code: "policy.unenforceable" });
-    await held.services.makeRelay("new", ["notAfter"]);
+    await held.services.makeRelay("new", { enforces: ["notAfter"] });
     const { services, admin, consoleId } = held;
     const { expiresAtMs } = await issue(services, admin, consoleId);
     expect(expiresAtMs).toBe(Date.UTC(2026, 0, 1, 12, 1));
@@ -175,7 +175,7 @@ function beforeTransaction(database: Database, nth: number, happen: () => Promis
 describe("a ticket whose policy needs what relays may not be able to enforce", () => {
   it("goes to a relay that can", async () => {
     await using held = await holdConsole(["one", "two", "three"]);
-    const able = await held.services.makeRelay("able", ["clipboard", "controlLoss"]);
+    const able = await held.services.makeRelay("able", { enforces: ["clipboard", "controlLoss"] });
     await setPolicy(held, { clipboard: "deny", controlLoss: { strict: 60 } });
     expect(await ask(held)).toMatchObject({ code: "issued" });
     expect(held.services.pushes.map(({ relayId }) => relayId)).toEqual([able]);
@@ -186,7 +186,7 @@ describe("a ticket whose policy needs what relays may not be able to enforce", (
 
   it("is refused where none can, and the rule is named and audited", async () => {
     await using held = await holdConsole(["one"]);
-    await held.services.makeRelay("able", ["controlLoss"]);
+    await held.services.makeRelay("able", { enforces: ["controlLoss"] });
     await setPolicy(held, { fileTransfer: "deny", input: "deny", controlLoss: { strict: 60 } });
     const detail =
       "No relay that is online can enforce what its policies say: fileTransfer, input.";

@@ -1,5 +1,6 @@
 import { decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
+import { PLACEMENT_TRIED_MAX } from "#shared/audit/events.ts";
 import { unseal } from "#shared/ticket/seal.ts";
 import {
   authenticateTicket,
@@ -12,7 +13,7 @@ import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { deleteConsole } from "../../../worker/services/consoles.ts";
 import { pageSessions, readSession } from "../../../worker/services/sessions.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
-import { issueTicket, RELAYS_TRIED_MAX } from "../../../worker/services/tickets.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { TEST_PASSWORD } from "../../harness/control-services.ts";
 import {
   SPICE_PASSWORD,
@@ -140,11 +141,12 @@ describe("a ticket request", () => {
     await using held = await holdConsole([]);
     const { services, admin } = held;
     const result = await issueTicket(services.context, admin, held.consoleId);
-    const error = { code: "console.no-relay", detail: "No relay is online." };
+    const detail = "No relay belongs to the site default.";
+    const error = { code: "console.no-relay", detail };
     expect(result).toEqual({ ok: false, error });
     const { items } = await pageSessions(services.context, admin, { after: null, limit: 10 });
     expect(items).toMatchObject([
-      { state: "ended", endReason: "failed", endDetail: "No relay is online.", relayId: null },
+      { state: "ended", endReason: "failed", endDetail: detail, relayId: null },
     ]);
     expect(await auditTypes(services, items[0]?.id ?? "")).toEqual(["session.failed"]);
   });
@@ -156,16 +158,16 @@ describe("a ticket request", () => {
       services.answerPushes(relayId, index % 2 === 0 ? offline : timeout),
     );
     const result = await issueTicket(services.context, admin, held.consoleId);
-    expect(services.pushes.length).toBe(RELAYS_TRIED_MAX);
+    expect(services.pushes.length).toBe(PLACEMENT_TRIED_MAX);
     expect(result).toMatchObject({ ok: false, error: { code: "console.no-relay" } });
     const detail = result.ok ? "" : result.error.detail;
-    expect(detail.match(/control\.(offline|ack-timeout)/g)).toHaveLength(RELAYS_TRIED_MAX);
+    expect(detail.match(/control\.(offline|ack-timeout)/g)).toHaveLength(PLACEMENT_TRIED_MAX);
     const { items } = await pageSessions(services.context, admin, { after: null, limit: 10 });
     expect(items).toMatchObject([{ state: "ended", endReason: "failed", endDetail: detail }]);
     expect(await auditTypes(services, items[0]?.id ?? "")).toEqual([
       "session.failed",
-      ...Array(RELAYS_TRIED_MAX).fill("ticket.issued"),
-      ...Array(RELAYS_TRIED_MAX).fill("ticket.withdrawn"),
+      ...Array(PLACEMENT_TRIED_MAX).fill("ticket.issued"),
+      ...Array(PLACEMENT_TRIED_MAX).fill("ticket.withdrawn"),
     ]);
   });
 

@@ -153,7 +153,7 @@ describe("a relay that drains", () => {
       ok: false,
       error: {
         code: "console.no-relay",
-        detail: "No relay takes new sessions: one is draining.",
+        detail: "No relay of the site default can take it: 1 draining (one).",
       },
     });
     expect(services.pushes).toEqual([]);
@@ -235,7 +235,7 @@ describe("the way in by HTTP CONNECT", () => {
     expect(await issueTicket(services.context, admin, consoleId, "connect")).toMatchObject({
       ok: false,
       error: {
-        detail: "No relay can take this over CONNECT: one has no CONNECT port (--connect-port).",
+        detail: "No relay of the site default can take it: 1 without a --connect-port (one).",
       },
     });
     expect(await fileBy(held, "tls")).toMatchObject({ host: "one.relay.test" });

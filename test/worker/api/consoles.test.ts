@@ -64,6 +64,7 @@ describe("adding a console", () => {
       hostSubject: "C=IE,CN=hv1",
       proxy: null,
       policy: null,
+      siteId: null,
     });
     const trail = await auditOf(admin, { consoleId: String(created["id"]) });
     expect(trail).toMatchObject([

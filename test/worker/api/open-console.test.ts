@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { grantSchema } from "#shared/ticket/grant.ts";
 import { hashTicket } from "#shared/ticket/ticket.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
-import { listOnlineRelays } from "../../../worker/repositories/relays.ts";
+import { listRelaysForConsole } from "../../../worker/repositories/placement.ts";
 import { auditEvents } from "../../../worker/repositories/schema/audit.ts";
 import { consoles, sources } from "../../../worker/repositories/schema/consoles.ts";
 import { logins, users } from "../../../worker/repositories/schema/people.ts";
 import { joinTokens, relays } from "../../../worker/repositories/schema/relays.ts";
 import { sessions, tickets } from "../../../worker/repositories/schema/sessions.ts";
-import { rankRelays, relaysFor } from "../../../worker/services/placement.ts";
+import { placeConsole, readPlaceable } from "../../../worker/services/placement.ts";
 import {
   auditOf,
   call,
@@ -55,10 +55,12 @@ async function makeConsole(): Promise<string> {
       tags: [TAG],
     };
     const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
-    const online = await listOnlineRelays(services().database);
-    const candidates = relaysFor(online, "tls");
-    if (candidates.ok && rankRelays(candidates.value, String(id))[0]?.id === relay.id) {
-      return String(id);
+    const consoleId = String(id);
+    const found = readPlaceable(await listRelaysForConsole(services().database, consoleId));
+    const wish = { consoleId, way: "tls", needs: [] } as const;
+    const placed = placeConsole(wish, found.sites, found.relays);
+    if (placed.ok && placed.value.ranked[0]?.id === relay.id) {
+      return consoleId;
     }
   }
 }

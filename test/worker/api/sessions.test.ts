@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { listOnlineRelays } from "../../../worker/repositories/relays.ts";
-import { rankRelays, relaysFor } from "../../../worker/services/placement.ts";
+import { listRelaysForConsole } from "../../../worker/repositories/placement.ts";
+import { placeConsole, readPlaceable } from "../../../worker/services/placement.ts";
 import {
   call,
   expectProblem,
@@ -28,10 +28,14 @@ afterAll(() => relay.close());
 async function makeConsole(): Promise<string> {
   for (;;) {
     const json = { name: uniqueName("console"), host: "10.0.0.5", port: 5900 };
-    const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
-    const online = relaysFor(await listOnlineRelays(services().database), "tls");
-    if (online.ok && rankRelays(online.value, String(id))[0]?.id === relay.id) {
-      return String(id);
+    const created = await read(await call("/consoles", { token: admin.token, json }), 201);
+    const consoleId = String(created["id"]);
+    const { sites, relays } = readPlaceable(
+      await listRelaysForConsole(services().database, consoleId),
+    );
+    const placed = placeConsole({ consoleId, way: "tls", needs: [] }, sites, relays);
+    if (placed.ok && placed.value.ranked[0]?.id === relay.id) {
+      return consoleId;
     }
   }
 }

@@ -101,7 +101,7 @@ describe("a ticket by HTTP CONNECT", () => {
     joined.push(relay);
     const consoleId = await makeConsole();
     const none = await expectProblem(await ask(consoleId), 503, "console.no-relay");
-    expect(none["detail"]).toContain("has no CONNECT port");
+    expect(none["detail"]).toContain(`1 without a --connect-port (${relay.name})`);
     const unknown = await ask(consoleId, user, { way: "tunnel" });
     expect(fieldsOf(await expectProblem(unknown, 422, "request.invalid"))).toEqual(["way"]);
   });
@@ -203,7 +203,7 @@ describe("a relay that drains", () => {
     relay.say({ type: "serving", draining: true });
     await expect.poll(async () => (await relayView(relay))["draining"]).toBe(true);
     const problem = await expectProblem(await ask(consoleId), 503, "console.no-relay");
-    expect(problem["detail"]).toContain(`${relay.name} is draining`);
+    expect(problem["detail"]).toContain(`1 draining (${relay.name})`);
     expect(relay.pushes).toEqual([]);
     relay.say({ type: "serving", draining: false });
     await expect.poll(async () => (await relayView(relay))["draining"]).toBe(false);

@@ -33,6 +33,7 @@ const OWN_ACCOUNT = { roles: ROLES, noTokens: true } as const;
 const READS_PEOPLE = { roles: ["admin", "operator", "auditor"] } as const;
 const READS_RULES = { roles: ["admin", "operator", "auditor"] } as const;
 const SHARES = { roles: ["admin", "operator", "user"] } as const;
+const MANAGES_RELAYS = { roles: ["admin", "operator"] } as const;
 const ADMIN = { roles: ["admin"] } as const;
 
 const ENTRIES: Readonly<Record<string, Entry>> = {
@@ -124,9 +125,24 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
 
   "GET /api/v1/relays": READS_PEOPLE,
   "GET /api/v1/relays/:id": READS_PEOPLE,
-  "POST /api/v1/relays/join-tokens": { roles: ["admin", "operator"] },
+  "PATCH /api/v1/relays/:id": MANAGES_RELAYS,
+  "DELETE /api/v1/relays/:id": MANAGES_RELAYS,
+  "POST /api/v1/relays/:id/drain": MANAGES_RELAYS,
+  "POST /api/v1/relays/:id/resume": MANAGES_RELAYS,
+  "POST /api/v1/relays/:id/disable": MANAGES_RELAYS,
+  "POST /api/v1/relays/:id/enable": MANAGES_RELAYS,
+  "GET /api/v1/relays/join-tokens": READS_PEOPLE,
+  "POST /api/v1/relays/join-tokens": MANAGES_RELAYS,
+  "DELETE /api/v1/relays/join-tokens/:id": MANAGES_RELAYS,
   "POST /api/v1/relays/enrol": "otherwise",
   "GET /api/v1/relays/link": "otherwise",
+
+  "GET /api/v1/sites": READS_PEOPLE,
+  "POST /api/v1/sites": MANAGES_RELAYS,
+  "GET /api/v1/sites/:id": READS_PEOPLE,
+  "PATCH /api/v1/sites/:id": MANAGES_RELAYS,
+  "DELETE /api/v1/sites/:id": MANAGES_RELAYS,
+  "PUT /api/v1/sources/:name/site": MANAGES_RELAYS,
 };
 
 interface Somebody extends Caller {

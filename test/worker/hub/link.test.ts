@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
+import { CONTROL_VERSIONS } from "#shared/control/contract.ts";
 import { HELLO_DEADLINE_MS, LEASE_MS, PUSH_ACK_DEADLINE_MS } from "#shared/control/limits.ts";
 import { RELAY_LOST_GRACE_MS } from "../../../worker/hub/hub-state.ts";
 import { endSessionsOfLostRelay } from "../../../worker/services/relay-presence.ts";
@@ -17,6 +18,9 @@ import {
   seedSession,
   sessionRow,
 } from "./hub-fixture.ts";
+
+/** Of a relay of this build. */
+const NEWEST = { versions: CONTROL_VERSIONS };
 
 const closing = ({ closeCode, reason }: { closeCode: number; reason: string }) => ({
   code: closeCode,
@@ -181,12 +185,12 @@ describe("a push", () => {
     expect(await socket.next()).toEqual({ type: "push", seq: 1, command });
     socket.close();
     const again = await RelaySocket.link(relay);
-    expect(await again.next()).toEqual({ type: "push", seq: 1, command });
-    again.send({ type: "ack", seq: 1, refusal: null });
+    expect(await again.next()).toEqual({ type: "push", seq: 2, command });
+    again.send({ type: "ack", seq: 2, refusal: null });
     const last = await RelaySocket.link(relay);
     const next = push(relay.relayId, { kind: "withdraw", sessionId: "ses_2" });
-    expect(await last.next()).toMatchObject({ seq: 2 });
-    last.send({ type: "ack", seq: 2, refusal: null });
+    expect(await last.next()).toMatchObject({ seq: 3 });
+    last.send({ type: "ack", seq: 3, refusal: null });
     expect(await next).toEqual({ ok: true, value: null });
   });
 });
@@ -220,17 +224,81 @@ describe("hibernation", () => {
     const relay = await enrolTestRelay();
     await RelaySocket.link(relay);
     await runInDurableObject(hubOf(relay.relayId), (_hub, state) => {
-      const insert = "INSERT INTO outbox (seq, command) VALUES (?, ?)";
+      const insert = "INSERT INTO pushes (id, command) VALUES (?, ?)";
       state.storage.sql.exec(insert, 1, '{"kind":"grant","grant":"old"}');
       state.storage.sql.exec(insert, 2, '{"kind":"withdraw","sessionId":"ses_1"}');
+      state.storage.sql.exec(insert, 3, '{"kind":"drain","order":{"endsAtMs":null}}');
+    });
+    await evictDurableObject(hubOf(relay.relayId), { webSockets: "close" });
+    const socket = await RelaySocket.link(relay, NEWEST);
+    expect(await socket.next()).toMatchObject({ seq: 1, command: { kind: "withdraw" } });
+    const kept = await runInDurableObject(hubOf(relay.relayId), (_hub, state) =>
+      state.storage.sql.exec("SELECT id, seq FROM pushes").toArray(),
+    );
+    expect(kept).toEqual([{ id: 2, seq: 1 }]);
+  });
+
+  it("adopts what a hub of the first build had kept, under new numbers", async () => {
+    const relay = await enrolTestRelay();
+    await RelaySocket.link(relay);
+    await runInDurableObject(hubOf(relay.relayId), (_hub, state) => {
+      const { sql } = state.storage;
+      sql.exec("DROP TABLE pushes");
+      sql.exec("CREATE TABLE outbox (seq INTEGER PRIMARY KEY, command TEXT NOT NULL) STRICT");
+      sql.exec("INSERT INTO outbox VALUES (7, ?)", '{"kind":"withdraw","sessionId":"ses_1"}');
+      const stored = sql
+        .exec<{ value: string }>("SELECT value FROM memory WHERE key = 'state'")
+        .one();
+      const memory = JSON.parse(stored.value) as Record<string, unknown>;
+      const first = { ...memory, nextSeq: 8, nextId: undefined };
+      sql.exec("UPDATE memory SET value = ? WHERE key = 'state'", JSON.stringify(first));
     });
     await evictDurableObject(hubOf(relay.relayId), { webSockets: "close" });
     const socket = await RelaySocket.link(relay);
-    expect(await socket.next()).toMatchObject({ seq: 2, command: { kind: "withdraw" } });
-    const kept = await runInDurableObject(hubOf(relay.relayId), (_hub, state) =>
-      state.storage.sql.exec("SELECT seq FROM outbox").toArray(),
-    );
-    expect(kept).toEqual([{ seq: 2 }]);
+    expect(await socket.next()).toMatchObject({ seq: 8, command: { kind: "withdraw" } });
+    socket.send({ type: "ack", seq: 8, refusal: null });
+    const next = push(relay.relayId, { kind: "withdraw", sessionId: "ses_2" });
+    expect(await socket.next()).toMatchObject({ seq: 9 });
+    socket.send({ type: "ack", seq: 9, refusal: null });
+    expect(await next).toEqual({ ok: true, value: null });
+  });
+
+  it("keeps the number under which an order is on its way", async () => {
+    const relay = await enrolTestRelay();
+    const socket = await RelaySocket.link(relay, NEWEST);
+    const deny = {
+      kind: "deny",
+      revision: 1,
+      denials: [{ subject: "user", id: "usr_1", atMs: 1, untilMs: 2 }],
+    } as const;
+    const pushed = push(relay.relayId, { ...deny, denials: [...deny.denials] });
+    expect(await socket.next()).toMatchObject({ seq: 1, command: deny });
+    await ringAfter(relay.relayId, PUSH_ACK_DEADLINE_MS);
+    expect(await pushed).toMatchObject({ error: { code: "control.ack-timeout" } });
+    await evictDurableObject(hubOf(relay.relayId));
+    socket.send({ type: "ack", seq: 1, refusal: null });
+    await expect
+      .poll(() =>
+        runInDurableObject(hubOf(relay.relayId), (_hub, state) =>
+          state.storage.sql.exec("SELECT id FROM pushes").toArray(),
+        ),
+      )
+      .toEqual([]);
+  });
+
+  it("forgets neither that the control plane drains the relay nor what it said of its load", async () => {
+    const relay = await enrolTestRelay();
+    const load = { sessions: 1, channels: 90, bytesPerS: 0, cpuShare: 0, loopDelayMs: 0 };
+    const socket = await RelaySocket.link(relay, { ...NEWEST, load });
+    const drained = push(relay.relayId, { kind: "drain", order: { endsAtMs: null } });
+    expect(await socket.next()).toMatchObject({ seq: 1, command: { kind: "drain" } });
+    socket.send({ type: "ack", seq: 1, refusal: null });
+    expect(await drained).toEqual({ ok: true, value: null });
+    await evictDurableObject(hubOf(relay.relayId));
+    expect(await push(relay.relayId, { kind: "grant", grant: "one" })).toMatchObject({
+      error: { code: "relay.draining" },
+    });
+    expect(await services().hubs.report(relay.relayId)).toMatchObject({ linked: true, load });
   });
 });
 

@@ -94,7 +94,8 @@ describe("join tokens", () => {
       requestId: null,
     };
     const past = { ...services(), nowMs: () => Date.now() - JOIN_TOKEN_TTL_MS };
-    const { joinToken: expired } = await issueJoinToken(past, caller);
+    const issued = await issueJoinToken(past, caller);
+    const expired = issued.ok ? issued.value.joinToken : "";
     for (const joinToken of [unknown, "secret", expired]) {
       const response = await enrol(await enrolment({ joinToken }));
       await expectProblem(response, 401, "join-token.invalid");

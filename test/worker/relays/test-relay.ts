@@ -7,6 +7,7 @@ import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import {
   CONTROL_SUBPROTOCOL,
+  type Hello,
   type HubMessage,
   parseHubMessage,
   type RelayMessage,
@@ -132,7 +133,7 @@ export class RelaySocket {
   }
 
   /** A socket that has said hello and was welcomed. */
-  static async link(relay: TestRelay, hello: Partial<typeof HELLO> = {}): Promise<RelaySocket> {
+  static async link(relay: TestRelay, hello: Partial<Hello> = {}): Promise<RelaySocket> {
     const socket = await RelaySocket.open(relay);
     socket.send({ ...HELLO, ...hello });
     const welcome = await socket.next();

@@ -31,6 +31,13 @@ export const auditChains = sqliteTable("audit_chains", {
   hash: text().notNull(),
 });
 
+/** One row (services/audit-keyring.ts). */
+export const auditKeyring = sqliteTable("audit_keyring", {
+  id: text().primaryKey(),
+  /** The keys that checkpoints are signed with, sealed. */
+  sealedKeys: text("sealed_keys").notNull(),
+});
+
 export const auditCheckpoints = sqliteTable("audit_checkpoints", {
   number: integer().primaryKey({ autoIncrement: true }),
   atMs: integer("at_ms").notNull(),

@@ -1,11 +1,13 @@
 /** Where consoles come from, and the consoles. */
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { DEFAULT_SITE_ID } from "./sites.ts";
 
 export const sources = sqliteTable("sources", {
   id: text().primaryKey(),
   name: text().notNull().unique(),
   kind: text({ enum: ["static"] }).notNull(),
   createdAtMs: integer("created_at_ms").notNull(),
+  siteId: text("site_id").notNull().default(DEFAULT_SITE_ID),
 });
 
 export const consoles = sqliteTable("consoles", {
@@ -28,6 +30,8 @@ export const consoles = sqliteTable("consoles", {
   deletedAtMs: integer("deleted_at_ms"),
   /** Its project or namespace in its source. */
   project: text(),
+  /** The site whose relays reach it; null: its source's. */
+  siteId: text("site_id"),
 });
 
 export const consoleTags = sqliteTable(

@@ -1,5 +1,6 @@
 /** Relays, how they join, and how far their events are stored. */
 import { integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { DEFAULT_SITE_ID } from "./sites.ts";
 
 export const joinTokens = sqliteTable("join_tokens", {
   id: text().primaryKey(),
@@ -9,6 +10,11 @@ export const joinTokens = sqliteTable("join_tokens", {
   expiresAtMs: integer("expires_at_ms").notNull(),
   usedAtMs: integer("used_at_ms"),
   relayId: text("relay_id"),
+  /** The name that the relay must have; null: any. */
+  name: text(),
+  /** The site that the relay will belong to; null: the default site. */
+  siteId: text("site_id"),
+  revokedAtMs: integer("revoked_at_ms"),
 });
 
 export const relays = sqliteTable("relays", {
@@ -44,6 +50,26 @@ export const relays = sqliteTable("relays", {
   channelsMax: integer("channels_max"),
   lastSeenAtMs: integer("last_seen_at_ms"),
   enrolledAtMs: integer("enrolled_at_ms").notNull(),
+  siteId: text("site_id").notNull().default(DEFAULT_SITE_ID),
+  /** Its link is refused, and it gets no sessions. */
+  disabledAtMs: integer("disabled_at_ms"),
+  /** Its identity is void for ever; the row stays for what points to it. */
+  deletedAtMs: integer("deleted_at_ms"),
+  /** Whether the control plane drains it, whatever its operator does. */
+  drainOrdered: integer("drain_ordered", { mode: "boolean" }).notNull().default(false),
+  /** When that drain ends living sessions; null: it does not. */
+  drainEndsAtMs: integer("drain_ends_at_ms"),
+  /** The version of the contract that its last welcome agreed on. */
+  controlVersion: integer("control_version"),
+  /** How far its clock was ahead of ours as it came; null: it did not say. */
+  clockSkewMs: integer("clock_skew_ms"),
+  /** Its load (shared/control/load.ts) when its level changed last, as JSON. */
+  load: text(),
+  loadLevel: integer("load_level"),
+  isFull: integer("is_full", { mode: "boolean" }).notNull().default(false),
+  loadAtMs: integer("load_at_ms"),
+  /** The last refusals and losses, the oldest first, as JSON. */
+  lastErrors: text("last_errors").notNull().default("[]"),
 });
 
 /** How far each relay's stream of events has been stored. */

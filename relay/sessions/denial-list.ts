@@ -1,0 +1,71 @@
+/**
+ * The denials that this relay knows (shared/control/denials.ts): what is voided by them must neither
+ * be held nor live. The control plane keeps them; a relay's list is as good as its last welcome, and
+ * what it was pushed since.
+ */
+import { type Denial, type GrantSubjects, isVoidedBy } from "#shared/control/denials.ts";
+
+/** By subject, the newest of each. Bounded; time is passed in. */
+export class DenialList {
+  readonly #denials = new Map<string, Denial>();
+  readonly #denialsMax: number;
+  #revision = 0;
+
+  constructor(limits: { readonly denialsMax: number }) {
+    this.#denialsMax = limits.denialsMax;
+  }
+
+  /** How many it knows, and how new the newest is. */
+  status(): { readonly count: number; readonly revision: number } {
+    return { count: this.#denials.size, revision: this.#revision };
+  }
+
+  add(denials: readonly Denial[], revision: number): void {
+    this.#revision = Math.max(this.#revision, revision);
+    for (const denial of denials) {
+      const key = keyOf(denial);
+      const known = this.#denials.get(key);
+      if (known === undefined || known.atMs < denial.atMs) {
+        this.#denials.delete(key);
+        this.#denials.set(key, denial);
+      }
+    }
+    this.#dropOldest();
+  }
+
+  /** Whether one of them makes the grant void. */
+  denies(grant: GrantSubjects): boolean {
+    const subjects = [
+      { subject: "user" as const, id: grant.userId },
+      { subject: "console" as const, id: grant.consoleId },
+      { subject: "session" as const, id: grant.sessionId },
+      ...(grant.shareId === null ? [] : [{ subject: "share" as const, id: grant.shareId }]),
+    ];
+    return subjects.some((about) => {
+      const denial = this.#denials.get(keyOf(about));
+      return denial !== undefined && isVoidedBy(grant, denial);
+    });
+  }
+
+  /** Forgets those that cannot matter any more. */
+  sweep(nowMs: number): void {
+    for (const [key, { untilMs }] of this.#denials) {
+      if (untilMs <= nowMs) {
+        this.#denials.delete(key);
+      }
+    }
+  }
+
+  #dropOldest(): void {
+    for (const key of this.#denials.keys()) {
+      if (this.#denials.size <= this.#denialsMax) {
+        return;
+      }
+      this.#denials.delete(key);
+    }
+  }
+}
+
+function keyOf({ subject, id }: Pick<Denial, "subject" | "id">): string {
+  return `${subject} ${id}`;
+}

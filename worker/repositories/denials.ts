@@ -1,0 +1,208 @@
+/** Denials: one row a subject, and the sessions that each concerns. */
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  exists,
+  gt,
+  inArray,
+  isNull,
+  lte,
+  or,
+  type SQL,
+  sql,
+} from "drizzle-orm";
+import type { AuditRecord } from "#shared/audit/events.ts";
+import { unreachable } from "#shared/base/assert.ts";
+import type { Denial, DenialSubject } from "#shared/control/denials.ts";
+import type { Database, Transaction } from "./database.ts";
+import { denials } from "./schema/denials.ts";
+import { relays } from "./schema/relays.ts";
+import { sessions } from "./schema/sessions.ts";
+import { storeWithAudit } from "./store-with-audit.ts";
+
+export interface DenialRow extends Denial {
+  readonly revision: number;
+}
+
+/** A relay that may hold a grant or a session of a subject. */
+export interface ConcernedRelay {
+  readonly id: string;
+  readonly controlVersion: number | null;
+}
+
+/** Whose denial it is, and since when a lost relay is presumed to be gone for good. */
+export interface DenialScope {
+  readonly subject: DenialSubject;
+  readonly id: string;
+  readonly lostAfterMs: number;
+}
+
+/**
+ * The statements that store a denial in the place of an older one of its subject, with a revision of
+ * its own: for a batch or a transaction with the change that it follows from.
+ */
+export function denialStatements(database: Database | Transaction, denial: Denial) {
+  const { subject, id, atMs, untilMs } = denial;
+  return [
+    database.delete(denials).where(and(eq(denials.subject, subject), eq(denials.subjectId, id))),
+    database.insert(denials).values({ subject, subjectId: id, atMs, untilMs }),
+  ] as const;
+}
+
+export async function storeDenial(
+  database: Database,
+  denial: Denial,
+  audit: AuditRecord,
+): Promise<void> {
+  await storeWithAudit(database, [audit], () => denialStatements(database, denial));
+}
+
+/** The denials that can still matter, the newest first. */
+export async function listDenials(
+  database: Database,
+  wanted: { readonly nowMs: number; readonly limit: number },
+): Promise<DenialRow[]> {
+  const rows = await database
+    .select()
+    .from(denials)
+    .where(gt(denials.untilMs, wanted.nowMs))
+    .orderBy(desc(denials.revision))
+    .limit(wanted.limit);
+  return rows.map(fromRow);
+}
+
+/** Those that not every relay was told of, the oldest first. */
+export async function listUnannounced(database: Database, limit: number): Promise<DenialRow[]> {
+  const rows = await database
+    .select()
+    .from(denials)
+    .where(isNull(denials.announcedAtMs))
+    .orderBy(asc(denials.revision))
+    .limit(limit);
+  return rows.map(fromRow);
+}
+
+/** The denials of these subjects. */
+export async function findDenials(
+  database: Database,
+  subjects: readonly { readonly subject: DenialSubject; readonly id: string }[],
+): Promise<DenialRow[]> {
+  const conditions = subjects.map(({ subject, id }) =>
+    and(eq(denials.subject, subject), eq(denials.subjectId, id)),
+  );
+  const rows = await database
+    .select()
+    .from(denials)
+    .where(or(...conditions));
+  return rows.map(fromRow);
+}
+
+/** The denial of a subject, which was just stored. */
+export async function findDenial(
+  database: Database,
+  about: { readonly subject: DenialSubject; readonly id: string },
+): Promise<DenialRow | null> {
+  const [row] = await findDenials(database, [about]);
+  return row ?? null;
+}
+
+/** Every relay that it concerns was told, and it can matter until then at most. */
+export async function markAnnounced(
+  database: Database,
+  denial: { readonly revision: number; readonly atMs: number; readonly untilMs: number },
+): Promise<void> {
+  await database
+    .update(denials)
+    .set({ announcedAtMs: denial.atMs, untilMs: denial.untilMs })
+    .where(eq(denials.revision, denial.revision));
+}
+
+/** Forgets denials that cannot matter any more; so many at most. */
+export async function deletePastDenials(
+  database: Database,
+  past: { readonly nowMs: number; readonly limit: number },
+): Promise<void> {
+  const gone = database
+    .select({ revision: denials.revision })
+    .from(denials)
+    .where(lte(denials.untilMs, past.nowMs))
+    .limit(past.limit);
+  await database.delete(denials).where(inArray(denials.revision, gone));
+}
+
+/**
+ * The relays that may hold something of the subject. A share's sessions are not told apart here:
+ * every relay with sessions is told, and knows.
+ */
+export async function listConcernedRelays(
+  database: Database,
+  scope: DenialScope,
+): Promise<ConcernedRelay[]> {
+  const wanted = { id: relays.id, controlVersion: relays.controlVersion };
+  if (scope.subject === "share") {
+    const living = database
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(and(eq(sessions.relayId, relays.id), inArray(sessions.state, ["pending", "active"])));
+    return await database
+      .select(wanted)
+      .from(relays)
+      .where(and(eq(relays.state, "online"), isNull(relays.deletedAtMs), exists(living)));
+  }
+  return await database
+    .selectDistinct(wanted)
+    .from(sessions)
+    .innerJoin(relays, eq(relays.id, sessions.relayId))
+    .where(and(sessionsOf(scope), mayLive(scope.lostAfterMs)));
+}
+
+/** The subject's sessions that one relay may hold; so many at most. */
+export async function listSessionsAtRelay(
+  database: Database,
+  scope: DenialScope & { readonly relayId: string; readonly limit: number },
+): Promise<string[]> {
+  const rows = await database
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(sessionsOf(scope), eq(sessions.relayId, scope.relayId), mayLive(scope.lostAfterMs)))
+    .limit(scope.limit);
+  return rows.map(({ id }) => id);
+}
+
+/** Sessions that are not over, and those that are only presumed to be: their relay was lost. */
+function mayLive(lostAfterMs: number): SQL | undefined {
+  return or(
+    inArray(sessions.state, ["pending", "active"]),
+    and(
+      eq(sessions.state, "ended"),
+      inArray(sessions.endReason, [...PRESUMED_REASONS]),
+      gt(sessions.endedAtMs, lostAfterMs),
+    ),
+  );
+}
+
+/** None for a share: relays of the first version, which are asked about here, know of none. */
+function sessionsOf({ subject, id }: DenialScope): SQL {
+  switch (subject) {
+    case "user":
+      return eq(sessions.userId, id);
+    case "console":
+      return eq(sessions.consoleId, id);
+    case "session":
+      return eq(sessions.id, id);
+    case "share":
+      return sql`false`;
+    default:
+      return unreachable(subject);
+  }
+}
+
+function fromRow(row: typeof denials.$inferSelect): DenialRow {
+  const { revision, subject, subjectId, atMs, untilMs } = row;
+  return { revision, subject, id: subjectId, atMs, untilMs };
+}
+
+/** Ends that the control plane presumed of relays that were lost. */
+const PRESUMED_REASONS = ["relay-lost", "relay-restarted"] as const;
