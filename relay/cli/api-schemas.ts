@@ -38,13 +38,13 @@ export const terminationSchema = z.object({ state: z.string() });
 
 export const joinTokenSchema = z.looseObject({ token: z.string(), expiresAt: z.string() });
 
-export const siteSchema = z.looseObject({ id: z.string(), name: z.string() });
-
 export const relaySchema = z.looseObject({
   id: z.string(),
   name: z.string(),
+  site: named,
   state: z.string(),
   draining: z.boolean(),
+  disabled: z.boolean(),
   host: z.string(),
   tlsPort: z.number(),
   build: z.string().nullable(),
@@ -122,3 +122,10 @@ export const accessRuleSchema = z.looseObject({
 });
 
 export type AccessRule = z.infer<typeof accessRuleSchema>;
+
+export const siteSchema = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  fallbacks: z.array(named),
+});

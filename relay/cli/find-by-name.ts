@@ -10,6 +10,7 @@ import {
   consoleSchema,
   groupSchema,
   relaySchema,
+  siteSchema,
   userSchema,
 } from "./api-schemas.ts";
 import { collectPages } from "./collect-pages.ts";
@@ -71,6 +72,14 @@ export async function findRelayId(
 ): Promise<Result<string, CliFailure>> {
   const search = () => client.pages("GET /api/v1/relays", relaySchema);
   return findId(wanted, { kind: "relay", list: "relays", search, nameOf: (relay) => relay.name });
+}
+
+export async function findSiteId(
+  client: ApiClient,
+  wanted: string,
+): Promise<Result<string, CliFailure>> {
+  const search = () => client.pages("GET /api/v1/sites", siteSchema);
+  return findId(wanted, { kind: "site", list: "sites", search, nameOf: (site) => site.name });
 }
 
 interface Kind<Item> {

@@ -18,8 +18,9 @@ import { relayResumeCommand } from "./commands/relay-resume.ts";
 import { relayRotateKeyCommand } from "./commands/relay-rotate-key.ts";
 import { relayRunCommand } from "./commands/relay-run.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
-import { relaysCommand } from "./commands/relays.ts";
+import { RELAY_COMMANDS } from "./commands/relays.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
+import { SITE_COMMANDS } from "./commands/sites.ts";
 import { terminateCommand } from "./commands/terminate.ts";
 import { SHARE_COMMANDS } from "./commands/shares.ts";
 import { TOKEN_COMMANDS } from "./commands/tokens.ts";
@@ -91,7 +92,8 @@ const COMMANDS: readonly Command[] = [
   terminateCommand,
   consoleAddCommand,
   joinTokenCreateCommand,
-  relaysCommand,
+  ...RELAY_COMMANDS,
+  ...SITE_COMMANDS,
   ...USER_COMMANDS,
   ...GROUP_COMMANDS,
   ...TOKEN_COMMANDS,

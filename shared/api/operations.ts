@@ -1975,6 +1975,7 @@ export interface Operations {
   /** List where the audit trail's chains end */
   readonly "GET /api/v1/audit/heads": {
     readonly query?: {
+      readonly limit?: number | undefined;
       /** The `nextCursor` of the page before. */
       readonly cursor?: string | undefined;
     };
@@ -1988,6 +1989,7 @@ export interface Operations {
   /** List the signed checkpoints of the audit trail, oldest first */
   readonly "GET /api/v1/audit/checkpoints": {
     readonly query?: {
+      readonly limit?: number | undefined;
       /** The `nextCursor` of the page before. */
       readonly cursor?: string | undefined;
     };

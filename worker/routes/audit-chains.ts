@@ -32,8 +32,6 @@ const route = <Path extends string, Query extends z.ZodRawShape, Answer extends 
     },
   });
 
-const cursorQuery = z.object({ cursor: pageQuery.cursor });
-
 const linksRoute = route(
   "/audit/links",
   "Read the audit trail in the order of its chains, each from its first link on",
@@ -44,14 +42,14 @@ const linksRoute = route(
 const headsRoute = route(
   "/audit/heads",
   "List where the audit trail's chains end",
-  cursorQuery,
+  z.object(pageQuery),
   pageSchema(headLineSchema.extend({}).openapi("AuditHead")),
 );
 
 const checkpointsRoute = route(
   "/audit/checkpoints",
   "List the signed checkpoints of the audit trail, oldest first",
-  cursorQuery,
+  z.object(pageQuery),
   pageSchema(checkpointLineSchema.extend({}).openapi("AuditCheckpoint")),
 );
 
@@ -71,14 +69,16 @@ export const auditChainRoutes = new OpenAPIHono<RouteEnv>()
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
   })
   .openapi(headsRoute, async (context) => {
-    const after = readCursor(headCursor, context.req.valid("query").cursor)?.writer ?? null;
-    const { items, next } = await pageHeads(context.var.services, after);
+    const { limit, cursor } = context.req.valid("query");
+    const after = readCursor(headCursor, cursor)?.writer ?? null;
+    const { items, next } = await pageHeads(context.var.services, after, limit);
     const nextCursor = writeCursor(next === null ? null : { writer: next });
     return context.json({ items: [...items], nextCursor }, 200);
   })
   .openapi(checkpointsRoute, async (context) => {
-    const after = readCursor(checkpointCursor, context.req.valid("query").cursor)?.number ?? null;
-    const { items, next } = await pageCheckpoints(context.var.services, after);
+    const { limit, cursor } = context.req.valid("query");
+    const after = readCursor(checkpointCursor, cursor)?.number ?? null;
+    const { items, next } = await pageCheckpoints(context.var.services, after, limit);
     const nextCursor = writeCursor(next === null ? null : { number: next });
     return context.json({ items: [...items], nextCursor }, 200);
   })

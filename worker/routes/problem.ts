@@ -121,6 +121,8 @@ export function statusOf(code: ErrorCode): number {
 export const GENERAL_CODES = [
   "api.version-unknown",
   "control.keys-changed",
+  "relay.deleted",
+  "relay.disabled",
   "relay.unauthorized",
   "relay.version-unsupported",
   "request.url-too-long",

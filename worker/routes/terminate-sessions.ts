@@ -40,6 +40,7 @@ const terminateRoute = createRoute({
       "request.cross-origin",
       "request.invalid",
       "resource.not-found",
+      "control.hub-silent",
       "control.offline",
       "control.ack-timeout",
       "control.queue-full",

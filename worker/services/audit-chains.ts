@@ -27,8 +27,9 @@ export async function readTrailKeys(context: ServiceContext): Promise<TrailKeys>
 export async function pageCheckpoints(
   { database }: ServiceContext,
   after: number | null,
+  limitWished = CHECKPOINTS_AT_ONCE,
 ): Promise<{ readonly items: readonly CheckpointView[]; readonly next: number | null }> {
-  const limit = CHECKPOINTS_AT_ONCE;
+  const limit = Math.min(limitWished, CHECKPOINTS_AT_ONCE);
   const rows = await listCheckpoints(database, { afterNumber: after ?? 0, limit });
   const last = rows.at(-1);
   return {
@@ -45,8 +46,8 @@ export async function pageCheckpoints(
 export async function pageHeads(
   { database }: ServiceContext,
   after: string | null,
+  limit = HEADS_AT_ONCE,
 ): Promise<{ readonly items: readonly ChainHead[]; readonly next: string | null }> {
-  const limit = HEADS_AT_ONCE;
   const heads = await listHeads(database, { afterWriter: after ?? "", limit });
   const last = heads.at(-1);
   return { items: heads, next: heads.length < limit || last === undefined ? null : last.writer };

@@ -32,7 +32,7 @@ export async function* readTrailFromApi(client: ApiClient): TrailSource {
     yield item.ok ? ok({ checkpoint: item.value }) : item;
   }
   const heads = readItems((cursor) =>
-    client.call("GET /api/v1/audit/heads", HEADS, { query: { cursor } }),
+    client.call("GET /api/v1/audit/heads", HEADS, { query: { cursor, limit: PAGE_ROWS } }),
   );
   for await (const item of heads) {
     yield item.ok ? ok({ head: item.value }) : item;

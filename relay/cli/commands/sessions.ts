@@ -2,7 +2,7 @@
 import type { Operations } from "#shared/api/operations.ts";
 import { ok, type Result } from "#shared/base/result.ts";
 import type { ApiClient } from "../api-client.ts";
-import { sessionSchema } from "../api-schemas.ts";
+import { type SessionItem, sessionSchema } from "../api-schemas.ts";
 import { type CliFailure, type OptionValues, textOption } from "../command.ts";
 import { findConsole, findRelayId, findUserId } from "../find-by-name.ts";
 import { listCommand } from "../list-command.ts";
@@ -34,13 +34,22 @@ export const sessionsCommand = listCommand({
   columns: {
     ID: (session) => session.id,
     CONSOLE: (session) => session.console.name,
-    USER: ({ user, share }) => `${user?.username ?? "-"}${share ? "'s guest" : ""}`,
+    USER: nameUser,
     STATE: ({ state, endReason }) => (endReason === null ? state : `${state}: ${endReason}`),
     RELAY: (session) => session.relay?.name ?? "-",
     CREATED: (session) => session.createdAt,
   },
   none: (options) => (options["all"] === true ? "None.\n" : "None; --all shows ended ones.\n"),
 });
+
+/** A guest's session is the one of whoever issued the link. */
+function nameUser({ user, share }: SessionItem): string {
+  const name = user?.username ?? "-";
+  if (share === null || share === undefined) {
+    return name;
+  }
+  return share.label === null ? `${name} (guest)` : `${name} (guest: ${share.label})`;
+}
 
 type Filter = NonNullable<Operations["GET /api/v1/sessions"]["query"]>;
 

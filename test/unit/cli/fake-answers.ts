@@ -81,8 +81,8 @@ export function answer(url: () => string, request: HeardRequest): FakeAnswer | u
       return {
         json: {
           items: [
-            { id: "sit_default", name: "default" },
-            { id: "sit_1", name: "syd" },
+            { id: "sit_default", name: "default", description: "", fallbacks: [] },
+            { id: "sit_1", name: "syd", description: "", fallbacks: [] },
           ],
           nextCursor: null,
         },

@@ -43,7 +43,7 @@ describe("kerbside", () => {
     [["console"], /^Say what to do: npx kerbside console add\./],
     [
       ["relay", "fly"],
-      /^"relay fly" is no command; try relay enrol, run, status, drain or resume\./,
+      /^"relay fly" is no command; try relay enrol, run, status, drain, resume or rotate-key\./,
     ],
     [
       ["console", "add", "takeme", "--host", "h", "--port", "5900"],
@@ -228,7 +228,7 @@ describe("kerbside sessions of consoles that one owns", () => {
     ];
     let url = "";
     await using plane = await startFakeControlPlane((request) =>
-      request.path === "/api/v1/sessions"
+      request.path.startsWith("/api/v1/sessions?")
         ? { json: { items, nextCursor: null } }
         : answer(() => url, request),
     );

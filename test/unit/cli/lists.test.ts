@@ -5,8 +5,10 @@ import { run } from "./in-process.ts";
 const relay = (id: string, draining = false) => ({
   id,
   name: `name-of-${id}`,
+  site: { id: "sit_1", name: "here" },
   state: "online",
   draining,
+  disabled: false,
   host: "relay.example",
   tlsPort: 5900,
   build: null,
@@ -24,8 +26,10 @@ describe("a list", () => {
     const { code, stdout, stderr } = await run(["relays"], paged);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const lines = stdout.trimEnd().split("\n");
-    expect(lines[0]).toMatch(/^ID +NAME +STATE +HOST +BUILD +SEEN$/);
-    expect(lines[2]).toMatch(/^rly_b +name-of-rly_b +online, draining +relay\.example:5900 +- /);
+    expect(lines[0]).toMatch(/^ID +NAME +SITE +STATE +HOST +BUILD +SEEN$/);
+    expect(lines[2]).toMatch(
+      /^rly_b +name-of-rly_b +here +online, draining +relay\.example:5900 +- /,
+    );
     expect(lines).toHaveLength(4);
   });
 
@@ -58,5 +62,22 @@ describe("a list", () => {
     expect(stderr).toMatch(
       /GET \/api\/v1\/relays .*\(items\.0\.id\): are they of different versions\?/,
     );
+  });
+});
+
+describe("relays", () => {
+  it("are found by name and told what to do", async () => {
+    const answer = ({ method, path }: { readonly method: string; readonly path: string }) =>
+      method === "GET" ? paged({ path }) : { json: relay("rly_c") };
+    const { stderr, heard } = await run(
+      ["relays", "drain", "NAME-OF-RLY_C", "--deadline", "30m"],
+      answer,
+    );
+    const ordered = heard.at(-1);
+    expect(`${ordered?.method} ${ordered?.path}`).toBe("POST /api/v1/relays/rly_c/drain");
+    expect(ordered?.body).toEqual({ deadlineS: 1_800 });
+    expect(stderr).toBe("name-of-rly_c gets no new sessions.\n");
+    const wrong = await run(["relays", "drain", "x", "--deadline", "soon"], answer);
+    expect(wrong).toMatchObject({ code: 2, heard: [] });
   });
 });

@@ -16,6 +16,7 @@ import {
 import { issueShare } from "../../../worker/services/shares.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
+import { rankRelays } from "../../../worker/services/placement.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser } from "../../../worker/services/users.ts";
 import { countSteps, crashAt } from "../../harness/crash.ts";
@@ -67,9 +68,12 @@ const WORKS: Record<string, Work> = {
   },
   "a ticket that the first relay does not take": {
     before: async (scene) => {
-      await scene.services.makeRelay("second");
-      scene.services.answerPushes(scene.relayId, { code: "control.ack-timeout", detail: "late" });
-      return await scene.makeConsole("a");
+      const second = await scene.services.makeRelay("second");
+      const consoleId = await scene.makeConsole("a");
+      const [first] = rankRelays([{ id: scene.relayId }, { id: second }], consoleId, 1);
+      const failure = { code: "control.ack-timeout", detail: "late" } as const;
+      scene.services.answerPushes(first?.id ?? "", failure);
+      return consoleId;
     },
     run: async (context, scene, consoleId) => await issueTicket(context, scene.admin, consoleId),
   },

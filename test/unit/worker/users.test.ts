@@ -108,7 +108,9 @@ describe("a disabled user", () => {
     const relayId = await services.makeRelay("relay");
     const input = { name: "a", host: "10.0.0.5", port: 5900, source: "static" };
     const created = await createConsole(context, admin, input);
-    const ticket = await issueTicket(context, bob, created.ok ? created.value.id : "");
+    const consoleId = created.ok ? created.value.id : "";
+    await services.grant(bob, consoleId);
+    const ticket = await issueTicket(context, bob, consoleId);
     const sessionId = ticket.ok ? ticket.value.sessionId : "";
     expect(await authenticate(context, apiToken)).not.toBeNull();
 

@@ -255,6 +255,7 @@ const TAG_DESCRIPTIONS: Readonly<Record<string, string>> = {
   "Policy attachments": "Which policy is about whom or what.",
   "Signing keys": "What signs the decisions that relays act on.",
   Secrets: "What is kept sealed, and by which key.",
+  Sites: "Sets of relays that reach the same hypervisors.",
   Relays: "The programs that carry consoles to their users.",
   [SERVICE_TAG]: "Whether the control plane works.",
 };
