@@ -162,18 +162,18 @@ export function readEnforces(stored: string): string[] {
   return JSON.parse(stored) as string[];
 }
 
-/** The relays that are shown online, by id. */
+/** The relays that are shown online, by name. */
 export async function pageOnlineRelays(
   database: Database,
-  page: { readonly afterId: string; readonly limit: number },
-): Promise<string[]> {
-  const rows = await database
-    .select({ id: relays.id })
+  page: { readonly afterName: string; readonly limit: number },
+): Promise<Pick<RelayRow, "id" | "name">[]> {
+  const { state, deletedAtMs, name } = relays;
+  return await database
+    .select({ id: relays.id, name })
     .from(relays)
-    .where(and(eq(relays.state, "online"), isNull(relays.deletedAtMs), gt(relays.id, page.afterId)))
-    .orderBy(relays.id)
+    .where(and(eq(state, "online"), isNull(deletedAtMs), gt(name, page.afterName)))
+    .orderBy(name)
     .limit(page.limit);
-  return rows.map(({ id }) => id);
 }
 
 function isInState(state: RelayState): SQL | undefined {

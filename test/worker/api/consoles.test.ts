@@ -87,7 +87,7 @@ describe("adding a console", () => {
     const password = "a password nobody finds";
     await addConsole({ ...minimal(), password });
     const rows = await services().database.select().from(consoles);
-    expect(rows.some((row) => row.sealedPassword?.startsWith("v1."))).toBe(true);
+    expect(rows.some((row) => row.sealedPassword?.startsWith("v2."))).toBe(true);
     expect(JSON.stringify(rows)).not.toContain(password);
   });
 

@@ -33,12 +33,18 @@ const OWN_ACCOUNT = { roles: ROLES, noTokens: true } as const;
 const READS_PEOPLE = { roles: ["admin", "operator", "auditor"] } as const;
 const READS_RULES = { roles: ["admin", "operator", "auditor"] } as const;
 const SHARES = { roles: ["admin", "operator", "user"] } as const;
+const READS_TRAIL = { roles: ["admin", "auditor"] } as const;
 const MANAGES_RELAYS = { roles: ["admin", "operator"] } as const;
 const ADMIN = { roles: ["admin"] } as const;
 
 const ENTRIES: Readonly<Record<string, Entry>> = {
   "GET /": "anybody",
   "GET /healthz": "anybody",
+  "GET /readyz": "anybody",
+  "GET /metrics": "otherwise",
+  "GET /.well-known/jwks.json": "anybody",
+  "GET /api/docs": "anybody",
+  "GET /api/docs/style.css": "anybody",
   "GET /api/v1/openapi.json": "anybody",
 
   "GET /api/v1/auth/methods": "anybody",
@@ -122,6 +128,29 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
   "POST /api/v1/users/:id/sessions/terminate": { roles: ["admin", "operator"] },
 
   "GET /api/v1/audit": { roles: ["admin", "auditor"] },
+
+  "GET /api/v1/audit/checkpoints": READS_TRAIL,
+  "GET /api/v1/audit/export": READS_TRAIL,
+  "GET /api/v1/audit/heads": READS_TRAIL,
+  "GET /api/v1/audit/keys": READS_TRAIL,
+  "GET /api/v1/audit/links": READS_TRAIL,
+  "GET /api/v1/jobs": READS_PEOPLE,
+  "POST /api/v1/jobs/:name/run": ADMIN,
+  "GET /api/v1/webhooks": ADMIN,
+  "POST /api/v1/webhooks": ADMIN,
+  "GET /api/v1/webhooks/:id": ADMIN,
+  "PATCH /api/v1/webhooks/:id": ADMIN,
+  "DELETE /api/v1/webhooks/:id": ADMIN,
+  "GET /api/v1/webhooks/:id/deliveries": ADMIN,
+  "POST /api/v1/webhooks/:id/deliveries/:deliveryId/redrive": ADMIN,
+  "POST /api/v1/webhooks/:id/rotate-secret": ADMIN,
+  "POST /api/v1/webhooks/:id/test": ADMIN,
+  "GET /api/v1/signing-keys": ADMIN,
+  "POST /api/v1/signing-keys/rotate": ADMIN,
+  "GET /api/v1/secrets": ADMIN,
+  "POST /api/v1/secrets/reencrypt": ADMIN,
+  "GET /api/v1/relays/:id/keys": READS_PEOPLE,
+  "POST /api/v1/relays/:id/rotate-ticket-key": ADMIN,
 
   "GET /api/v1/relays": READS_PEOPLE,
   "GET /api/v1/relays/:id": READS_PEOPLE,

@@ -248,7 +248,7 @@ describe("secrets", () => {
     const ids = { consoleId: String(consoleId), relayId: relay.relayId };
     for (const path of gets.flatMap((template) => addressesOf(template, ids))) {
       const response = await call(`${ORIGIN}${path}`, { token });
-      const text = await response.text();
+      const text = await textOf(response);
       for (const [name, secret] of Object.entries(planted)) {
         expect([path, name, text.includes(secret)]).toEqual([path, name, false]);
       }
@@ -256,6 +256,17 @@ describe("secrets", () => {
     socket.close();
   });
 });
+
+/** What is answered; of what never ends, the first of it. */
+async function textOf(response: Response): Promise<string> {
+  if (response.headers.get("Content-Type")?.startsWith("text/event-stream") !== true) {
+    return await response.text();
+  }
+  const reader = response.body?.getReader();
+  const first = await reader?.read();
+  await reader?.cancel();
+  return new TextDecoder().decode(first?.value);
+}
 
 /** What must be in no answer: what was put in, what it became at rest, and what is kept beside it. */
 async function plantedSecrets(password: string, relay: TestRelay): Promise<Record<string, string>> {
