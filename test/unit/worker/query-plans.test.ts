@@ -128,10 +128,11 @@ async function useEverything(services: ControlServices): Promise<void> {
 }
 
 async function useDenials(
-  { context, makeCaller }: ControlServices,
+  services: ControlServices,
   ids: { readonly userId: string; readonly consoleId: string; readonly sessionId: string },
 ): Promise<void> {
-  const denier = await makeCaller("admin2", "admin");
+  const { context } = services;
+  const denier = await services.makeCaller("admin2", "admin");
   const reason = "test";
   await denySubject(context, denier, { subject: "user", id: ids.userId, reason });
   await denySubject(context, denier, { subject: "console", id: ids.consoleId, reason });
@@ -141,8 +142,9 @@ async function useDenials(
   await tendDenials(context);
 }
 
-async function useSites({ context, makeCaller }: ControlServices): Promise<void> {
-  const operator = await makeCaller("admin3", "admin");
+async function useSites(services: ControlServices): Promise<void> {
+  const { context } = services;
+  const operator = await services.makeCaller("admin3", "admin");
   const made = await createSite(context, operator, {
     name: "syd",
     description: "",

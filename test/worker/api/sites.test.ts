@@ -76,12 +76,15 @@ describe("sites", () => {
       fallbacks: [{ id: "sit_default", name: "default" }, other],
     });
     const seen: unknown[] = [];
-    let cursor: unknown = null;
+    let cursor: string | null = null;
     do {
-      const query = cursor === null ? "" : `&cursor=${String(cursor)}`;
-      const page = await read(await send("GET", `/sites?limit=2${query}`), 200);
+      const query = cursor === null ? "" : `&cursor=${cursor}`;
+      const page: Record<string, unknown> = await read(
+        await send("GET", `/sites?limit=2${query}`),
+        200,
+      );
       seen.push(...(page["items"] as { id: string }[]).map((site) => site.id));
-      cursor = page["nextCursor"];
+      cursor = page["nextCursor"] as string | null;
     } while (cursor !== null);
     expect(new Set(seen).size).toBe(seen.length);
     expect(seen).toEqual(expect.arrayContaining(["sit_default", id, other.id]));

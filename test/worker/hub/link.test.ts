@@ -246,9 +246,9 @@ describe("hibernation", () => {
       sql.exec("DROP TABLE pushes");
       sql.exec("CREATE TABLE outbox (seq INTEGER PRIMARY KEY, command TEXT NOT NULL) STRICT");
       sql.exec("INSERT INTO outbox VALUES (7, ?)", '{"kind":"withdraw","sessionId":"ses_1"}');
-      const memory = JSON.parse(
-        String(sql.exec("SELECT value FROM memory WHERE key = 'state'").one()["value"]),
-      ) as Record<string, unknown>;
+      const select = "SELECT value FROM memory WHERE key = 'state'";
+      const { value } = sql.exec<{ value: string }>(select).one();
+      const memory = JSON.parse(value) as Record<string, unknown>;
       const first = { ...memory, nextSeq: 8, nextId: undefined };
       sql.exec("UPDATE memory SET value = ? WHERE key = 'state'", JSON.stringify(first));
     });
