@@ -3,8 +3,9 @@
  * other, in the order it was asked for; look-ups run beside it. Each has a deadline, each feeds its
  * outcome back as an input, and a failure is an outcome: nothing here throws.
  */
-import { LOOKUP_DEADLINE_MS } from "#shared/control/limits.ts";
-import { logFailure } from "../log.ts";
+import { DENIALS_PER_MESSAGE_MAX } from "#shared/control/denials.ts";
+import { LOOKUP_DEADLINE_MS, RELAY_CLOCK_SKEW_SECONDS } from "#shared/control/limits.ts";
+import { logFailure, logNotice } from "../log.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { expireSessions } from "../services/expire-sessions.ts";
 import { storeRelayEvents } from "../services/relay-events.ts";
@@ -17,7 +18,7 @@ import {
   markRelayServing,
   welcomeRelay,
 } from "../services/relay-presence.ts";
-import type { HubEffect, HubInput, LookupAnswer } from "./hub-state.ts";
+import type { HubEffect, HubInput, LookupAnswer, WelcomeFacts } from "./hub-state.ts";
 import { workOnKeys } from "./key-work.ts";
 import { linkRefusal } from "./link-refusals.ts";
 import { withDeadline } from "./with-deadline.ts";
@@ -157,11 +158,27 @@ async function greet(
   const greeted = await attempt(effect.kind, ports, async (context) => {
     return await welcomeRelay(context, ports.relayId, effect.hello, effect);
   });
+  noteGreeting(ports.relayId, effect, greeted?.ok === true ? greeted.value : null);
   ports.feed(
     greeted === undefined || greeted.ok
       ? { kind: "greeted", linkId, welcome: greeted?.value ?? null }
       : { kind: "greeted", linkId, welcome: null, refusal: linkRefusal(greeted.error) },
   );
+}
+
+/** What an operator should look at, though nothing has failed. */
+function noteGreeting(
+  relayId: string,
+  { skewMs }: Extract<ServiceEffect, { kind: "greet" }>,
+  welcome: WelcomeFacts | null,
+): void {
+  if (skewMs !== null && Math.abs(skewMs) > RELAY_CLOCK_SKEW_SECONDS * 1000) {
+    logNotice("relay.clock-off", { relayId, skewMs });
+  }
+  const told = welcome?.denials?.denials.length ?? 0;
+  if (told >= DENIALS_PER_MESSAGE_MAX) {
+    logNotice("relay.denials-cut", { relayId, told });
+  }
 }
 
 async function storeEvents(

@@ -1,7 +1,7 @@
 /** Denials at the relay: what they void, what they end, and what they leave alone. */
 import { describe, expect, it } from "vitest";
 import type { Denial } from "#shared/control/denials.ts";
-import { makeControl } from "../../harness/relay/fake-control.ts";
+import { type Issued, makeControl } from "../../harness/relay/fake-control.ts";
 import { BENCH_START_MS, obey, RegistryBench } from "../../harness/relay/registry-bench.ts";
 
 const USER = "usr_AAAAAAAAAAAAAAAAAAAAAA";
@@ -58,8 +58,8 @@ describe("a denial", () => {
   });
 
   it.each([
-    ["console", (issued: { consoleId: string }) => issued.consoleId],
-    ["session", (issued: { sessionId: string }) => issued.sessionId],
+    ["console", ({ consoleId }: Issued) => consoleId],
+    ["session", ({ sessionId }: Issued) => sessionId],
   ] as const)("of a %s is about that one alone", async (subject, idOf) => {
     const bench = await makeBench();
     const denied = await bench.issue();
