@@ -1,5 +1,5 @@
 /**
- * Whether a database has any user yet, asked at each start of a host. By the plain client, because
+ * Whether a database has any user, asked at each start of a host. By the plain client, because
  * loading the query builder takes longer than all the rest of such a start.
  */
 import { createClient } from "@libsql/client/web";

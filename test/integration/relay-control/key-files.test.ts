@@ -1,7 +1,7 @@
 /** The files in which a relay's keys change: whole after every kill, and gone with their identity. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, watch, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { enrolRequestSchema } from "#shared/control/enrolment.ts";
@@ -34,6 +34,15 @@ async function identityIn(folder: TempFolder) {
   return identity.value;
 }
 
+/** Resolves in the midst of a change: at so many of what a write to a file of the folder consists of. */
+async function changesIn(path: string, count: number): Promise<void> {
+  const watcher = watch(path);
+  for (let change = 0; change < count; change += 1) {
+    await once(watcher, "change");
+  }
+  watcher.close();
+}
+
 describe("the files of a relay's keys", () => {
   it("hold a key with its certificate, whenever the machine dies", async () => {
     await using folder = await makeTempFolder();
@@ -49,9 +58,7 @@ describe("the files of a relay's keys", () => {
       for (let line = 0; line <= kill % 3; line += 1) {
         await once(child.stdout, "data");
       }
-      await new Promise((resolve) => {
-        setTimeout(resolve, kill);
-      });
+      await changesIn(folder.path, 1 + (kill % 4));
       child.kill("SIGKILL");
       await exited;
       // It reads: the pair matches, and so does the identity.
