@@ -129,3 +129,23 @@ export const siteSchema = z.looseObject({
   description: z.string(),
   fallbacks: z.array(named),
 });
+
+export const signingKeysSchema = z.looseObject({
+  items: z.array(
+    z.looseObject({
+      kid: z.string(),
+      state: z.string(),
+      createdAt: z.string(),
+      activatedAt: z.string().nullable(),
+      retiredAt: z.string().nullable(),
+      verifiesUntil: z.string().nullable(),
+    }),
+  ),
+});
+
+export const relayKeysSchema = z.looseObject({
+  fingerprint: z.string(),
+  nextFingerprint: z.string().nullable(),
+  ticketEpoch: z.number(),
+  certificate: z.looseObject({ kind: z.string(), endsAt: z.string().nullable() }),
+});

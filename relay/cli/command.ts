@@ -34,6 +34,8 @@ export interface Command {
   readonly summary: string;
   /** What `--help` prints. */
   readonly help: string;
+  /** It lists what its name names: `relays list` is `relays`, because many come with that habit. */
+  readonly isList?: boolean;
   readonly run: (args: readonly string[], tools: CliTools) => Promise<CliOutcome>;
 }
 

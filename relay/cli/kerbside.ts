@@ -8,6 +8,7 @@ import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
 import { GROUP_COMMANDS } from "./commands/groups.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
+import { KEY_COMMANDS } from "./commands/keys.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { openCommand } from "./commands/open.ts";
@@ -40,20 +41,30 @@ export async function runKerbside(args: readonly string[], tools: CliTools): Pro
     tools.print(sayVersion());
     return EXIT.done;
   }
-  const command = findCommand(args);
-  if (command === undefined) {
+  const found = findCommand(args);
+  if (found === undefined) {
     tools.note(`${sayUnknown(args)} See npx kerbside --help.\n`);
     return EXIT.usage;
   }
-  const rest = args.slice(command.name.split(" ").length);
-  return runCommand(command, rest, tools);
+  return runCommand(found.command, args.slice(found.words.length), tools);
 }
 
 /** The longest name that the line begins with: `relays drain` before `relays`. */
-function findCommand(args: readonly string[]): Command | undefined {
-  return COMMANDS.filter(({ name }) => isPrefix(name.split(" "), args)).sort(
-    (left, right) => right.name.length - left.name.length,
-  )[0];
+function findCommand(args: readonly string[]): Named | undefined {
+  return COMMANDS.flatMap(namesOf)
+    .filter(({ words }) => isPrefix(words, args))
+    .sort((left, right) => right.words.length - left.words.length)[0];
+}
+
+interface Named {
+  readonly words: readonly string[];
+  readonly command: Command;
+}
+
+function namesOf(command: Command): Named[] {
+  const words = command.name.split(" ");
+  const named = { words, command };
+  return command.isList === true ? [named, { words: [...words, "list"], command }] : [named];
 }
 
 function overview(): string {
@@ -93,6 +104,7 @@ const COMMANDS: readonly Command[] = [
   consoleAddCommand,
   joinTokenCreateCommand,
   ...RELAY_COMMANDS,
+  ...KEY_COMMANDS,
   ...SITE_COMMANDS,
   ...USER_COMMANDS,
   ...GROUP_COMMANDS,
