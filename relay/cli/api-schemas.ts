@@ -22,11 +22,13 @@ export const sessionSchema = z.looseObject({
   state: z.string(),
   console: named,
   /** Null: not yours to know. */
-  user: z.looseObject({ username: z.string() }).nullable(),
+  user: z.looseObject({ id: z.string(), username: z.string() }).nullable(),
   /** The link of the user's through which a guest opened it; older control planes have none. */
   share: z.looseObject({ id: z.string(), label: z.string().nullable() }).nullish(),
   relay: named.nullable(),
   createdAt: z.string(),
+  openedAt: z.string().nullish(),
+  endedAt: z.string().nullish(),
   endReason: z.string().nullable(),
   endDetail: z.string().nullish(),
   refusedCode: z.string().nullish(),

@@ -26,6 +26,8 @@ export interface CliTools {
   readonly print: (text: string) => void;
   /** Everything else: standard error. */
   readonly note: (text: string) => void;
+  /** From this call on Ctrl-C and SIGTERM abort the signal, and end nothing by themselves. */
+  readonly untilInterrupted: () => AbortSignal;
 }
 
 export interface Command {

@@ -21,13 +21,14 @@ import { relayRunCommand } from "./commands/relay-run.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
 import { RELAY_COMMANDS } from "./commands/relays.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
+import { sessionsWatchCommand } from "./commands/sessions-watch.ts";
 import { SITE_COMMANDS } from "./commands/sites.ts";
 import { terminateCommand } from "./commands/terminate.ts";
 import { SHARE_COMMANDS } from "./commands/shares.ts";
 import { TOKEN_COMMANDS } from "./commands/tokens.ts";
 import { USER_COMMANDS } from "./commands/users.ts";
-import { readEnvironment } from "./environment.ts";
 import { printable } from "./printable.ts";
+import { processTools } from "./process-tools.ts";
 import { sayVersion } from "../program.ts";
 
 /** Runs one command line (without the program's name); resolves with the exit code. */
@@ -100,6 +101,7 @@ const COMMANDS: readonly Command[] = [
   consolesCommand,
   openCommand,
   sessionsCommand,
+  sessionsWatchCommand,
   terminateCommand,
   consoleAddCommand,
   joinTokenCreateCommand,
@@ -124,11 +126,7 @@ const COMMANDS: readonly Command[] = [
 ];
 
 if (import.meta.main) {
-  const code = await runKerbside(process.argv.slice(2), {
-    environment: readEnvironment(process.env),
-    print: (text) => process.stdout.write(text),
-    note: (text) => process.stderr.write(text),
-  });
+  const code = await runKerbside(process.argv.slice(2), processTools(process.env));
   // Idle connections to the control plane would otherwise keep the process for seconds.
   process.exit(code);
 }
