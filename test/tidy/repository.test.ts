@@ -14,7 +14,7 @@ import {
 } from "../../worker/deployment.ts";
 import { OUTBOUND_CA_FILE } from "../../worker/dev/outbound-certificates.ts";
 import { NEEDED_MIGRATION } from "../../worker/repositories/health.ts";
-import { SETTINGS } from "../../worker/settings.ts";
+import { settingNames, SETTINGS } from "../../worker/settings.ts";
 import { renderAuditEventsPage } from "../runner/audit-events-page.ts";
 import { renderApiTypes } from "../runner/api-types.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
@@ -120,10 +120,25 @@ describe("what stands in two places", () => {
     expect(ofType("string"), "settings stand in worker/settings.ts").toEqual([]);
   });
 
-  it.each([...Object.keys(SETTINGS), OUTBOUND_CA_FILE])(
-    "tells of the setting %s in docs/operate/configure.md",
+  it.each(Object.keys(SETTINGS))("says what %s means in one table of the pages alone", (name) => {
+    const told = pages.flatMap((page) =>
+      read(page)
+        .split("\n")
+        .filter((line) => line.startsWith(`| \`${name}\` |`))
+        .map(() => page),
+    );
+    expect(told).toEqual(["docs/operate/configure.md"]);
+  });
+
+  it("tells there of what the hosts read themselves", () => {
+    expect(read("docs/operate/configure.md")).toContain(`\`${OUTBOUND_CA_FILE}\``);
+  });
+
+  // What an operator may choose besides has a default, and the page links to where it is told.
+  it.each([...settingNames("host"), ...settingNames("state")])(
+    "says in docs/operate/cloudflare.md where %s comes from",
     (name) => {
-      expect(read("docs/operate/configure.md")).toContain(`\`${name}\``);
+      expect(read("docs/operate/cloudflare.md")).toMatch(new RegExp(`\\b${name}\\b`));
     },
   );
 });
