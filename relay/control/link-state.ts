@@ -23,6 +23,7 @@ import {
   HELLO_DEADLINE_MS,
   LEASE_MS,
   OUTBOX_ROWS_MAX,
+  RELINK_MS_MAX,
 } from "#shared/control/limits.ts";
 import { CONTROL_LOG, type ControlLogName } from "./control-log.ts";
 import { tellLoad, toldByHello } from "./link-load.ts";
@@ -500,8 +501,7 @@ function log(
 export const CONNECT_DEADLINE_MS = 10_000;
 /** The first wait's upper end after a link that lasted. */
 export const BACKOFF_BASE_MS = 250;
-/** No relay stays away longer than this once the control plane is back. */
-export const BACKOFF_MS_MAX = 15_000;
+export const BACKOFF_MS_MAX = RELINK_MS_MAX;
 /** Storing 64 events takes milliseconds; after this the link counts as broken. */
 export const EVENTS_ACK_DEADLINE_MS = 15_000;
 /** Beyond this the ceiling no longer grows; keeps 2 ** failures finite. */

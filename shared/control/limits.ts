@@ -12,6 +12,9 @@ export const LEASE_MS = 10_000;
 /** From the socket's opening to the relay's `hello`, or to the hub's `welcome`. */
 export const HELLO_DEADLINE_MS = 5_000;
 
+/** A relay tries again at least this often, so that none stays away once the control plane is back. */
+export const RELINK_MS_MAX = 15_000;
+
 /** How long a service waits for a relay to acknowledge a push before it tries the next relay. */
 export const PUSH_ACK_DEADLINE_MS = 2_000;
 

@@ -1,5 +1,5 @@
 /** What policies end by the clock, with stock clients: the loss of the control plane, and hours. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DAYS } from "#shared/policy/hours.ts";
 import { CONTROL_LOSS_S_MIN, type PartialPolicy } from "#shared/policy/policy.ts";
 import { keyColour } from "../../worker/dev/demo/boot-sector.ts";
@@ -10,11 +10,11 @@ import { openEntrance } from "../harness/ways-in.ts";
 
 let stack: TestStack;
 
-beforeAll(async () => {
+beforeEach(async () => {
   stack = await TestStack.start();
 });
 
-afterAll(async () => {
+afterEach(async () => {
   await stack?.[Symbol.asyncDispose]();
 });
 

@@ -13,6 +13,7 @@ import type {
   Welcome,
 } from "#shared/control/contract.ts";
 import type { Result } from "#shared/base/result.ts";
+import { RELINK_MS_MAX } from "#shared/control/limits.ts";
 import type { Load, LoadLevel } from "#shared/control/load.ts";
 import type { RelayAnswer, RelayRequest, RequestFailure } from "#shared/control/relay-requests.ts";
 import type { PushFailure } from "../services/context.ts";
@@ -268,6 +269,12 @@ export function initialHubState(epoch: string): HubState {
  * dropped connection is back after one or two tries, and people should see the truth in seconds.
  */
 export const RELAY_LOST_GRACE_MS = 3_000;
+
+/**
+ * The same when it was the control plane that went: relays that have tried for a while wait longer
+ * between their tries, and all come at once. Their sessions live on meanwhile.
+ */
+export const RESTART_GRACE_MS = RELINK_MS_MAX + 10_000;
 
 /** How soon a presence that could not be stored is tried again. */
 export const PRESENCE_RETRY_MS = 5_000;

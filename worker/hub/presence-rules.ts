@@ -8,6 +8,7 @@ import {
   type HubStep,
   PRESENCE_RETRY_MS,
   RELAY_LOST_GRACE_MS,
+  RESTART_GRACE_MS,
 } from "./hub-state.ts";
 
 /** The link is gone. Only a relay that was shown online can be lost. */
@@ -15,7 +16,7 @@ export function losePresence(state: HubState, code: string, nowMs: number): HubS
   if (state.presence.kind !== "online") {
     return { state, effects: [] };
   }
-  const endAtMs = nowMs + RELAY_LOST_GRACE_MS;
+  const endAtMs = nowMs + (code === RESTARTED ? RESTART_GRACE_MS : RELAY_LOST_GRACE_MS);
   return {
     state: {
       ...state,

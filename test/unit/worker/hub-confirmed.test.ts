@@ -1,6 +1,6 @@
 /** What the hub does when the database shows its relay online and somebody asks whether it is. */
 import { describe, expect, it } from "vitest";
-import { RELAY_LOST_GRACE_MS } from "../../../worker/hub/hub-state.ts";
+import { RESTART_GRACE_MS } from "../../../worker/hub/hub-state.ts";
 import { HubDriver } from "./hub-driver.ts";
 
 const ASKED = { kind: "shown-online" } as const;
@@ -19,7 +19,7 @@ describe("a relay that is shown online", () => {
     const hub = new HubDriver();
     expect(hub.feed(ASKED)).toEqual([{ kind: "mark-offline", code: "control-plane-restarted" }]);
     hub.feed({ kind: "presence-saved", step: "marked", done: true });
-    expect(hub.tickAfter(RELAY_LOST_GRACE_MS)).toEqual([{ kind: "end-sessions" }]);
+    expect(hub.tickAfter(RESTART_GRACE_MS)).toEqual([{ kind: "end-sessions" }]);
     hub.feed({ kind: "presence-saved", step: "ended", done: true });
     expect(hub.state.presence).toEqual({ kind: "offline" });
   });

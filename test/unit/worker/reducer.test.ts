@@ -7,6 +7,7 @@ import {
   LOOKUPS_OPEN_MAX,
   OUTBOX_ROWS_MAX,
   PUSH_ACK_DEADLINE_MS,
+  RELINK_MS_MAX,
 } from "#shared/control/limits.ts";
 import {
   EXPIRY_FIRST_LOOK_MS,
@@ -16,6 +17,7 @@ import {
   OUTBOX_BYTES_MAX,
   PRESENCE_RETRY_MS,
   RELAY_LOST_GRACE_MS,
+  RESTART_GRACE_MS,
 } from "../../../worker/hub/hub-state.ts";
 import { nextWakeMs } from "../../../worker/hub/reducer.ts";
 import { HELLO, HubDriver, WELCOME } from "./hub-driver.ts";
@@ -399,6 +401,15 @@ describe("the lease and the relay's presence", () => {
     const hub = new HubDriver({ ...initialHubState("epoch-1"), presence: { kind: "online" } });
     expect(nextWakeMs(hub.state, null)).toBe(0);
     expect(hub.tickAfter(0)).toEqual([{ kind: "mark-offline", code: "control-plane-restarted" }]);
+  });
+
+  it("gives a relay time to come back, which tries seldom, when it was the hub that went", () => {
+    const hub = new HubDriver({ ...initialHubState("epoch-1"), presence: { kind: "online" } });
+    hub.tickAfter(0);
+    hub.feed({ kind: "presence-saved", step: "marked", done: true });
+    expect(RESTART_GRACE_MS).toBeGreaterThan(RELINK_MS_MAX);
+    expect(hub.tickAfter(RESTART_GRACE_MS - 1)).toEqual([]);
+    expect(kinds(hub.tickAfter(1))).toEqual(["end-sessions"]);
   });
 });
 
