@@ -1617,6 +1617,8 @@ export interface Operations {
       /** The project or namespace in the source. */
       readonly project?: string | undefined;
       readonly tag?: string | undefined;
+      /** Only consoles of this site; for those who may read relays. */
+      readonly siteId?: string | undefined;
     };
     readonly answer: ConsolePage;
   };

@@ -10,6 +10,8 @@ export interface ReferenceConsole {
   readonly source: string;
   readonly project: string | null;
   readonly tags: readonly string[];
+  /** Its own; null: its source's. */
+  readonly siteId: string | null;
 }
 
 export interface ReferenceRule {

@@ -92,13 +92,15 @@ function consoleRows({ sources, consoles }: DatabaseSize, nowMs: number): string
      SELECT 'sit_' || n, 'site' || n, '', ${nowMs} - n FROM counter`,
     `${numbers(SITES - 1)} INSERT INTO site_fallbacks (site_id, position, fallback_site_id)
      SELECT 'sit_' || (n + 1), 1, 'sit_0' FROM counter`,
-    `${numbers(sources)} INSERT INTO sources (id, name, kind, created_at_ms)
-     SELECT 'src_' || n, 'source' || n, 'static', ${nowMs} - n FROM counter`,
+    `${numbers(sources)} INSERT INTO sources (id, name, kind, created_at_ms, site_id)
+     SELECT 'src_' || n, 'source' || n, 'static', ${nowMs} - n,
+       CASE WHEN n < 12 THEN 'sit_default' ELSE 'sit_' || n END FROM counter`,
     `${numbers(consoles)} INSERT INTO consoles
-       (id, source_id, uuid, name, host, port, created_at_ms, project, deleted_at_ms)
+       (id, source_id, uuid, name, host, port, created_at_ms, project, deleted_at_ms, site_id)
      SELECT 'con_' || n, 'src_' || ${some(sources)}, 'uuid-' || n,
        'vm' || (n % 1000) || '-' || n, 'hv' || (n % 500) || '.example', 5900, ${nowMs} - n,
-       'project' || (n % ${PROJECTS}), CASE WHEN n % 100 = 99 THEN ${nowMs} END FROM counter`,
+       'project' || (n % ${PROJECTS}), CASE WHEN n % 100 = 99 THEN ${nowMs} END,
+       CASE WHEN n % 4 = 1 THEN 'sit_' || (n % 100) END FROM counter`,
     `${numbers(consoles)} INSERT INTO console_tags (console_id, tag, name)
      SELECT id, 'tag' || (n % ${RARE_TAGS}), name FROM counter JOIN consoles ON id = 'con_' || n
      WHERE deleted_at_ms IS NULL`,

@@ -25,6 +25,8 @@ export interface ConsoleFilter {
   readonly source?: string | undefined;
   readonly project?: string | undefined;
   readonly tag?: string | undefined;
+  /** The site that it belongs to: its own, else its source's. */
+  readonly siteId?: string | undefined;
 }
 
 export interface ConsolePage {
@@ -45,8 +47,8 @@ export async function listConsoles(
   if (page.seesAll) {
     return await readPage(database, nextOfAll(page));
   }
-  const { source, project, tag } = page.filter;
-  if (source !== undefined || project !== undefined || tag !== undefined) {
+  const { source, project, tag, siteId } = page.filter;
+  if ([source, project, tag, siteId].some((wanted) => wanted !== undefined)) {
     const found = await tryCandidates(database, page);
     if (found !== null) {
       return found;
@@ -104,6 +106,10 @@ function nextOfAll(page: ConsolePage): SQL {
 /** The next consoles that pass the filter, whoever may see them: `name` and `console_id`. */
 function nextFiltered(page: ConsolePage, limit: number): SQL {
   const { tag, ...filter } = page.filter;
+  const { source, project, siteId } = filter;
+  if (siteId !== undefined && tag === undefined && source === undefined && project === undefined) {
+    return nextOfSite(page, siteId, limit);
+  }
   // The index that the order comes from: a tag's own, else one of the consoles.
   const [from, names] =
     tag === undefined
@@ -120,6 +126,25 @@ function nextFiltered(page: ConsolePage, limit: number): SQL {
 }
 
 /**
+ * The next consoles of a site: of those that name it, and of each of its sources' that name none, as
+ * many as a page holds; the first of all of them together are the page.
+ */
+function nextOfSite(page: ConsolePage, siteId: string, limit: number): SQL {
+  const nextWhere = (condition: SQL): SQL => sql`SELECT c.name, c.id AS console_id
+    FROM consoles AS c
+    WHERE ${and(condition, sql`c.deleted_at_ms IS NULL`, isInRange(NAMES_OF_CONSOLES, page))}
+    ORDER BY c.name, c.id LIMIT ${limit}`;
+  return sql`SELECT name, console_id FROM (
+      SELECT name, console_id FROM (${nextWhere(sql`c.site_id = ${siteId}`)})
+      UNION ALL
+      SELECT n.value ->> 0, n.value ->> 1
+        FROM sources AS source CROSS JOIN json_each((
+          ${asArray(nextWhere(sql`c.source_id = source.id AND c.site_id IS NULL`))})) AS n
+        WHERE source.site_id = ${siteId}
+    ) AS next ORDER BY name, console_id LIMIT ${limit}`;
+}
+
+/**
  * The next consoles that the user's rules reach. Each scope gives its own next ones, as many as a
  * page holds; the first of all of them together are the page, and each is there with every scope that
  * has it, so that the highest rank is among them.
@@ -132,12 +157,10 @@ function nextOfTargets(page: ConsolePage): SQL {
     FROM access_scope_consoles AS s ${consoleOfScope}
     WHERE ${and(sql`s.scope_id = target.scope_id`, isInRange(NAMES_OF_SCOPES, page), passes)}
     ORDER BY s.name, s.console_id LIMIT ${page.limit}`;
-  // json_each takes the outer row as its argument, which no other subquery in FROM can in SQLite.
   return sql`${withTargets(page.userId)}
     SELECT name, console_id, max(level) AS rank FROM (
       SELECT n.value ->> 0 AS name, n.value ->> 1 AS console_id, target.level
-        FROM target CROSS JOIN json_each((
-          SELECT json_group_array(json_array(name, console_id)) FROM (${nextOfScope}))) AS n
+        FROM target CROSS JOIN json_each((${asArray(nextOfScope)})) AS n
         WHERE target.scope_id IS NOT NULL
       UNION ALL
       SELECT c.name, c.id, target.level
@@ -149,6 +172,14 @@ function nextOfTargets(page: ConsolePage): SQL {
           passes,
         )}
     ) GROUP BY name, console_id ORDER BY name, console_id LIMIT ${page.limit}`;
+}
+
+/**
+ * A query of `name` and `console_id` as one value for json_each, which takes the row beside it as its
+ * argument: no other subquery in FROM can in SQLite.
+ */
+function asArray(next: SQL): SQL {
+  return sql`SELECT json_group_array(json_array(name, console_id)) FROM (${next})`;
 }
 
 /** The columns of an index that has consoles in the list's order. */
@@ -171,7 +202,7 @@ function isInRange({ name, id }: Names, { after, filter }: ConsolePage): SQL | u
 
 /** What else the filter wants of `c`, a row of consoles. */
 function passesFilter(filter: ConsoleFilter): SQL | undefined {
-  const { source, project, tag } = filter;
+  const { source, project, tag, siteId } = filter;
   return and(
     source === undefined
       ? undefined
@@ -180,6 +211,9 @@ function passesFilter(filter: ConsoleFilter): SQL | undefined {
     tag === undefined
       ? undefined
       : sql`EXISTS (SELECT 1 FROM console_tags WHERE console_id = c.id AND tag = ${tag})`,
+    siteId === undefined
+      ? undefined
+      : sql`coalesce(c.site_id, (SELECT site_id FROM sources WHERE id = c.source_id)) = ${siteId}`,
   );
 }
 

@@ -167,11 +167,14 @@ const listConsolesRoute = createRoute({
       source: sourceSchema.optional(),
       project: projectSchema.optional(),
       tag: tagSchema.optional(),
+      siteId: siteIdSchema.optional().openapi({
+        description: "Only consoles of this site; for those who may read relays.",
+      }),
     }),
   },
   responses: {
     200: json("A page.", pageSchema(consoleSchema).openapi("ConsolePage")),
-    ...problemResponses("auth.required", "request.invalid"),
+    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
   },
 });
 
@@ -286,11 +289,8 @@ export const consoleRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listConsolesRoute, async (context) => {
     const { services, user } = context.var;
     const { limit, cursor, ...filter } = context.req.valid("query");
-    const page = await pageConsoles(services, user, {
-      filter,
-      after: readCursor(cursorSchema, cursor),
-      limit,
-    });
+    const after = readCursor(cursorSchema, cursor);
+    const page = valueOf(await pageConsoles(services, user, { filter, after, limit }));
     const items = page.items.map(formatConsole);
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
   })

@@ -97,6 +97,11 @@ export interface ConsoleView {
   } | null;
 }
 
+export interface PagedConsoles {
+  readonly items: readonly ConsoleView[];
+  readonly next: ConsoleCursor | null;
+}
+
 /** Fails with `request.invalid` and the field, or `resource.conflict` when the uuid is taken. */
 export async function createConsole(
   context: ServiceContext,
@@ -152,7 +157,10 @@ export async function createConsole(
   return ok(viewConsole(made, caller));
 }
 
-/** A page of the consoles that the caller sees, by name. */
+/**
+ * A page of the consoles that the caller sees, by name. Fails with `auth.forbidden` where the filter
+ * asks for a site and the caller may not know of sites.
+ */
 export async function pageConsoles(
   context: ServiceContext,
   caller: ActingUser,
@@ -161,7 +169,10 @@ export async function pageConsoles(
     readonly after: ConsoleCursor | null;
     readonly limit: number;
   },
-): Promise<{ readonly items: ConsoleView[]; readonly next: ConsoleCursor | null }> {
+): Promise<Result<PagedConsoles, Failure>> {
+  if (page.filter.siteId !== undefined && !may(caller, "relays.read")) {
+    return fail({ code: "auth.forbidden", detail: "Sites are for those who may read relays." });
+  }
   const rows = await listConsoles(context.database, {
     ...page,
     userId: caller.actorId,
@@ -170,10 +181,10 @@ export async function pageConsoles(
     limit: page.limit + 1,
   });
   const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
-  return {
+  return ok({
     items: rows.slice(0, page.limit).map((row) => viewConsole(row, caller)),
     next: last === undefined ? null : { name: last.name, id: last.id },
-  };
+  });
 }
 
 /** Fails with `resource.not-found`, also for a console that is not there for the caller. */

@@ -83,6 +83,7 @@ export const FILTER_VALUES: Readonly<Record<string, readonly string[]>> = {
   role: ["auditor", "user"],
   sessionId: ["ses_20"],
   siteId: ["sit_default"],
+  "/consoles siteId": ["sit_default", "sit_5", "sit_13"],
   source: ["source1"],
   state: ["live", "pending", "active", "ended"],
   subjectId: [LARGE_USERS.owner, "everyone"],

@@ -10,6 +10,7 @@ import { fromGlob, toGlob } from "../../../worker/identity/name-pattern.ts";
 import { permissionsOf } from "../../../worker/identity/permissions.ts";
 import type { ConsoleFilter } from "../../../worker/repositories/console-list.ts";
 import { sources } from "../../../worker/repositories/schema/consoles.ts";
+import { DEFAULT_SITE_ID, sites } from "../../../worker/repositories/schema/sites.ts";
 import { judgeConsole } from "../../../worker/services/access.ts";
 import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import {
@@ -17,6 +18,7 @@ import {
   createConsole,
   deleteConsole,
   pageConsoles,
+  type PagedConsoles,
   readConsole,
 } from "../../../worker/services/consoles.ts";
 import type { ActingUser } from "../../../worker/services/context.ts";
@@ -30,15 +32,19 @@ import {
   type ReferenceRule,
 } from "../../harness/access-reference.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
+import { valueOf } from "../../harness/value-of.ts";
 
 /** Few of each, so that rules and consoles meet. */
 const SOURCES = ["static", "cloud"];
+/** By source. */
+const SITES: Readonly<Record<string, string>> = { static: DEFAULT_SITE_ID, cloud: "sit_cloud" };
 const NAME = fc.constantFrom("a", "ab", "b", "B", "a[", "😀");
 const PATTERN = fc.constantFrom("a*", "*b", "?", "a[", "*[*", "B");
 const PROJECT = fc.constantFrom("p", "q");
 const TAG = fc.constantFrom("s", "t");
 const TAGS = fc.subarray(["s", "t"]);
 const SOURCE = fc.constantFrom(...SOURCES);
+const SITE = fc.constantFrom(...Object.values(SITES));
 const LEVEL = fc.constantFrom(...ACCESS_LEVELS);
 /** Which of those that there are. */
 const INDEX = fc.nat(99);
@@ -56,8 +62,10 @@ const FILTER: fc.Arbitrary<ConsoleFilter> = fc.oneof(
   fc.record({ tag: TAG }),
   fc.record({ project: PROJECT }),
   fc.record({ source: SOURCE }),
+  fc.record({ siteId: SITE }),
+  fc.record({ siteId: SITE, namePrefix: NAME }),
   fc.record(
-    { source: SOURCE, project: PROJECT, tag: TAG, name: NAME, namePrefix: NAME },
+    { source: SOURCE, project: PROJECT, tag: TAG, siteId: SITE, name: NAME, namePrefix: NAME },
     { requiredKeys: [] },
   ),
 );
@@ -68,6 +76,7 @@ const ADDED = fc.record({
   source: SOURCE,
   project: fc.option(PROJECT, { nil: undefined }),
   tags: TAGS,
+  siteId: fc.option(SITE, { nil: undefined }),
 });
 
 const GRANTED = fc.record({
@@ -84,6 +93,7 @@ const CHANGED = fc.record({
     fc.record({ name: NAME }),
     fc.record({ project: fc.option(PROJECT) }),
     fc.record({ tags: TAGS }),
+    fc.record({ siteId: fc.option(SITE) }),
   ),
 });
 
@@ -144,7 +154,8 @@ class World {
         const { kind: _kind, ...console } = step;
         const created = await createConsole(context, admin, { ...console, host: "h", port: 1 });
         const id = created.ok ? created.value.id : "";
-        this.consoles.push({ ...console, id, name: step.name, project: step.project ?? null });
+        const { project = null, siteId = null } = console;
+        this.consoles.push({ ...console, id, project, siteId });
         return;
       }
       case "change console": {
@@ -253,9 +264,10 @@ beforeAll(async () => {
     const group = await createGroup(context, admin, { name, description: null });
     groups.push(group.ok ? group.value.id : "");
   }
-  await context.database
-    .insert(sources)
-    .values({ id: "src_cloud", name: "cloud", kind: "static", createdAtMs: 0 });
+  const { database } = context;
+  await database.insert(sites).values({ id: "sit_cloud", name: "cloud", createdAtMs: 0 });
+  const cloud = { name: "cloud", kind: "static", siteId: "sit_cloud" } as const;
+  await database.insert(sources).values({ ...cloud, id: "src_cloud", createdAtMs: 0 });
   const subjects = [...users.map(({ actorId }) => actorId), ...groups, "everyone"];
   people = { admin, users, groups, subjects };
 });
@@ -352,7 +364,9 @@ async function compareLists(
     access: grantedTo(world, user.actorId, console),
   }));
   const limit = question.limit;
-  expect(await readList(user, question)).toEqual(
+  const { permissions } = user;
+  const knowsSites: ActingUser = { ...user, permissions: new Set([...permissions, "relays.read"]) };
+  expect(await readList(knowsSites, question)).toEqual(
     inPages(
       granted.filter(({ access }) => access !== null),
       limit,
@@ -374,10 +388,8 @@ async function readList(
   const pages: unknown[][] = [];
   let after: { name: string; id: string } | null = null;
   do {
-    const page: Awaited<ReturnType<typeof pageConsoles>> = await pageConsoles(
-      services.context,
-      user,
-      { ...question, after },
+    const page: PagedConsoles = valueOf(
+      await pageConsoles(services.context, user, { ...question, after }),
     );
     pages.push(page.items.map(({ id, access }) => ({ id, access })));
     after = page.next;
@@ -386,13 +398,14 @@ async function readList(
 }
 
 function passes(filter: ConsoleFilter, console: ReferenceConsole): boolean {
-  const { name, namePrefix, source, project, tag } = filter;
+  const { name, namePrefix, source, project, tag, siteId } = filter;
   return (
     (name === undefined || console.name === name) &&
     (namePrefix === undefined || console.name.startsWith(namePrefix)) &&
     (source === undefined || console.source === source) &&
     (project === undefined || console.project === project) &&
-    (tag === undefined || console.tags.includes(tag))
+    (tag === undefined || console.tags.includes(tag)) &&
+    (siteId === undefined || (console.siteId ?? SITES[console.source]) === siteId)
   );
 }
 

@@ -204,6 +204,8 @@ describe("kerbside's lists", () => {
     );
     const json = await kerbside(folder, ["consoles", "--json"]);
     expect(JSON.parse(json.stdout)).toHaveLength(3);
+    await kerbside(folder, ["consoles", "--site", "syd"]);
+    expect(plane.heard.at(-1)?.path).toBe("/api/v1/consoles?siteId=sit_1");
   });
 
   it("show living sessions, and ended ones when asked", async () => {

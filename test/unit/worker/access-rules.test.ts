@@ -27,6 +27,7 @@ import { changeUser, deleteUser } from "../../../worker/services/users.ts";
 import { type ControlServices } from "../../harness/control-services.ts";
 import { holdConsole, issue } from "./tickets-fixture.ts";
 import { recordedEvents } from "../../harness/audit-trail.ts";
+import { valueOf } from "../../harness/value-of.ts";
 
 const EVERYONE = { kind: "everyone" as const };
 
@@ -44,7 +45,7 @@ async function granted(
 
 async function seenBy(services: ControlServices, user: ActingUser): Promise<string[]> {
   const page = { filter: {}, after: null, limit: 100 };
-  const { items } = await pageConsoles(services.context, user, page);
+  const { items } = valueOf(await pageConsoles(services.context, user, page));
   return items.map(({ name, access }) => `${name}: ${access}`);
 }
 

@@ -2,10 +2,11 @@
 import { sql } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { grantAccess } from "../../../worker/services/access-rules.ts";
-import { pageConsoles } from "../../../worker/services/consoles.ts";
+import { pageConsoles, type PagedConsoles } from "../../../worker/services/consoles.ts";
 import type { ActingUser } from "../../../worker/services/context.ts";
 import { pageSessions } from "../../../worker/services/sessions.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
+import { valueOf } from "../../harness/value-of.ts";
 
 /** Consoles `c0000` and so on of one project, the last of them with the tag `mine`. */
 async function makeConsoles({ context }: ControlServices, count: number, mine: number) {
@@ -39,11 +40,8 @@ describe("a filtered list of consoles", () => {
     const names: string[][] = [];
     let after: { name: string; id: string } | null = null;
     do {
-      const page: Awaited<ReturnType<typeof pageConsoles>> = await pageConsoles(
-        services.context,
-        user,
-        { filter, after, limit: 2 },
-      );
+      const asked = { filter, after, limit: 2 };
+      const page: PagedConsoles = valueOf(await pageConsoles(services.context, user, asked));
       names.push(page.items.map(({ name }) => name));
       after = page.next;
     } while (after !== null);

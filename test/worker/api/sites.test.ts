@@ -147,6 +147,33 @@ describe("sites", () => {
     });
     expect(fieldsOf(await expectProblem(wrong, 422, "request.invalid"))).toEqual(["siteId"]);
   });
+
+  it("are what consoles are listed by, for those who may read relays", async () => {
+    const site = await makeSite();
+    const own = await makeConsole(site.id);
+    const ofSource = await makeConsole();
+    const listed = async (siteId: string): Promise<string[]> => {
+      const ids: string[] = [];
+      let cursor = "";
+      do {
+        const page = await read(
+          await send("GET", `/consoles?siteId=${siteId}&limit=2${cursor}`),
+          200,
+        );
+        ids.push(...(page["items"] as { id: string }[]).map(({ id }) => id));
+        cursor = page["nextCursor"] === null ? "" : `&cursor=${String(page["nextCursor"])}`;
+      } while (cursor !== "");
+      return ids;
+    };
+    expect(await listed(site.id)).toEqual([own]);
+    expect(await listed("sit_none")).toEqual([]);
+    const ofDefault = await listed("sit_default");
+    expect(ofDefault).toContain(ofSource);
+    expect(ofDefault).not.toContain(own);
+    const { token } = await makeUser("user");
+    const asked = await call(`/consoles?siteId=${site.id}`, { token });
+    await expectProblem(asked, 403, "auth.forbidden");
+  });
 });
 
 describe("a console's ticket", () => {

@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { permissionsOf } from "../../../../worker/identity/permissions.ts";
+import { type Permission, permissionsOf } from "../../../../worker/identity/permissions.ts";
 import { explainAccess, pageRulesOfConsole } from "../../../../worker/services/access-explained.ts";
 import {
   changeAccess,
@@ -77,8 +77,14 @@ async function useLists(
   const filters = [
     ...[{}, { name: "b" }, { namePrefix: "b" }, { source: "static" }, { project: "p" }],
     ...[{ tag: "t" }, { project: "p", source: "static" }, { tag: "t", namePrefix: "b" }],
+    ...[{ siteId: "sit_default" }, { siteId: "sit_default", namePrefix: "b" }],
+    ...[
+      { siteId: "sit_default", source: "static" },
+      { siteId: "sit_default", tag: "t" },
+    ],
   ];
-  for (const caller of [admin, { ...admin, permissions: permissionsOf("user") }]) {
+  const knowsSites: ReadonlySet<Permission> = new Set([...permissionsOf("user"), "relays.read"]);
+  for (const caller of [admin, { ...admin, permissions: knowsSites }]) {
     await readConsole(context, caller, consoleId);
     for (const filter of filters) {
       for (const after of [null, { name: "a", id: "con" }]) {
