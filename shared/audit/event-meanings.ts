@@ -10,7 +10,8 @@ export const EVENT_MEANINGS: Partial<Record<AuditEventType, string>> = {
   "user.login-refused":
     "A login was refused. A name that nobody has is not kept: it may be a password.",
   "user.logged-out": "A login was ended by its user.",
-  "user.changed": "A user's fields, role or state were changed; what ended with it is counted.",
+  "user.changed":
+    "A user's fields, role or state were changed: what each was before and is now. What ended with it is counted.",
   "user.deleted": "A user was deleted, with logins and tokens.",
   "user.password-set": "A password was set.",
   "user.password-refused": "Somebody who is logged in gave a wrong present password.",
@@ -21,7 +22,7 @@ export const EVENT_MEANINGS: Partial<Record<AuditEventType, string>> = {
   "token.revoked": "An API token was revoked.",
   "token.used": "An API token was used. Told once an hour of each address.",
   "group.created": "A group was made.",
-  "group.changed": "Fields of a group were changed.",
+  "group.changed": "Fields of a group were changed: what each was before and is now.",
   "group.deleted": "A group was deleted; it had so many members.",
   "group.member-added": "Somebody was put into a group, by an admin or by a login provider.",
   "group.member-removed": "Somebody was taken out of a group.",
@@ -45,7 +46,8 @@ export const EVENT_MEANINGS: Partial<Record<AuditEventType, string>> = {
   "source.created": "A source of consoles was made.",
   "source.moved": "A source belongs to another site.",
   "console.created": "A console was added.",
-  "console.updated": "Fields of a console were changed.",
+  "console.updated":
+    "Fields of a console were changed: what each was before and is now; of the password and the proxy only that they changed.",
   "console.deleted": "A console was deleted.",
   "ticket.issued": "A ticket was given out, for the console and the session that the event names.",
   "ticket.denied": "No ticket was given; `heldBy` is the session that was in the way.",

@@ -125,11 +125,12 @@ const PEOPLE_EVENTS = [
     role: text.exactOptional(),
     origin: text.exactOptional(),
   }),
-  /** Names the fields that were changed; what they hold is told of role and of being disabled. */
   event("user.changed", {
     userId: text,
     username: text,
+    /** The names of the fields that were changed, by comma; what they held and hold is in `changes`. */
     fields: text,
+    changes: fieldChangesSchema.exactOptional(),
     roleBefore: text.exactOptional(),
     roleAfter: text.exactOptional(),
     disabledBefore: z.boolean().exactOptional(),
@@ -172,7 +173,12 @@ const PEOPLE_EVENTS = [
   /** Told once an hour of each address. */
   event("token.used", { tokenId: text, userId: text }),
   event("group.created", { groupId: text, name: text }),
-  event("group.changed", { groupId: text, name: text, fields: text }),
+  event("group.changed", {
+    groupId: text,
+    name: text,
+    fields: text,
+    changes: fieldChangesSchema.exactOptional(),
+  }),
   event("group.deleted", { groupId: text, name: text, members: count }),
   event("group.member-added", { groupId: text, userId: text, origin: text }),
   event("group.member-removed", { groupId: text, userId: text, origin: text }),
@@ -248,8 +254,13 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   ...PEOPLE_EVENTS,
   event("source.created", { name: text, kind: text }),
   event("console.created", { name: text, source: text, ...GROUPING }),
-  /** Names the fields that were changed, and what they hold where rules go by it. */
-  event("console.updated", { name: text, fields: text, ...GROUPING }),
+  /** Names the fields that were given, and what they hold where rules go by it. */
+  event("console.updated", {
+    name: text,
+    fields: text,
+    changes: fieldChangesSchema.exactOptional(),
+    ...GROUPING,
+  }),
   event("console.deleted", { name: text }),
   event("access.granted", ACCESS_RULE),
   /** As it is afterwards. */

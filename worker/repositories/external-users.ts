@@ -4,6 +4,7 @@
  * touches a local user, nor what an admin or another provider put into a group.
  */
 import { and, eq, inArray, sql } from "drizzle-orm";
+import { describeChanges } from "#shared/audit/describe-changes.ts";
 import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
 import type { Role } from "../identity/permissions.ts";
 import type { Transaction, Database } from "./database.ts";
@@ -115,16 +116,16 @@ async function updateUser(
   adoption: Adoption,
 ): Promise<AuditEvent[]> {
   const { role, displayName, email } = adoption;
-  const fields = (["role", "displayName", "email"] as const).filter(
-    (field) => known[field] !== adoption[field],
-  );
-  if (fields.length === 0) {
+  const before = { role: known.role, displayName: known.displayName, email: known.email };
+  const changes = describeChanges(before, { role, displayName, email });
+  if (changes.length === 0) {
     return [];
   }
   await transaction.update(users).set({ role, displayName, email }).where(eq(users.id, known.id));
   const roles = known.role === role ? {} : { roleBefore: known.role, roleAfter: role };
   const { id: userId, username } = known;
-  const data = { userId, username, fields: fields.join(","), ...roles };
+  const fields = changes.map(({ field }) => field).join(",");
+  const data = { userId, username, fields, changes, ...roles };
   return [{ type: "user.changed", data: { ...data, loginsEnded: 0, tokensRevoked: 0 } }];
 }
 

@@ -71,18 +71,16 @@ export async function changeGroup(
   database: Database,
   id: string,
   patch: { readonly name?: string; readonly description?: string | null },
-  auditOf: (group: GroupSummary) => AuditRecord,
+  auditOf: (before: GroupSummary, after: GroupSummary) => AuditRecord,
 ): Promise<GroupSummary | null> {
   return await database.transaction(async (transaction) => {
-    const [after] = await transaction
-      .update(groups)
-      .set(patch)
-      .where(eq(groups.id, id))
-      .returning();
-    if (after === undefined) {
+    const before = await findGroup(transaction, id);
+    if (before === null) {
       return null;
     }
-    await insertAuditRecords(transaction, [auditOf(after)]);
+    const after = { ...before, ...patch };
+    await transaction.update(groups).set(patch).where(eq(groups.id, id));
+    await insertAuditRecords(transaction, [auditOf(before, after)]);
     return after;
   });
 }

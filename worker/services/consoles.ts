@@ -2,6 +2,7 @@
  * Consoles: making, listing and deleting them. A console's own password is sealed before it is
  * stored and never leaves again except sealed for a relay.
  */
+import { describeChanges } from "#shared/audit/describe-changes.ts";
 import { newId, type RandomBytes } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
@@ -15,6 +16,7 @@ import {
 } from "../repositories/console-list.ts";
 import type { ConsoleSummary } from "../repositories/console-summary.ts";
 import {
+  findConsole,
   findConsoleSummary,
   insertConsole,
   markConsoleDeleted,
@@ -208,8 +210,12 @@ export async function changeConsole(
   const { password, policy, tags: newTags, ...texts } = defined(change.changes);
   const plain = { ...texts, ...(policy === undefined ? {} : { policy: writePolicy(policy) }) };
   const tags = newTags && inOrder(newTags);
-  const row = await findConsoleSummary(context.database, { id, userId: caller.actorId });
-  if (row === null) {
+  const wanted = { id, userId: caller.actorId };
+  const [row, whole] = await Promise.all([
+    findConsoleSummary(context.database, wanted),
+    findConsole(context.database, wanted),
+  ]);
+  if (row === null || whole === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
   const invalid =
@@ -222,8 +228,11 @@ export async function changeConsole(
   if (fields !== "") {
     const sealed =
       password === undefined ? {} : { sealedPassword: await sealPassword(context, id, password) };
+    const before = { ...row, ca: whole.ca, sealedPassword: whole.sealedPassword };
+    const after = { ...before, ...plain, ...sealed, tags: tags ?? row.tags };
+    const changes = describeChanges(fieldsOf(before), fieldsOf(after), SECRET_FIELDS);
     const { project } = plain;
-    const data = { name: plain.name ?? row.name, fields, ...grouping({ project, tags }) };
+    const data = { name: after.name, fields, changes, ...grouping({ project, tags }) };
     await updateConsole(
       context.database,
       { id, changes: { ...plain, ...sealed }, tags },
@@ -263,6 +272,19 @@ function grouping(given: {
     ...(project === undefined ? {} : { project: project ?? "" }),
     ...(tags === undefined ? {} : { tags: tags.join(",") }),
   };
+}
+
+/** What may be changed of a console, as it is told. */
+function fieldsOf(
+  console: Omit<ConsoleSummary, "granted"> & {
+    readonly ca: string | null;
+    readonly sealedPassword: string | null;
+  },
+) {
+  const { name, host, port, tlsPort, ca, hostSubject, proxy, project, tags, siteId } = console;
+  const texts = { name, host, port, tlsPort, ca, hostSubject, proxy, project, siteId };
+  const policy = readPolicy(console.policy);
+  return { ...texts, tags, policy, password: console.sealedPassword };
 }
 
 /** Each once, in the order in which they are stored and compared. */
@@ -365,5 +387,8 @@ function newUuid(randomBytes: RandomBytes): string {
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
+
+/** Of which it is told that they changed. A proxy's address may have a password in it. */
+const SECRET_FIELDS = ["password", "proxy"];
 
 export const STATIC_SOURCE = "static";

@@ -1,4 +1,5 @@
 /** Groups of users, as admins manage them. What a group gives its members is decided elsewhere. */
+import { describeChanges } from "#shared/audit/describe-changes.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
@@ -84,10 +85,15 @@ export async function changeGroup(
   const fields = Object.keys(patch).sort().join(",");
   const changed = await refuseTakenName(
     async () =>
-      await changeStoredGroup(context.database, id, patch, (group) =>
+      await changeStoredGroup(context.database, id, patch, (before, after) =>
         auditRecord(context, caller, {
           type: "group.changed",
-          data: { groupId: id, name: group.name, fields },
+          data: {
+            groupId: id,
+            name: after.name,
+            fields,
+            changes: describeChanges({ ...before }, { ...after }),
+          },
         }),
       ),
   );

@@ -4,6 +4,7 @@
  */
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { describeChanges } from "#shared/audit/describe-changes.ts";
 import type { AuditEvent } from "#shared/audit/events.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { LOCAL_ORIGIN } from "../identity/local-login.ts";
@@ -278,6 +279,7 @@ function tellChange(before: UserSummary, patch: UserPatch, ended: EndedCredentia
       userId: before.id,
       username: before.username,
       fields: fields.sort().join(","),
+      changes: describeChanges(fieldsOf(before), fieldsOf({ ...before, ...patch })),
       ...(role === undefined ? {} : { roleBefore: before.role, roleAfter: role }),
       ...(disabledAtMs === undefined
         ? {}
@@ -289,6 +291,11 @@ function tellChange(before: UserSummary, patch: UserPatch, ended: EndedCredentia
       tokensRevoked: ended.tokens,
     },
   };
+}
+
+/** What may be changed of a user, as it is told. */
+function fieldsOf({ role, displayName, email, disabledAtMs }: UserSummary) {
+  return { role, displayName, email, disabled: disabledAtMs !== null };
 }
 
 const USERNAME_PATTERN = /^[A-Za-z0-9](?:[A-Za-z0-9._@-]{0,62}[A-Za-z0-9])?$/;

@@ -18,6 +18,7 @@ export interface Scene {
   readonly consoleId: string;
   readonly loginId: string;
   readonly apiTokenId: string;
+  readonly apiToken: string;
   readonly groupId: string;
   readonly joinToken: string;
   readonly ruleId: string;
@@ -37,12 +38,13 @@ export async function setScene(services: ControlServices): Promise<Scene> {
   const loginId = authenticated?.credential.id ?? "";
   const group = await createGroup(context, admin, { name: "group", description: null });
   const groupId = group.ok ? group.value.id : "";
-  const apiToken = await createApiToken(context, admin, {
+  const made = await createApiToken(context, admin, {
     name: "script",
     scopes: ["consoles.read"],
     lifeDays: 1,
   });
-  const apiTokenId = apiToken.ok ? apiToken.value.id : "";
+  const apiTokenId = made.ok ? made.value.id : "";
+  const apiToken = made.ok ? made.value.token : "";
   const created = await createConsole(context, admin, CONSOLE);
   const consoleId = created.ok ? created.value.id : "";
   const issued = await issueTicket(context, admin, consoleId);
@@ -62,6 +64,7 @@ export async function setScene(services: ControlServices): Promise<Scene> {
     consoleId,
     loginId,
     apiTokenId,
+    apiToken,
     groupId,
     joinToken,
     ruleId,

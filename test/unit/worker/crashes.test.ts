@@ -2,6 +2,7 @@ import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { grantSchema } from "#shared/ticket/grant.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
+import { deleteConsole } from "../../../worker/services/consoles.ts";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { JOBS } from "../../../worker/jobs/jobs.ts";
 import type { ServiceContext } from "../../../worker/services/context.ts";
@@ -13,12 +14,16 @@ import {
   endSessionsOfLostRelay,
   markRelayOffline,
 } from "../../../worker/services/relay-presence.ts";
-import { issueShare } from "../../../worker/services/shares.ts";
-import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
+import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
+import {
+  terminateSession,
+  terminateSessionsOfUser,
+} from "../../../worker/services/terminate-sessions.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { rankRelays } from "../../../worker/services/placement.ts";
-import { issueTicket } from "../../../worker/services/tickets.ts";
-import { changeUser } from "../../../worker/services/users.ts";
+import { issueTicket, type TicketCaller } from "../../../worker/services/tickets.ts";
+import { changeUser, deleteUser } from "../../../worker/services/users.ts";
+import { findingsOf, verifyDatabase } from "../../harness/audit-trail.ts";
 import { countSteps, crashAt } from "../../harness/crash.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
 
@@ -45,6 +50,21 @@ const openedSession = async (scene: SessionsScene): Promise<string> => {
   const id = await scene.open(scene.admin, await scene.makeConsole("opened"));
   await storeRelayEvents(scene.context, scene.relayId, "stream", openedEvents(id));
   return id;
+};
+
+/** One that is open, and one whose ticket was not used. */
+const openSessions = async (scene: SessionsScene, caller: TicketCaller, consoleId: string) => {
+  const id = await scene.open(caller, consoleId);
+  await scene.open(caller, consoleId);
+  await storeRelayEvents(scene.context, scene.relayId, "stream", openedEvents(id));
+};
+
+const userWithSessions = async (scene: SessionsScene): Promise<string> => {
+  const caller = await scene.services.makeCaller("bob", "user");
+  const consoleId = await scene.makeConsole("a");
+  await scene.services.grant(caller, consoleId);
+  await openSessions(scene, caller, consoleId);
+  return caller.actorId;
 };
 
 /** A link's token. */
@@ -104,15 +124,36 @@ const WORKS: Record<string, Work> = {
     run: async (context, scene, token) => await openLink(context, scene, token),
   },
   "a user who is disabled": {
-    before: async (scene) => {
-      const caller = await scene.services.makeCaller("bob", "user");
-      const consoleId = await scene.makeConsole("a");
-      await scene.services.grant(caller, consoleId);
-      await scene.open(caller, consoleId);
-      return caller.actorId;
-    },
+    before: userWithSessions,
     run: async (context, scene, id) =>
       await changeUser(context, scene.admin, { id, changes: { disabled: true } }),
+  },
+  "a user who is deleted": {
+    before: userWithSessions,
+    run: async (context, scene, id) => await deleteUser(context, scene.admin, id),
+  },
+  "all sessions of a user that are ended": {
+    before: userWithSessions,
+    run: async (context, scene, id) => await terminateSessionsOfUser(context, scene.admin, id),
+  },
+  "a console that is deleted": {
+    before: async (scene) => {
+      const consoleId = await scene.makeConsole("a");
+      await openSessions(scene, scene.admin, consoleId);
+      return consoleId;
+    },
+    run: async (context, scene, id) => await deleteConsole(context, scene.admin, id),
+  },
+  "a link that is revoked with its sessions": {
+    before: async (scene) => {
+      const opened = await openLink(scene.context, scene, await makeLink(scene));
+      const sessionId = opened.ok ? opened.value.sessionId : "";
+      await storeRelayEvents(scene.context, scene.relayId, "stream", openedEvents(sessionId));
+      const [share] = await scene.services.query("SELECT id FROM shares");
+      return String(share?.["id"]);
+    },
+    run: async (context, scene, id) =>
+      await revokeShare(context, scene.admin, { id, endSessions: true }),
   },
   "an opened session": {
     before: async (scene) => await scene.open(scene.admin, await scene.makeConsole("a")),
@@ -202,7 +243,7 @@ async function stepsOf(work: Work): Promise<number> {
 }
 
 /** No ticket without its session and audit event, no grant without both, no end without a reason, no
- * use of a link without a session. */
+ * use of a link without a session, no right taken away without a denial, and no broken audit chain. */
 async function expectWhole(scene: SessionsScene): Promise<void> {
   const ask = async (query: string) => await scene.services.query(query);
   const untold = await ask(`SELECT session_id FROM tickets WHERE NOT EXISTS (
@@ -230,6 +271,10 @@ async function expectWhole(scene: SessionsScene): Promise<void> {
   const disabled = await ask(`SELECT logins.id FROM logins JOIN users ON users.id = logins.user_id
     WHERE disabled_at_ms IS NOT NULL`);
   expect(disabled).toEqual([]);
+  await expectDenied(scene);
+  const findings = findingsOf(await verifyDatabase(scene.context));
+  // A job signs it, so at first nobody has.
+  expect(findings.filter((finding) => finding !== "unsigned")).toEqual([]);
   for (const { command } of scene.services.pushes) {
     if (command.kind === "grant") {
       const { sessionId } = grantSchema.parse(decodeJwt(command.grant));
@@ -241,6 +286,37 @@ async function expectWhole(scene: SessionsScene): Promise<void> {
   }
 }
 
-async function expectNothingPending(scene: SessionsScene): Promise<void> {
-  expect(await scene.services.query("SELECT id FROM sessions WHERE state = 'pending'")).toEqual([]);
+/** What lives of somebody or something that is gone was denied; what shall end says who wants that. */
+async function expectDenied(scene: SessionsScene): Promise<void> {
+  const ask = async (query: string) => await scene.services.query(query);
+  const undenied = await ask(`SELECT sessions.id FROM sessions JOIN users ON users.id = user_id
+    JOIN consoles ON consoles.id = console_id
+    WHERE state <> 'ended' AND (disabled_at_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM denials
+        WHERE subject = 'user' AND subject_id = user_id)
+      OR consoles.deleted_at_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM denials
+        WHERE subject = 'console' AND subject_id = console_id))`);
+  expect(undenied).toEqual([]);
+  const untold = await ask(`SELECT subject_id FROM denials WHERE NOT EXISTS (
+    SELECT 1 FROM audit_events
+    WHERE type = 'denial.added' AND data LIKE '%' || denials.subject_id || '%')`);
+  expect(untold).toEqual([]);
+  const unasked = await ask(`SELECT id FROM sessions WHERE end_requested_at_ms IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM audit_events WHERE audit_events.session_id = sessions.id
+      AND type = 'session.terminate-requested')
+    AND NOT EXISTS (SELECT 1 FROM denials WHERE subject_id IN (user_id, console_id, share_id))`);
+  expect(unasked).toEqual([]);
+  const usable = await ask(`SELECT session_id FROM tickets JOIN sessions ON sessions.id = session_id
+    WHERE end_requested_at_ms IS NOT NULL AND withdrawn_at_ms IS NULL`);
+  expect(usable).toEqual([]);
+}
+
+/** Every session has begun or is over, and every relay with something of a denied one was told. */
+async function expectNothingPending({ services }: SessionsScene): Promise<void> {
+  expect(await services.query("SELECT id FROM sessions WHERE state = 'pending'")).toEqual([]);
+  const told = services.pushes.flatMap(({ command }) =>
+    command.kind === "deny" ? command.denials.map(({ id }) => id) : [],
+  );
+  const denials = await services.query("SELECT subject_id AS id, announced_at_ms FROM denials");
+  expect(denials.filter(({ announced_at_ms: atMs }) => atMs === null)).toEqual([]);
+  expect(denials.filter(({ id }) => !told.includes(String(id)))).toEqual([]);
 }

@@ -15,6 +15,7 @@ import {
   removeMember,
 } from "../../../worker/services/groups.ts";
 import { deleteUser } from "../../../worker/services/users.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
 
 async function makeGroup({ context }: ControlServices, admin: Caller, name: string) {
@@ -46,6 +47,24 @@ describe("a group's name", () => {
       "group.created",
       "group.changed",
     ]);
+  });
+
+  it("is told with what it was and is", async () => {
+    await using services = await startControlServices();
+    const admin = await services.makeCaller("admin", "admin");
+    const id = await makeGroup(services, admin, "Support");
+    const changes = { name: "Helpers", description: "first line" };
+    await changeGroup(services.context, admin, { id, changes });
+    const [told] = await recordedEvents(services.context, { type: "group.changed" });
+    expect(told?.event.data).toEqual({
+      groupId: id,
+      name: "Helpers",
+      fields: "description,name",
+      changes: [
+        { field: "name", before: '"Support"', after: '"Helpers"' },
+        { field: "description", before: null, after: '"first line"' },
+      ],
+    });
   });
 
   it("orders the list, page after page", async () => {

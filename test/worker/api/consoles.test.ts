@@ -256,9 +256,9 @@ describe("changing a console", () => {
   const change = async (id: unknown, json: object) =>
     await call(`/consoles/${String(id)}`, { method: "PATCH", token: admin.token, json });
 
-  it("changes what is named and nothing else, and names the fields in the audit trail", async () => {
-    const created = await addConsole({ ...minimal(), password: "old" });
-    const json = { host: "10.0.0.6", tlsPort: 5901, port: null, password: "new" };
+  it("changes what is named and nothing else, and tells it in the audit trail", async () => {
+    const created = await addConsole({ ...minimal(), password: "old-secret" });
+    const json = { host: "10.0.0.6", tlsPort: 5901, port: null, password: "new-secret" };
     const changed = await read(await change(created["id"], json), 200);
     expect(changed).toEqual({ ...created, host: "10.0.0.6", tlsPort: 5901, port: null });
     const path = `/consoles/${String(created["id"])}`;
@@ -266,8 +266,18 @@ describe("changing a console", () => {
     const [newest] = await auditOf(admin, { consoleId: String(created["id"]) });
     expect(newest).toMatchObject({
       type: "console.updated",
-      data: { name: created["name"], fields: "host,password,port,tlsPort" },
+      data: {
+        name: created["name"],
+        fields: "host,password,port,tlsPort",
+        changes: [
+          { field: "host", before: expect.any(String), after: '"10.0.0.6"' },
+          { field: "port", before: expect.any(String), after: null },
+          { field: "tlsPort", before: null, after: "5901" },
+          { field: "password", before: "(secret)", after: "(secret)" },
+        ],
+      },
     });
+    expect(JSON.stringify(newest)).not.toMatch(/old-secret|new-secret/);
   });
 
   it("records nothing when nothing is named", async () => {
