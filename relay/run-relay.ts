@@ -263,11 +263,14 @@ function makeLink(parts: {
     },
     signToken: () => upkeep.signToken(),
     onRefused: (code) => upkeep.refused(code),
-    adopt: async (welcome) => {
+    adopt: async (welcome, isPresent) => {
       const adopted = await adoption.adopt(welcome);
       if (adopted.ok) {
-        plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
+        // True whichever connection said it.
         await learnDenials(welcome, plane());
+      }
+      if (adopted.ok && isPresent()) {
+        plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
         drains.welcome(welcome.drain ?? null, welcome.nowMs - nowMs());
         void upkeep.welcomed(welcome);
         void link.whenLinked().then(() => upkeep.tick());
