@@ -21,7 +21,7 @@ import type { Upkeep } from "./control/upkeep.ts";
 import { type DataPlane, startDataPlane } from "./data-plane.ts";
 import { Drains } from "./drains.ts";
 import { DATA_PLANE_LIMITS, limitsPerSource } from "./limits.ts";
-import { openUpkeep, readOwn, type UpkeptParts } from "./open-upkeep.ts";
+import { openUpkeep, readOwn } from "./open-upkeep.ts";
 import { openOperator } from "./operator/open-operator.ts";
 import { askRelay } from "./operator/operator-client.ts";
 import { sayWhyNotListening } from "./say-why-not-listening.ts";
@@ -72,18 +72,17 @@ export async function runRelay(
     log,
   });
   const keyRing = new KeyRing();
-  const parts: Writable<UpkeptParts> = { plane: null, link: null };
+  let serving: DataPlane | null = null;
+  const plane = (): DataPlane | null => serving;
   const identity = relocated(read.value, config);
   const upkeep = openUpkeep({
-    ...{ identity, config, own: own.value, parts },
+    ...{ identity, config, own: own.value, plane, link: () => link },
     ...{ log, nowMs, randomBytes },
   });
-  const plane = (): DataPlane | null => parts.plane;
-  const drains: Drains = makeDrains(plane, (serving) => link.tellServing(serving));
+  const drains: Drains = makeDrains(plane, (told) => link.tellServing(told));
   const link = makeLink({ identity, config, keyRing, spool, log, upkeep, plane, drains });
-  parts.link = link;
   try {
-    parts.plane = await openDataPlane(config, {
+    serving = await openDataPlane(config, {
       ...{ port, keyRing, spool },
       tls: upkeep.tls,
       link,
@@ -94,7 +93,7 @@ export async function runRelay(
     unlock.value();
     return fail(sayWhyNotListening(error as NodeJS.ErrnoException, config, port));
   }
-  const running = { config, identity, plane: parts.plane, link, upkeep, drains, spool, log };
+  const running = { config, identity, plane: serving, link, upkeep, drains, spool, log };
   return ok(await letRun({ ...running, unlock: unlock.value }));
 }
 
@@ -117,8 +116,6 @@ async function claim(config: RelayConfig, port: number): Promise<Result<() => vo
   }
   return lockFolder(config.stateDir);
 }
-
-type Writable<Parts> = { -readonly [Key in keyof Parts]: Parts[Key] };
 
 /** A relay that serves: joins it to its operator and to the control plane. */
 async function letRun(parts: {
@@ -263,11 +260,14 @@ function makeLink(parts: {
     },
     signToken: () => upkeep.signToken(),
     onRefused: (code) => upkeep.refused(code),
-    adopt: async (welcome) => {
+    adopt: async (welcome, isPresent) => {
       const adopted = await adoption.adopt(welcome);
       if (adopted.ok) {
-        plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
+        // True whichever connection said it.
         await learnDenials(welcome, plane());
+      }
+      if (adopted.ok && isPresent()) {
+        plane()?.setWebOrigins([...new Set([...config.webOrigins, ...welcome.webOrigins])]);
         drains.welcome(welcome.drain ?? null, welcome.nowMs - nowMs());
         void upkeep.welcomed(welcome);
         void link.whenLinked().then(() => upkeep.tick());

@@ -61,7 +61,10 @@ export interface ApiClient {
     schema: Reads<Name, Value>,
     ...given: ArgumentsOf<Name>
   ): Promise<Result<Value, CliFailure>>;
-  /** Every item of a paged list, page after page. */
+  /**
+   * Every item of a paged list, page after page, however many there are: a trail may be long. A page
+   * may be short, or empty, with more to come. A failure is the last thing that comes.
+   */
   pages<Name extends ListName, Item>(
     name: Name,
     item: ReadsItem<Name, Item>,
@@ -212,7 +215,7 @@ async function* readPages<Name extends ListName, Item>(
   given: ArgumentsOf<Name>,
 ): AsyncGenerator<Result<readonly Item[], CliFailure>> {
   let cursor: string | null = null;
-  for (let count = 0; count < PAGES_MAX; count += 1) {
+  for (;;) {
     const answer: Result<Page<Item>, CliFailure> = toCli(
       await api.page(name, item, cursor, ...given),
     );
@@ -221,12 +224,16 @@ async function* readPages<Name extends ListName, Item>(
       return;
     }
     yield ok(answer.value.items);
-    cursor = answer.value.nextCursor;
-    if (cursor === null) {
+    const nextCursor: string | null = answer.value.nextCursor;
+    if (nextCursor === null) {
       return;
     }
+    if (nextCursor === cursor) {
+      yield fail(failed("The control plane gives the same page again and again."));
+      return;
+    }
+    cursor = nextCursor;
   }
-  yield fail(failed(`The list has more than ${PAGES_MAX} pages: something is wrong with it.`));
 }
 
 async function* follow(
@@ -291,5 +298,3 @@ function isReadableOnTheWay(url: string): boolean {
 
 const loginSchema = z.object({ token: z.string().min(1), expiresAt: z.string() });
 const TLS_MET_PLAIN = /^The control plane at https:\/\/(\S+) .*(?:wrong version|packet length)/s;
-/** 100,000 consoles at 50 a page. */
-const PAGES_MAX = 2_000;

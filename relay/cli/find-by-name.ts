@@ -102,7 +102,11 @@ async function findId<Item extends { readonly id: string }>(
   if (!listed.ok) {
     return listed;
   }
-  const found = listed.value.find((item) => nameOf(item).toLowerCase() === wanted.toLowerCase());
+  const name = wanted.toLowerCase();
+  // An id of another form, such as the default site's, is found among the ids.
+  const found =
+    listed.value.find((item) => nameOf(item).toLowerCase() === name) ??
+    listed.value.find((item) => item.id === wanted);
   const sentence = `No ${kind} is called ${printable(wanted)}. See them: kerbside ${list}.`;
   return found === undefined ? fail(failed(sentence)) : ok(found.id);
 }

@@ -40,21 +40,18 @@ export interface ListSpec<Name extends ListName, Item> {
   readonly columns: Readonly<Record<string, (item: Item) => string>>;
   /** What to say when nothing is shown. */
   readonly none?: (options: OptionValues) => string;
-  /** How many items are shown unless --limit says otherwise; without it all of them. */
-  readonly limit?: number;
 }
 
 export function listCommand<Name extends ListName, Item>(spec: ListSpec<Name, Item>): Command {
-  const { name, summary, positionals = [], help = "", limit } = spec;
+  const { name, summary, positionals = [], help = "" } = spec;
   const usage = ["kerbside", name, ...positionals, help === "" ? "" : "[options]", "[--json]"];
-  const all = limit === undefined ? "all" : String(limit);
   return {
     name,
     summary,
     isList: !name.includes(" "),
     help: `Usage: ${usage.filter((word) => word !== "").join(" ")}
 
-${help}  --limit N            at most so many; default ${all}
+${help}  --limit N            at most so many; default all
   --json               the list as one JSON array
 ${API_OPTIONS_HELP}`,
     run: async (args, tools) => {
@@ -63,7 +60,7 @@ ${API_OPTIONS_HELP}`,
         return parsed;
       }
       const { options } = parsed.value;
-      const count = countOption(options, limit);
+      const count = countOption(options);
       if (!count.ok) {
         return count;
       }
@@ -111,14 +108,11 @@ async function collect<Name extends ListName, Item>(
   return ok(items.slice(0, count));
 }
 
-/** @param byDefault undefined: no bound. */
-function countOption(
-  options: OptionValues,
-  byDefault: number | undefined,
-): Result<number, CliFailure> {
+/** Infinity unless the user bounds it. */
+function countOption(options: OptionValues): Result<number, CliFailure> {
   const text = textOption(options, "limit");
   if (text === null) {
-    return ok(byDefault ?? Number.POSITIVE_INFINITY);
+    return ok(Number.POSITIVE_INFINITY);
   }
   return /^[1-9][0-9]{0,6}$/.test(text)
     ? ok(Number(text))

@@ -42,7 +42,6 @@ export class CertificateRenewal {
   #dueAtMs: number;
   #retryAtMs = 0;
   #failures = 0;
-  #isRunning = false;
 
   constructor(options: CertificateRenewalOptions) {
     this.#options = options;
@@ -54,15 +53,13 @@ export class CertificateRenewal {
     this.#dueAtMs = Math.min(this.#dueAtMs, this.#options.nowMs());
   }
 
-  /** Renews when it is time, and one try at a time. Never rejects. */
+  /** Renews when it is time. Not to be called again before it has settled. */
   async tick(): Promise<void> {
     const { nowMs, chance, count, log } = this.#options;
-    if (this.#isRunning || nowMs() < Math.max(this.#dueAtMs, this.#retryAtMs)) {
+    if (nowMs() < Math.max(this.#dueAtMs, this.#retryAtMs)) {
       return;
     }
-    this.#isRunning = true;
     const renewed = await this.#renew();
-    this.#isRunning = false;
     count(renewed.ok ? "done" : "failed");
     if (renewed.ok) {
       this.#failures = 0;

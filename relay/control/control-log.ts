@@ -32,6 +32,7 @@ export const CONTROL_LOG = {
   keyRotated: "identity-key.rotated",
   keyNotRotated: "identity-key.not-rotated",
   keyTried: "identity-key.other-tried",
+  upkeepFailed: "upkeep.failed",
   spoolNew: "spool.new-stream",
   spoolTorn: "spool.torn-line-dropped",
   spoolCorrupt: "spool.corrupt",

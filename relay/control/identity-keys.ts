@@ -93,7 +93,7 @@ export class IdentityKeys {
     }
   }
 
-  /** Changes the key when it is old enough, and ends a change that was begun. Never rejects. */
+  /** Changes the key when it is old enough, and ends a change that was begun. */
   async tick(): Promise<void> {
     const { lifeMs, nowMs, chance } = this.#options;
     if (this.#isMoveOwed) {

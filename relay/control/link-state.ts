@@ -7,37 +7,28 @@
  *     waiting ──► connecting ──► greeting ──► adopting ──► linked
  *        ▲             │      hello │   welcome │   keys     │
  *        └─────────────┴────────────┴───────────┴────────────┘   any loss; back-off with full jitter
+ *
+ * Connections are here; what they carry is decided in link-pushes.ts, link-delivery.ts,
+ * link-lookups.ts, link-requests.ts and link-load.ts, and how they end in link-ends.ts.
  */
 import { assert, unreachable } from "#shared/base/assert.ts";
 import {
   agreeVersion,
   CONTROL_VERSIONS,
   type HubMessage,
-  type RelayMessage,
   sayVersions,
   type Welcome,
 } from "#shared/control/contract.ts";
-import {
-  EVENT_MESSAGES_OPEN_MAX,
-  HEARTBEAT_INTERVAL_MS,
-  HELLO_DEADLINE_MS,
-  LEASE_MS,
-  OUTBOX_ROWS_MAX,
-  RELINK_MS_MAX,
-} from "#shared/control/limits.ts";
-import { CONTROL_LOG, type ControlLogName } from "./control-log.ts";
+import { HEARTBEAT_INTERVAL_MS, HELLO_DEADLINE_MS, LEASE_MS } from "#shared/control/limits.ts";
+import { CONTROL_LOG } from "./control-log.ts";
+import { deliver, eventsAck, sendBatch } from "./link-delivery.ts";
+import { lose, malformed, refused, stop } from "./link-ends.ts";
 import { tellLoad, toldByHello } from "./link-load.ts";
-import { answerLookup, askLookup, endLookups, expireLookups } from "./link-lookups.ts";
-import { answerRequest, endRequests, expireRequests, makeRequest } from "./link-requests.ts";
-import type {
-  LinkContext,
-  LinkEffect,
-  LinkInput,
-  LinkRefusal,
-  LinkState,
-  LinkStep,
-  QueuedPush,
-} from "./link-types.ts";
+import { answerLookup, askLookup, expireLookups } from "./link-lookups.ts";
+import { applied, applyNext, push } from "./link-pushes.ts";
+import { answerRequest, expireRequests, makeRequest } from "./link-requests.ts";
+import { after, log, same, send } from "./link-step.ts";
+import type { LinkContext, LinkInput, LinkState, LinkStep } from "./link-types.ts";
 
 /** A link that has not been started. */
 export function initialLinkState(): LinkState {
@@ -292,171 +283,6 @@ function tellServing(state: LinkState): LinkStep {
   };
 }
 
-function push(state: LinkState, message: QueuedPush, context: LinkContext): LinkStep {
-  const { seq, command } = message;
-  if (seq <= state.appliedSeq) {
-    const refusal = state.refusals.get(seq) ?? null;
-    return { state, effects: [send({ type: "ack", seq, refusal })] };
-  }
-  const isBeingApplied = state.applying?.epoch === state.epoch && state.applying.seq === seq;
-  if (isBeingApplied || state.queue.some((queued) => queued.seq === seq)) {
-    return same(state);
-  }
-  const applyingSeq = state.applying?.epoch === state.epoch ? state.applying.seq : 0;
-  if (seq < (state.queue.at(-1)?.seq ?? applyingSeq)) {
-    return malformed(state, context, `push ${seq} came out of order`);
-  }
-  if (state.queue.length >= OUTBOX_ROWS_MAX) {
-    return malformed(state, context, `more than ${OUTBOX_ROWS_MAX} pushes wait`);
-  }
-  return applyNext({ ...state, queue: [...state.queue, { seq, command }] });
-}
-
-/** Begins the next push, when none is under way: strictly one after the other. */
-function applyNext(state: LinkState): LinkStep {
-  const [next, ...queue] = state.queue;
-  if (state.phase.name !== "linked" || state.applying !== null || next === undefined) {
-    return same(state);
-  }
-  assert(state.epoch !== null, "a linked relay knows the hub's epoch");
-  const applying = { epoch: state.epoch, seq: next.seq };
-  return {
-    state: { ...state, queue, applying },
-    effects: [{ kind: "apply", ...applying, command: next.command }],
-  };
-}
-
-function applied(state: LinkState, input: LinkInput & { readonly kind: "applied" }): LinkStep {
-  const { epoch, seq, refusal } = input;
-  const isExpected = state.applying?.epoch === epoch && state.applying.seq === seq;
-  assert(isExpected, "a push was applied that nobody began");
-  if (state.epoch !== epoch) {
-    return applyNext({ ...state, applying: null });
-  }
-  const done: LinkState = {
-    ...state,
-    applying: null,
-    appliedSeq: seq,
-    refusals: refusal === null ? state.refusals : rememberRefusal(state.refusals, seq, refusal),
-  };
-  // Without a welcome there is nobody to tell: the next hello says what was applied. After one the
-  // hello is out already, and the hub, which has sent the push again, waits for its ack.
-  const isWelcomed = ["adopting", "linked"].includes(state.phase.name);
-  const effects: LinkEffect[] = isWelcomed ? [send({ type: "ack", seq, refusal })] : [];
-  return after({ state: done, effects }, applyNext);
-}
-
-function rememberRefusal(
-  refusals: ReadonlyMap<number, string>,
-  seq: number,
-  refusal: string,
-): ReadonlyMap<number, string> {
-  return new Map([...refusals, [seq, refusal] as const].slice(-OUTBOX_ROWS_MAX));
-}
-
-/** Asks the spool for what follows the last message under way, when one more may be open. */
-function deliver(state: LinkState): LinkStep {
-  if (state.phase.name !== "linked" || state.openBatches.length >= EVENT_MESSAGES_OPEN_MAX) {
-    return same(state);
-  }
-  const afterSeq = state.openBatches.at(-1)?.lastSeq ?? 0;
-  return { state, effects: [{ kind: "deliver", afterSeq }] };
-}
-
-function sendBatch(
-  state: LinkState,
-  input: LinkInput & { readonly kind: "batch" },
-  context: LinkContext,
-): LinkStep {
-  const [first] = input.events;
-  const last = input.events.at(-1);
-  const isFull = state.openBatches.length >= EVENT_MESSAGES_OPEN_MAX;
-  if (state.phase.name !== "linked" || isFull || first === undefined || last === undefined) {
-    return same(state);
-  }
-  if (first.seq <= (state.openBatches.at(-1)?.lastSeq ?? 0)) {
-    return same(state);
-  }
-  const { stream } = input;
-  const batch = { stream, lastSeq: last.seq, deadlineMs: context.nowMs + EVENTS_ACK_DEADLINE_MS };
-  const sent: LinkStep = {
-    state: { ...state, openBatches: [...state.openBatches, batch] },
-    effects: [send({ type: "events", stream, events: [...input.events] })],
-  };
-  return after(sent, deliver);
-}
-
-function eventsAck(state: LinkState, ack: { stream: string; seq: number }): LinkStep {
-  const openBatches = state.openBatches.filter(
-    (batch) => batch.stream !== ack.stream || batch.lastSeq > ack.seq,
-  );
-  const trimmed: LinkStep = {
-    state: { ...state, openBatches },
-    effects: [{ kind: "acknowledged", stream: ack.stream, seq: ack.seq }],
-  };
-  return after(trimmed, deliver);
-}
-
-function malformed(state: LinkState, context: LinkContext, detail: string): LinkStep {
-  const lost = lose(state, context, { detail, code: "control.malformed" });
-  return {
-    state: lost.state,
-    effects: [log("error", CONTROL_LOG.malformed, { detail }), ...lost.effects],
-  };
-}
-
-function refused(
-  state: LinkState,
-  context: LinkContext,
-  refusal: LinkRefusal,
-  closeReason: string = refusal.code,
-): LinkStep {
-  const { code, detail } = refusal;
-  const lost = lose(state, context, { detail, code: closeReason });
-  // Nothing that a quick retry could change: the upper half of the longest back-off.
-  const retryAtMs = context.nowMs + (BACKOFF_MS_MAX * (1 + context.chance)) / 2;
-  return {
-    state: { ...lost.state, phase: { name: "waiting", retryAtMs }, refusal: { code, detail } },
-    effects: [log("error", CONTROL_LOG.refused, { code, detail }), ...lost.effects],
-  };
-}
-
-/** Gives the connection up and waits: exponential back-off with full jitter. */
-function lose(
-  state: LinkState,
-  context: LinkContext,
-  why: { readonly detail: string; readonly code?: string },
-): LinkStep {
-  const { phase } = state;
-  const lasted = phase.name === "linked" && context.nowMs - phase.sinceMs >= LEASE_MS;
-  const failures = lasted ? 0 : state.failures;
-  const ceilingMs = Math.min(BACKOFF_MS_MAX, BACKOFF_BASE_MS * 2 ** failures);
-  const waitMs = Math.floor(ceilingMs * context.chance);
-  const left = after(endLookups(state), endRequests);
-  return {
-    state: {
-      ...left.state,
-      phase: { name: "waiting", retryAtMs: context.nowMs + waitMs },
-      queue: [],
-      openBatches: [],
-      failures: Math.min(failures + 1, FAILURES_COUNTED_MAX),
-    },
-    effects: [
-      log("warn", CONTROL_LOG.lost, { phase: phase.name, detail: why.detail, waitMs }),
-      { kind: "close", reason: why.code ?? "" },
-      ...left.effects,
-    ],
-  };
-}
-
-function stop(state: LinkState): LinkStep {
-  const left = after(endLookups(state), endRequests);
-  return {
-    state: { ...left.state, phase: { name: "stopped" }, queue: [], openBatches: [] },
-    effects: [...left.effects, { kind: "close", reason: "" }],
-  };
-}
-
 /** Anything that the hub says renews the lease. */
 function heard(state: LinkState, context: LinkContext): LinkState {
   if (state.phase.name !== "linked") {
@@ -476,33 +302,5 @@ function isGreeted(state: LinkState): boolean {
   return ["greeting", "adopting", "linked"].includes(state.phase.name);
 }
 
-function after(step: LinkStep, next: (state: LinkState) => LinkStep): LinkStep {
-  const following = next(step.state);
-  return { state: following.state, effects: [...step.effects, ...following.effects] };
-}
-
-function same(state: LinkState): LinkStep {
-  return { state, effects: [] };
-}
-
-function send(message: RelayMessage): LinkEffect {
-  return { kind: "send", message };
-}
-
-function log(
-  level: "debug" | "info" | "warn" | "error",
-  name: ControlLogName,
-  fields: Readonly<Record<string, string | number | null>>,
-): LinkEffect {
-  return { kind: "log", level, name, fields };
-}
-
 /** Name resolution, TCP, TLS and the upgrade; three TCP SYN retransmissions (7 s) fit. */
 export const CONNECT_DEADLINE_MS = 10_000;
-/** The first wait's upper end after a link that lasted. */
-export const BACKOFF_BASE_MS = 250;
-export const BACKOFF_MS_MAX = RELINK_MS_MAX;
-/** Storing 64 events takes milliseconds; after this the link counts as broken. */
-export const EVENTS_ACK_DEADLINE_MS = 15_000;
-/** Beyond this the ceiling no longer grows; keeps 2 ** failures finite. */
-const FAILURES_COUNTED_MAX = 16;

@@ -38,8 +38,11 @@ export interface LinkOptions {
   >;
   /** A fresh credential for one connection. */
   readonly signToken: () => Promise<string>;
-  /** Puts a welcome's keys into use; a failure is what is wrong with them. */
-  readonly adopt: (welcome: Welcome) => Promise<Result<null, string>>;
+  /**
+   * Puts a welcome into use; a failure is what is wrong with its keys. By the time that they are read
+   * another connection may be the present one, whose welcome is not to be undone by this.
+   */
+  readonly adopt: (welcome: Welcome, isPresent: () => boolean) => Promise<Result<null, string>>;
   /** Puts the keys that replace a welcome's into use; a failure is what is wrong with them. */
   readonly adoptKeys: (keys: LinkKeys) => Promise<Result<null, string>>;
   /** The control plane does not want this relay now, by that code. */
@@ -86,7 +89,7 @@ export class ControlLink implements GrantLookup, ControlContact {
   #timer: NodeJS.Timeout | null = null;
   #isStepping = false;
   #questionCount = 0;
-  /** What was told of keys is in use; pushes that came later wait for it. */
+  /** What was told of keys is in use; pushes and grants that came later wait for it. */
   #keysAdopted: Promise<void> = Promise.resolve();
   #lastClose: Promise<void> = Promise.resolve();
 
@@ -267,8 +270,7 @@ export class ControlLink implements GrantLookup, ControlContact {
         this.#deliver(effect.afterSeq);
         break;
       case "settle":
-        this.#waiting.get(effect.requestId)?.(effect.result);
-        this.#waiting.delete(effect.requestId);
+        void this.#settle(effect);
         break;
       case "answered":
         this.#asked.get(effect.requestId)?.(effect.result);
@@ -333,8 +335,9 @@ export class ControlLink implements GrantLookup, ControlContact {
     if (Math.abs(skewMs) > RELAY_CLOCK_SKEW_SECONDS * 1000) {
       this.#options.log.warn({ skewMs }, CONTROL_LOG.clockSkew);
     }
-    const adopted = await this.#options.adopt(welcome);
-    if (generation === this.#generation) {
+    const isPresent = (): boolean => generation === this.#generation;
+    const adopted = await this.#options.adopt(welcome, isPresent);
+    if (isPresent()) {
       this.#dispatch({ kind: "adopted", failure: adopted.ok ? null : adopted.error });
     }
   }
@@ -345,6 +348,16 @@ export class ControlLink implements GrantLookup, ControlContact {
     if (!adopted.ok && generation === this.#generation) {
       this.#dispatch({ kind: "malformed", detail: adopted.error });
     }
+  }
+
+  /** A grant that was found may be signed with keys which were told just before. */
+  async #settle({ requestId, result }: LinkEffect & { readonly kind: "settle" }): Promise<void> {
+    const settle = this.#waiting.get(requestId);
+    this.#waiting.delete(requestId);
+    if (result.ok) {
+      await this.#keysAdopted;
+    }
+    settle?.(result);
   }
 
   async #apply(effect: LinkEffect & { readonly kind: "apply" }): Promise<void> {

@@ -30,7 +30,6 @@ export class OwnCertificateWatch {
   /** What the files held last, so that each content is judged once. */
   #seen: string;
   #problem: string | null = null;
-  #isRunning = false;
 
   constructor(options: OwnCertificateWatchOptions) {
     this.#options = options;
@@ -56,17 +55,8 @@ export class OwnCertificateWatch {
     }
   }
 
-  /** Looks at the files, once at a time. Never rejects. */
+  /** Looks at the files. Not to be called again before it has settled. */
   async tick(): Promise<void> {
-    if (this.#isRunning) {
-      return;
-    }
-    this.#isRunning = true;
-    await this.#look();
-    this.#isRunning = false;
-  }
-
-  async #look(): Promise<void> {
     const read = await readOwnCertificate(this.#options.files);
     const text = read.ok ? textOf(read.value) : read.error;
     if (text === this.#seen) {

@@ -16,6 +16,7 @@ import type { OwnCertificateFiles, OwnIdentity } from "./own-certificate.ts";
 import { OwnCertificateWatch } from "./own-certificate-watch.ts";
 import { makeTlsRequest } from "./relay-keys.ts";
 import { signRelayToken } from "./relay-token.ts";
+import { reasonOf } from "./state-folder.ts";
 
 export interface UpkeepOptions {
   readonly identity: Identity;
@@ -58,6 +59,7 @@ export class Upkeep {
   #tls: TlsIdentity;
   #timer: NodeJS.Timeout | null = null;
   #warnedAtMs = -Infinity;
+  #isTicking = false;
 
   constructor(options: UpkeepOptions) {
     const { identity, own, disk, count } = options;
@@ -149,14 +151,28 @@ export class Upkeep {
     clearInterval(this.#timer ?? undefined);
   }
 
-  /** Does what is due. Never rejects. */
+  /** Does what is due, once at a time. Never rejects. */
   async tick(): Promise<void> {
+    if (this.#isTicking) {
+      return;
+    }
+    this.#isTicking = true;
     this.#warnOfEnd();
-    await this.#watch?.tick();
+    await this.#do(async () => await this.#watch?.tick());
     if (this.#options.isLinked()) {
       // One after the other: the control plane answers few requests of a relay at once.
-      await this.#renewal?.tick();
-      await this.#keys.tick();
+      await this.#do(async () => await this.#renewal?.tick());
+      await this.#do(async () => await this.#keys.tick());
+    }
+    this.#isTicking = false;
+  }
+
+  /** A part that throws is our bug: it must not stop the others, nor the relay. */
+  async #do(part: () => Promise<void>): Promise<void> {
+    try {
+      await part();
+    } catch (error) {
+      this.#options.log.error({ detail: reasonOf(error) }, CONTROL_LOG.upkeepFailed);
     }
   }
 

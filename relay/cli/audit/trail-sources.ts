@@ -1,6 +1,5 @@
 /** Where `kerbside audit verify` reads a trail: over the API page by page, or from a file. */
 import { open } from "node:fs/promises";
-import { z } from "zod";
 import { auditLineSchema } from "#shared/audit/audit-line.ts";
 import {
   checkpointLineSchema,
@@ -13,7 +12,6 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import { reasonOf } from "../../control/state-folder.ts";
 import type { ApiClient } from "../api-client.ts";
 import { type CliFailure, failed } from "../command.ts";
-import type { Page } from "../typed-api.ts";
 
 /** Lines of a trail in their order; a failure is the last thing that comes. */
 export type TrailSource = AsyncGenerator<Result<TrailLine, CliFailure>>;
@@ -25,21 +23,16 @@ export async function* readTrailFromApi(client: ApiClient): TrailSource {
   if (!trail.ok) {
     return;
   }
-  const checkpoints = readItems((cursor) =>
-    client.call("GET /api/v1/audit/checkpoints", CHECKPOINTS, { query: { cursor } }),
-  );
-  for await (const item of checkpoints) {
+  const query = { limit: PAGE_ROWS };
+  const checkpoints = client.pages("GET /api/v1/audit/checkpoints", checkpointLineSchema);
+  for await (const item of itemsOf(checkpoints)) {
     yield item.ok ? ok({ checkpoint: item.value }) : item;
   }
-  const heads = readItems((cursor) =>
-    client.call("GET /api/v1/audit/heads", HEADS, { query: { cursor, limit: PAGE_ROWS } }),
-  );
-  for await (const item of heads) {
+  const heads = client.pages("GET /api/v1/audit/heads", headLineSchema, { query });
+  for await (const item of itemsOf(heads)) {
     yield item.ok ? ok({ head: item.value }) : item;
   }
-  yield* readItems((cursor) =>
-    client.call("GET /api/v1/audit/links", LINKS, { query: { cursor, limit: PAGE_ROWS } }),
-  );
+  yield* itemsOf(client.pages("GET /api/v1/audit/links", auditLineSchema, { query }));
 }
 
 /** The lines of a file that `kerbside audit export --whole` wrote. */
@@ -67,29 +60,17 @@ export async function* readTrailFromFile(path: string): TrailSource {
   }
 }
 
-/** However many pages there are: a trail may be long. */
-async function* readItems<Item>(
-  readPage: (cursor: string | undefined) => Promise<Result<Page<Item>, CliFailure>>,
+async function* itemsOf<Item>(
+  pages: AsyncIterable<Result<readonly Item[], CliFailure>>,
 ): AsyncGenerator<Result<Item, CliFailure>> {
-  let cursor: string | undefined;
-  for (;;) {
-    const answer = await readPage(cursor);
-    if (!answer.ok) {
-      yield answer;
+  for await (const page of pages) {
+    if (!page.ok) {
+      yield page;
       return;
     }
-    for (const value of answer.value.items) {
-      yield ok(value);
+    for (const item of page.value) {
+      yield ok(item);
     }
-    const { nextCursor } = answer.value;
-    if (nextCursor === null) {
-      return;
-    }
-    if (nextCursor === cursor) {
-      yield fail(failed("The control plane gives the same page again and again."));
-      return;
-    }
-    cursor = nextCursor;
   }
 }
 
@@ -101,10 +82,5 @@ function parseJson(text: string): unknown {
   }
 }
 
-const pageOf = <Item extends z.ZodType>(item: Item) =>
-  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
-const CHECKPOINTS = pageOf(checkpointLineSchema);
-const HEADS = pageOf(headLineSchema);
-const LINKS = pageOf(auditLineSchema);
 /** The API's most. */
 const PAGE_ROWS = 200;

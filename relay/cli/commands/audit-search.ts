@@ -1,5 +1,4 @@
 /** `kerbside audit search`: what happened, newest first. */
-import { z } from "zod";
 import { type AuditLine, auditLineSchema } from "#shared/audit/audit-line.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, type ApiClient, withApi } from "../api-client.ts";
@@ -58,28 +57,23 @@ ${API_OPTIONS_HELP}`,
   },
 };
 
-/** Page after page: a page may be short, or empty, with more to come. */
 async function search(
   client: ApiClient,
-  query: URLSearchParams,
+  filter: URLSearchParams,
   count: number,
 ): Promise<Result<AuditLine[], CliFailure>> {
+  const query = { ...Object.fromEntries(filter), limit: Math.min(count, PAGE_ROWS) };
   const found: AuditLine[] = [];
-  for (;;) {
-    query.set("limit", String(Math.min(count - found.length, PAGE_ROWS)));
-    const page = await client.call("GET /api/v1/audit", pageSchema, {
-      query: Object.fromEntries(query),
-    });
+  for await (const page of client.pages("GET /api/v1/audit", auditLineSchema, { query })) {
     if (!page.ok) {
       return page;
     }
-    found.push(...page.value.items);
-    const { nextCursor } = page.value;
-    if (nextCursor === null || found.length >= count) {
-      return ok(found);
+    found.push(...page.value);
+    if (found.length >= count) {
+      break;
     }
-    query.set("cursor", nextCursor);
   }
+  return ok(found.slice(0, count));
 }
 
 function rowOf(event: AuditLine): string[] {
@@ -95,7 +89,6 @@ function rowOf(event: AuditLine): string[] {
 }
 
 const HEAD = ["AT", "TYPE", "WHO", "ABOUT", "ADDRESS", "DATA"];
-const pageSchema = z.object({ items: z.array(auditLineSchema), nextCursor: z.string().nullable() });
 /** The API's most. */
 const PAGE_ROWS = 200;
 /** A table is for people; --json has all of it. */

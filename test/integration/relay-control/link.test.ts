@@ -27,7 +27,7 @@ class TestRelay implements AsyncDisposable {
   readonly commands: Command[] = [];
   sessionIds: string[] = [];
   refusal: { code: "control.grant-invalid"; detail: string } | null = null;
-  adopt = (): Promise<Result<null, string>> => Promise.resolve(ok(null));
+  adopt = (_isPresent: () => boolean): Promise<Result<null, string>> => Promise.resolve(ok(null));
   readonly spool: Spool;
   readonly link: ControlLink;
 
@@ -46,8 +46,8 @@ class TestRelay implements AsyncDisposable {
       linkUrl,
       about: { build: "test", instanceId: "instance-1", channelsMax: 5, enforces: ["usb"] },
       signToken: () => signRelayToken(identity, Date.now(), randomBytes),
-      adopt: () => this.adopt(),
-      adoptKeys: () => this.adopt(),
+      adopt: (_welcome, isPresent) => this.adopt(isPresent),
+      adoptKeys: () => this.adopt(() => true),
       spool: this.spool,
       log,
       nowMs: Date.now,
@@ -255,8 +255,10 @@ describe("the control link", () => {
     await using hub = await startFakeHub();
     await using relay = new TestRelay(hub.url);
     const adoptions: ((result: Result<null, string>) => void)[] = [];
+    const presence: (() => boolean)[] = [];
     const adopting = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    relay.adopt = () => {
+    relay.adopt = (isPresent) => {
+      presence.push(isPresent);
       adopting[adoptions.length]?.resolve();
       return new Promise((resolve) => {
         adoptions.push(resolve);
@@ -269,12 +271,50 @@ describe("the control link", () => {
     const second = await hub.nextSocket();
     await second.welcome();
     await adopting[1]?.promise;
+    expect(presence.map((isPresent) => isPresent())).toEqual([false, true]);
     adoptions[0]?.(ok(null));
     await Promise.resolve();
     expect(relay.link.isLinked).toBe(false);
     adoptions[1]?.(ok(null));
     await second.storeEvents();
     expect(relay.link.isLinked).toBe(true);
+  });
+
+  it("gives a grant that was looked up once the keys which were told before it are in use", async () => {
+    await using hub = await startFakeHub();
+    await using relay = new TestRelay(hub.url);
+    const socket = await hub.nextSocket();
+    await socket.welcome({ version: 2 });
+    await socket.storeEvents();
+    const order: string[] = [];
+    const adopting = Promise.withResolvers<Result<null, string>>();
+    const isAdopting = Promise.withResolvers<void>();
+    relay.adopt = () => {
+      isAdopting.resolve();
+      return adopting.promise;
+    };
+    const found = relay.link
+      .lookup(HASH)
+      .then((answer) => order.push(answer.ok ? answer.value : ""));
+    const { requestId } = await socket.next("lookup");
+    const { ticketKeys, grantKeys } = WELCOME;
+    socket.send({ type: "keys", ticketKeys, grantKeys });
+    await isAdopting.promise;
+    socket.send({ type: "lookup-answer", requestId, grant: "jws", reason: null });
+    // Answers are heard in order: behind the second one's the first has come, too.
+    const refused = relay.link.lookup(HASH).then((answer) => order.push(answer.ok ? "" : "none"));
+    const next = await socket.next("lookup");
+    socket.send({
+      type: "lookup-answer",
+      requestId: next.requestId,
+      grant: null,
+      reason: "unknown",
+    });
+    await refused;
+    order.push("keys");
+    adopting.resolve(ok(null));
+    await found;
+    expect(order).toEqual(["none", "keys", "jws"]);
   });
 
   it("keeps away for long when another process took its place", async () => {

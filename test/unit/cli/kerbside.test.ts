@@ -286,7 +286,7 @@ describe("kerbside for admins", () => {
     expect(ended).toMatchObject({ code: 0, stdout: "kjt_1\n" });
   });
 
-  it("makes a join token that is bound to a name, to a site by its name, and to a time", async () => {
+  it("makes a join token that is bound to a name, to a site, and to a time", async () => {
     await using folder = await makeTempFolder();
     await using plane = await startPlane();
     await loggedIn(folder, plane.url);
@@ -296,9 +296,13 @@ describe("kerbside for admins", () => {
     expect(ended).toMatchObject({ code: 0, stdout: "kjt_1\n" });
     expect(ended.stderr).toContain("For a relay named syd1, until ");
     expect(plane.heard.at(-1)?.body).toEqual({ name: "syd1", siteId: "sit_1", minutes: 60 });
+    for (const siteId of ["sit_default", "sit_AAAAAAAAAAAAAAAAAAAAAA"]) {
+      expect(await create("--site", siteId)).toMatchObject({ code: 0 });
+      expect(plane.heard.at(-1)?.body).toEqual({ siteId });
+    }
     expect(await create("--site", "mel")).toMatchObject({
       code: 1,
-      stderr: "There is no site mel; there are: default, syd.\n",
+      stderr: "No site is called mel. See them: kerbside sites.\n",
     });
     expect((await create("--minutes", "soon")).code).toBe(2);
   });

@@ -56,6 +56,13 @@ describe("a list", () => {
     }
   });
 
+  it("that never ends is given up", async () => {
+    const same = () => ({ json: { items: [relay("rly_a")], nextCursor: "2" } });
+    const { code, stderr, heard } = await run(["relays"], same);
+    expect({ code, asked: heard.length }).toEqual({ code: 1, asked: 2 });
+    expect(stderr).toBe("The control plane gives the same page again and again.\n");
+  });
+
   it("that is empty says so, and is an empty array to scripts", async () => {
     const none = () => ({ json: { items: [], nextCursor: null } });
     expect(await run(["relays"], none)).toMatchObject({ code: 0, stdout: "", stderr: "None.\n" });

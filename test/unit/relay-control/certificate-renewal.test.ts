@@ -1,4 +1,4 @@
-/** The renewal of a relay's certificate: in time, one try at a time, and nothing shown that is wrong. */
+/** The renewal of a relay's certificate: in time, and nothing shown that is wrong. */
 import "reflect-metadata";
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
@@ -163,13 +163,6 @@ describe("a certificate's renewal", () => {
     bench.renewal.want();
     await bench.renewal.tick();
     expect(bench.requests).toHaveLength(days.length);
-  });
-
-  it("is one try at a time", async () => {
-    const bench = await Bench.start();
-    bench.renewal.want();
-    await Promise.all([bench.renewal.tick(), bench.renewal.tick()]);
-    expect(bench.requests).toHaveLength(1);
   });
 
   it("is shown also when the disk has no room for it, and is tried again for that", async () => {

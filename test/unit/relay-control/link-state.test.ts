@@ -7,11 +7,10 @@ import {
   LEASE_MS,
   OUTBOX_ROWS_MAX,
 } from "#shared/control/limits.ts";
+import { EVENTS_ACK_DEADLINE_MS } from "../../../relay/control/link-delivery.ts";
+import { BACKOFF_BASE_MS, BACKOFF_MS_MAX } from "../../../relay/control/link-ends.ts";
 import {
-  BACKOFF_BASE_MS,
-  BACKOFF_MS_MAX,
   CONNECT_DEADLINE_MS,
-  EVENTS_ACK_DEADLINE_MS,
   initialLinkState,
   nextDeadlineMs,
   stepLink,
