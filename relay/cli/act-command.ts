@@ -39,6 +39,8 @@ export interface ActSpec<Name extends OperationName, Value> {
 export interface Told {
   readonly print?: string;
   readonly note?: string;
+  /** What --json prints; the whole answer without it. */
+  readonly json?: unknown;
 }
 
 export function actCommand<Name extends OperationName, Value>(spec: ActSpec<Name, Value>): Command {
@@ -67,9 +69,9 @@ ${API_OPTIONS_HELP}`,
         if (!answer.ok) {
           return answer;
         }
-        const { print, note } = spec.tell(answer.value, parsed.value);
+        const { print, note, json = answer.value } = spec.tell(answer.value, parsed.value);
         if (parsed.value.options["json"] === true) {
-          tools.print(`${JSON.stringify(answer.value, null, 2)}\n`);
+          tools.print(`${JSON.stringify(json, null, 2)}\n`);
         } else if (print !== undefined) {
           tools.print(`${print}\n`);
         }

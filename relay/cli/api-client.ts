@@ -2,12 +2,19 @@
  * The control plane's API as the commands use it: logged in, each answer checked, each failure a
  * sentence with what to do.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import type { ArgumentsOf, OperationName } from "#shared/api/client.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { ERRORS } from "#shared/errors/catalogue.ts";
 import { parseControlUrl } from "../control/control-url.ts";
-import { type ApiFailure, requestApi, streamApi } from "../control/http-json.ts";
+import {
+  type ApiFailure,
+  type ApiRequest,
+  readApi,
+  requestApi,
+  streamApi,
+} from "../control/http-json.ts";
 import {
   type CliFailure,
   type CliTools,
@@ -26,6 +33,7 @@ import {
   type ReadsItem,
   type TypedApi,
 } from "./typed-api.ts";
+import { type FeedItem, followFeed } from "./watch/follow-feed.ts";
 
 /** Options of every command that talks to the control plane. */
 export const API_OPTIONS = {
@@ -64,6 +72,11 @@ export interface ApiClient {
     path: string,
     write: (chunk: Uint8Array) => Promise<void>,
   ): Promise<Result<null, CliFailure>>;
+  /**
+   * What a feed tells, from now on until the signal is aborted, over as many connections as that
+   * takes. A failure is the last thing that comes.
+   */
+  follow(path: string, signal: AbortSignal): AsyncGenerator<Result<FeedItem, CliFailure>>;
   /** A console file from the address that a ticket names. */
   fetchFile(url: string): Promise<Result<string, CliFailure>>;
 }
@@ -178,6 +191,7 @@ function makeClient(url: string, token: string): ApiClient {
     pages: (name, item, ...given) => readPages(api, name, item, given),
     download: async (path, write) =>
       toCli(await streamApi({ controlUrl: url, path, method: "GET", token }, write)),
+    follow: (path, signal) => follow({ controlUrl: url, path, method: "GET", token, signal }),
     fetchFile: async (fileUrl) => {
       const whole = URL.canParse(fileUrl, `${url}/`) ? new URL(fileUrl, `${url}/`) : null;
       if (whole === null || !/^https?:$/.test(whole.protocol)) {
@@ -213,6 +227,25 @@ async function* readPages<Name extends ListName, Item>(
     }
   }
   yield fail(failed(`The list has more than ${PAGES_MAX} pages: something is wrong with it.`));
+}
+
+async function* follow(
+  asked: ApiRequest & { readonly signal: AbortSignal },
+): AsyncGenerator<Result<FeedItem, CliFailure>> {
+  const { signal } = asked;
+  const feed = followFeed({
+    connect: (lastEventId) => {
+      const from = lastEventId === null ? {} : { "last-event-id": lastEventId };
+      return readApi({ ...asked, headers: { accept: "text/event-stream", ...from } });
+    },
+    // An abort is what ends the wait early, and no failure.
+    wait: async (ms) => await delay(ms, undefined, { signal }).catch(() => undefined),
+    random: () => Math.random(),
+    signal,
+  });
+  for await (const item of feed) {
+    yield toCli(item);
+  }
 }
 
 function toCli<Value>(result: Result<Value, ApiFailure>): Result<Value, CliFailure> {

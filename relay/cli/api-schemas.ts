@@ -22,11 +22,13 @@ export const sessionSchema = z.looseObject({
   state: z.string(),
   console: named,
   /** Null: not yours to know. */
-  user: z.looseObject({ username: z.string() }).nullable(),
+  user: z.looseObject({ id: z.string(), username: z.string() }).nullable(),
   /** The link of the user's through which a guest opened it; older control planes have none. */
   share: z.looseObject({ id: z.string(), label: z.string().nullable() }).nullish(),
   relay: named.nullable(),
   createdAt: z.string(),
+  openedAt: z.string().nullish(),
+  endedAt: z.string().nullish(),
   endReason: z.string().nullable(),
   endDetail: z.string().nullish(),
   refusedCode: z.string().nullish(),
@@ -128,4 +130,24 @@ export const siteSchema = z.looseObject({
   name: z.string(),
   description: z.string(),
   fallbacks: z.array(named),
+});
+
+export const signingKeysSchema = z.looseObject({
+  items: z.array(
+    z.looseObject({
+      kid: z.string(),
+      state: z.string(),
+      createdAt: z.string(),
+      activatedAt: z.string().nullable(),
+      retiredAt: z.string().nullable(),
+      verifiesUntil: z.string().nullable(),
+    }),
+  ),
+});
+
+export const relayKeysSchema = z.looseObject({
+  fingerprint: z.string(),
+  nextFingerprint: z.string().nullable(),
+  ticketEpoch: z.number(),
+  certificate: z.looseObject({ kind: z.string(), endsAt: z.string().nullable() }),
 });

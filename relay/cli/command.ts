@@ -26,6 +26,8 @@ export interface CliTools {
   readonly print: (text: string) => void;
   /** Everything else: standard error. */
   readonly note: (text: string) => void;
+  /** From this call on Ctrl-C and SIGTERM abort the signal, and end nothing by themselves. */
+  readonly untilInterrupted: () => AbortSignal;
 }
 
 export interface Command {
@@ -34,6 +36,8 @@ export interface Command {
   readonly summary: string;
   /** What `--help` prints. */
   readonly help: string;
+  /** It lists what its name names: `relays list` is `relays`, because many come with that habit. */
+  readonly isList?: boolean;
   readonly run: (args: readonly string[], tools: CliTools) => Promise<CliOutcome>;
 }
 

@@ -8,6 +8,7 @@ import { consoleAddCommand } from "./commands/console-add.ts";
 import { consolesCommand } from "./commands/consoles.ts";
 import { GROUP_COMMANDS } from "./commands/groups.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
+import { KEY_COMMANDS } from "./commands/keys.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { openCommand } from "./commands/open.ts";
@@ -20,13 +21,14 @@ import { relayRunCommand } from "./commands/relay-run.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
 import { RELAY_COMMANDS } from "./commands/relays.ts";
 import { sessionsCommand } from "./commands/sessions.ts";
+import { sessionsWatchCommand } from "./commands/sessions-watch.ts";
 import { SITE_COMMANDS } from "./commands/sites.ts";
 import { terminateCommand } from "./commands/terminate.ts";
 import { SHARE_COMMANDS } from "./commands/shares.ts";
 import { TOKEN_COMMANDS } from "./commands/tokens.ts";
 import { USER_COMMANDS } from "./commands/users.ts";
-import { readEnvironment } from "./environment.ts";
 import { printable } from "./printable.ts";
+import { processTools } from "./process-tools.ts";
 import { sayVersion } from "../program.ts";
 
 /** Runs one command line (without the program's name); resolves with the exit code. */
@@ -40,20 +42,30 @@ export async function runKerbside(args: readonly string[], tools: CliTools): Pro
     tools.print(sayVersion());
     return EXIT.done;
   }
-  const command = findCommand(args);
-  if (command === undefined) {
+  const found = findCommand(args);
+  if (found === undefined) {
     tools.note(`${sayUnknown(args)} See npx kerbside --help.\n`);
     return EXIT.usage;
   }
-  const rest = args.slice(command.name.split(" ").length);
-  return runCommand(command, rest, tools);
+  return runCommand(found.command, args.slice(found.words.length), tools);
 }
 
 /** The longest name that the line begins with: `relays drain` before `relays`. */
-function findCommand(args: readonly string[]): Command | undefined {
-  return COMMANDS.filter(({ name }) => isPrefix(name.split(" "), args)).sort(
-    (left, right) => right.name.length - left.name.length,
-  )[0];
+function findCommand(args: readonly string[]): Named | undefined {
+  return COMMANDS.flatMap(namesOf)
+    .filter(({ words }) => isPrefix(words, args))
+    .sort((left, right) => right.words.length - left.words.length)[0];
+}
+
+interface Named {
+  readonly words: readonly string[];
+  readonly command: Command;
+}
+
+function namesOf(command: Command): Named[] {
+  const words = command.name.split(" ");
+  const named = { words, command };
+  return command.isList === true ? [named, { words: [...words, "list"], command }] : [named];
 }
 
 function overview(): string {
@@ -89,10 +101,12 @@ const COMMANDS: readonly Command[] = [
   consolesCommand,
   openCommand,
   sessionsCommand,
+  sessionsWatchCommand,
   terminateCommand,
   consoleAddCommand,
   joinTokenCreateCommand,
   ...RELAY_COMMANDS,
+  ...KEY_COMMANDS,
   ...SITE_COMMANDS,
   ...USER_COMMANDS,
   ...GROUP_COMMANDS,
@@ -112,11 +126,7 @@ const COMMANDS: readonly Command[] = [
 ];
 
 if (import.meta.main) {
-  const code = await runKerbside(process.argv.slice(2), {
-    environment: readEnvironment(process.env),
-    print: (text) => process.stdout.write(text),
-    note: (text) => process.stderr.write(text),
-  });
+  const code = await runKerbside(process.argv.slice(2), processTools(process.env));
   // Idle connections to the control plane would otherwise keep the process for seconds.
   process.exit(code);
 }

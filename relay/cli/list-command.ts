@@ -51,6 +51,7 @@ export function listCommand<Name extends ListName, Item>(spec: ListSpec<Name, It
   return {
     name,
     summary,
+    isList: !name.includes(" "),
     help: `Usage: ${usage.filter((word) => word !== "").join(" ")}
 
 ${help}  --limit N            at most so many; default ${all}

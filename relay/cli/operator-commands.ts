@@ -2,13 +2,13 @@
  * The commands that the relay's own program has, so that a host which got nothing but the one-file
  * relay can enrol it, ask it and drain it: `node relay.mjs drain …` is `kerbside relay drain …`.
  */
-import { type CliTools, type Command, runCommand } from "./command.ts";
+import { type Command, runCommand } from "./command.ts";
 import { relayDrainCommand } from "./commands/relay-drain.ts";
 import { relayEnrolCommand } from "./commands/relay-enrol.ts";
 import { relayResumeCommand } from "./commands/relay-resume.ts";
 import { relayRotateKeyCommand } from "./commands/relay-rotate-key.ts";
 import { relayStatusCommand } from "./commands/relay-status.ts";
-import { readEnvironment } from "./environment.ts";
+import { processTools } from "./process-tools.ts";
 
 /** Runs such a command and resolves with its exit code; null when `args` name none. */
 export async function runOperatorCommand(
@@ -20,12 +20,7 @@ export async function runOperatorCommand(
   if (command === undefined) {
     return null;
   }
-  const tools: CliTools = {
-    environment: readEnvironment(environment),
-    print: (text) => process.stdout.write(text),
-    note: (text) => process.stderr.write(text),
-  };
-  return runCommand(command, rest, tools);
+  return runCommand(command, rest, processTools(environment));
 }
 
 const COMMANDS: readonly Command[] = [

@@ -7,17 +7,28 @@ export function printable(text: string): string {
 
 /** Rows in aligned columns under a head. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows.map((row) => row.map(printable))];
-  const widths = head.map((_title, column) =>
-    Math.max(...all.map((row) => widthOf(row[column] ?? ""))),
-  );
-  const lines = all.map((row) =>
-    row
-      .map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell)))
-      .join("  ")
-      .trimEnd(),
-  );
-  return `${lines.join("\n")}\n`;
+  return createTable(head)(rows);
+}
+
+/**
+ * A table whose rows come little by little: the head before the first ones, columns as wide as
+ * anything that was in them.
+ */
+export function createTable(
+  head: readonly string[],
+): (rows: readonly (readonly string[])[]) => string {
+  const widths = head.map(() => 0);
+  let unwritten = [head];
+  return (rows) => {
+    const cells = [...unwritten, ...rows.map((row) => row.map(printable))];
+    unwritten = [];
+    for (const [column, width] of widths.entries()) {
+      widths[column] = Math.max(width, ...cells.map((row) => widthOf(row[column] ?? "")));
+    }
+    const pad = (cell: string, column: number) =>
+      cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell)));
+    return cells.map((row) => `${row.map(pad).join("  ").trimEnd()}\n`).join("");
+  };
 }
 
 /** A name that is a plain file name everywhere: no path, no hidden file, no odd character. */

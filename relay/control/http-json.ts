@@ -17,6 +17,8 @@ export interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object;
   readonly deadlineMs?: number;
+  /** Ends an answer that is read as it comes. */
+  readonly signal?: AbortSignal;
 }
 
 interface ApiAnswer {
@@ -68,22 +70,38 @@ export async function streamApi(
   write: (chunk: Uint8Array) => Promise<void>,
 ): Promise<Result<null, ApiFailure>> {
   try {
+    for await (const chunk of readApi(asked)) {
+      if (!chunk.ok) {
+        return chunk;
+      }
+      await write(chunk.value);
+    }
+    return ok(null);
+  } catch (error) {
+    return fail(noAnswer(asked, error));
+  }
+}
+
+/** Sends the request and gives the answer as it comes; a failure is the last thing that comes. */
+export async function* readApi(asked: ApiRequest): AsyncGenerator<Result<Uint8Array, ApiFailure>> {
+  try {
     const answer = await request(urlOf(asked), {
       method: asked.method,
       headers: headersOf(asked),
       headersTimeout: API_DEADLINE_MS,
       bodyTimeout: SILENCE_MS_MAX,
+      ...(asked.signal === undefined ? {} : { signal: asked.signal }),
     });
     const { statusCode: status } = answer;
     if (status < 200 || status >= 300) {
-      return fail(refusal(asked, status, (await readBounded(answer.body)) ?? ""));
+      yield fail(refusal(asked, status, (await readBounded(answer.body)) ?? ""));
+      return;
     }
     for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
-      await write(chunk);
+      yield ok(chunk);
     }
-    return ok(null);
   } catch (error) {
-    return fail(noAnswer(asked, error));
+    yield fail(noAnswer(asked, error));
   }
 }
 
@@ -225,7 +243,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
 
 /** A person waits; the slowest honest answer (a ticket that tries several relays) takes seconds. */
 const API_DEADLINE_MS = 20_000;
-/** A file is read from the database page by page; none takes so long. */
+/** A file is read from the database page by page; none takes so long, and feeds speak more often. */
 const SILENCE_MS_MAX = 60_000;
 /** A page of consoles is some 100 KiB; more than this is no answer of ours. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;

@@ -4,9 +4,9 @@
  * makes it again when that does no harm.
  */
 import { fail } from "#shared/base/result.ts";
-import type { HubMessage } from "#shared/control/contract.ts";
+import { type HubMessage, KEYS_VERSION } from "#shared/control/contract.ts";
 import { REQUEST_DEADLINE_MS, REQUESTS_OPEN_MAX } from "#shared/control/limits.ts";
-import { KEYS_VERSION, type RelayRequest } from "#shared/control/relay-requests.ts";
+import type { RelayRequest } from "#shared/control/relay-requests.ts";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import type { LinkEffect, LinkState, LinkStep } from "./link-types.ts";
 

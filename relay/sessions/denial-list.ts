@@ -3,7 +3,13 @@
  * be held nor live. The control plane keeps them; a relay's list is as good as its last welcome, and
  * what it was pushed since.
  */
-import { type Denial, type GrantSubjects, isVoidedBy } from "#shared/control/denials.ts";
+import {
+  type Denial,
+  DENIAL_SUBJECTS,
+  type GrantSubjects,
+  isVoidedBy,
+  subjectId,
+} from "#shared/control/denials.ts";
 
 /** By subject, the newest of each. Bounded; time is passed in. */
 export class DenialList {
@@ -35,14 +41,9 @@ export class DenialList {
 
   /** Whether one of them makes the grant void. */
   denies(grant: GrantSubjects): boolean {
-    const subjects = [
-      { subject: "user" as const, id: grant.userId },
-      { subject: "console" as const, id: grant.consoleId },
-      { subject: "session" as const, id: grant.sessionId },
-      ...(grant.shareId === null ? [] : [{ subject: "share" as const, id: grant.shareId }]),
-    ];
-    return subjects.some((about) => {
-      const denial = this.#denials.get(keyOf(about));
+    return DENIAL_SUBJECTS.some((subject) => {
+      const id = subjectId(grant, subject);
+      const denial = id === null ? undefined : this.#denials.get(keyOf({ subject, id }));
       return denial !== undefined && isVoidedBy(grant, denial);
     });
   }

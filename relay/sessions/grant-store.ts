@@ -16,8 +16,8 @@ export interface GrantStoreLimits {
 export interface HeldGrant {
   readonly grant: Grant;
   readonly label: string;
-  /** The key that signed it; absent: it is not known. */
-  readonly kid?: string;
+  /** The key that signed it. */
+  readonly kid: string;
 }
 
 interface UsedTicket {
@@ -123,20 +123,12 @@ export class GrantStore {
     }
   }
 
-  /** Drops the unused grants that none of these keys signed: the control plane has voided them. */
-  dropUnlessSignedBy(kids: ReadonlySet<string>): void {
-    for (const [ticketHash, { kid }] of this.#held) {
-      if (kid !== undefined && !kids.has(kid)) {
+  /** Drops the unused grants of which that is so. */
+  dropWhere(isVoid: (held: HeldGrant) => boolean): void {
+    for (const [ticketHash, held] of this.#held) {
+      if (isVoid(held)) {
         this.#drop(ticketHash);
       }
-    }
-  }
-
-  /** As `withdraw`, for every unused grant of which that is so. */
-  withdrawWhere(isVoid: (grant: Grant) => boolean): void {
-    const voided = [...this.#held.values()].filter(({ grant }) => isVoid(grant));
-    for (const { grant } of voided) {
-      this.withdraw(grant.sessionId);
     }
   }
 
@@ -165,11 +157,7 @@ export class GrantStore {
   }
 
   #dropExpired(nowMs: number): void {
-    for (const [ticketHash, { grant }] of this.#held) {
-      if (nowMs >= grant.exp * 1000) {
-        this.#drop(ticketHash);
-      }
-    }
+    this.dropWhere(({ grant }) => nowMs >= grant.exp * 1000);
   }
 
   #dropOldest(): void {

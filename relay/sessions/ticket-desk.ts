@@ -14,10 +14,10 @@ import { authenticateTicket, hashTicket, parseTicket } from "#shared/ticket/tick
 import type { MainFacts } from "./admission-rules.ts";
 import { DenialList } from "./denial-list.ts";
 import { GrantStore, type GrantStoreLimits, type HeldGrant } from "./grant-store.ts";
-import type { KeyRing } from "./key-ring.ts";
+import type { KeyRing, RelayKeys } from "./key-ring.ts";
 import type { DialTarget, GrantLookup } from "./ports.ts";
 import { SharedLookup } from "./shared-lookup.ts";
-import { kidOf, verifyGrant } from "./verify-grant.ts";
+import { verifyGrant } from "./verify-grant.ts";
 
 export interface TicketDeskOptions {
   readonly keyRing: KeyRing;
@@ -49,7 +49,9 @@ export class TicketDesk {
     this.denials = new DenialList(options.limits);
     this.#lookup = new SharedLookup(options.lookup, options.limits);
     options.keyRing.onReplace((keys) => {
-      this.store.dropUnlessSignedBy(new Set(keys.grantKeys.map(({ kid }) => kid)));
+      // The control plane has voided what none of these keys signed.
+      const kids = new Set(keys.grantKeys.map(({ kid }) => kid));
+      this.store.dropWhere(({ kid }) => !kids.has(kid));
     });
   }
 
@@ -104,21 +106,17 @@ export class TicketDesk {
     if (this.#isKnown(hash)) {
       return null;
     }
-    const verified = await verifyGrant(answer.value, keys, this.#options.nowMs());
-    if (!verified.ok || verified.value.ticketHash !== hash) {
+    const read = await this.#read(answer.value, keys);
+    if (!read.ok || read.value.grant.ticketHash !== hash) {
       return "unverifiable";
     }
-    const label = await sessionLabel(hash);
-    const kid = kidOf(answer.value);
-    if (!this.#isAccepted(kid)) {
-      return "unverifiable";
-    }
-    if (this.#isDenied(verified.value)) {
-      return "unknown";
+    const voided = this.#whyVoid(read.value);
+    if (voided !== null) {
+      return voided.code === "control.denied" ? "unknown" : "unverifiable";
     }
     // Another one may have come first: replacing it would void what others wait with.
     if (!this.#isKnown(hash)) {
-      this.store.hold({ grant: verified.value, label, kid }, this.#options.nowMs());
+      this.store.hold(read.value, this.#options.nowMs());
     }
     return null;
   }
@@ -129,26 +127,21 @@ export class TicketDesk {
     if (keys === null) {
       return { code: "control.grant-invalid", detail: "no keys to verify it with yet" };
     }
-    const verified = await verifyGrant(jws, keys, this.#options.nowMs());
-    if (!verified.ok) {
-      return verified.error;
+    const read = await this.#read(jws, keys);
+    if (!read.ok) {
+      return read.error;
     }
-    const label = await sessionLabel(verified.value.ticketHash);
-    const kid = kidOf(jws);
-    if (!this.#isAccepted(kid)) {
-      return { code: "control.grant-invalid", detail: "its key is not accepted any more" };
+    const voided = this.#whyVoid(read.value);
+    if (voided === null) {
+      this.store.hold(read.value, this.#options.nowMs());
     }
-    if (this.#isDenied(verified.value)) {
-      return { code: "control.denied", detail: "its user, console, session or share was denied" };
-    }
-    this.store.hold({ grant: verified.value, label, kid }, this.#options.nowMs());
-    return null;
+    return voided;
   }
 
   /** Learns of denials, and drops the grants that they make void. */
   deny(denials: readonly Denial[], revision: number): void {
     this.denials.add(denials, revision);
-    this.store.withdrawWhere((grant) => this.#isDenied(grant));
+    this.store.dropWhere(({ grant }) => this.#isDenied(grant));
   }
 
   /** Where the grant's console is; null when no key of this relay unseals its password. */
@@ -169,9 +162,25 @@ export class TicketDesk {
     return null;
   }
 
-  /** Whether the key is one of the present set, which may have changed during a wait. */
-  #isAccepted(kid: string): boolean {
-    return this.#options.keyRing.current()?.grantKeys.some((key) => key.kid === kid) === true;
+  /** A grant's content, when its signature and its rules are good. */
+  async #read(jws: string, keys: RelayKeys): Promise<Result<HeldGrant, Failure>> {
+    const verified = await verifyGrant(jws, keys, this.#options.nowMs());
+    return verified.ok
+      ? ok({ ...verified.value, label: await sessionLabel(verified.value.grant.ticketHash) })
+      : verified;
+  }
+
+  /**
+   * Why a grant that was read is good no more; null: it is. Asked in the same turn in which it is
+   * held, because keys and denials may have come while it was read.
+   */
+  #whyVoid({ grant, kid }: HeldGrant): Failure | null {
+    if (this.#options.keyRing.current()?.grantKeys.some((key) => key.kid === kid) !== true) {
+      return { code: "control.grant-invalid", detail: "its key is not accepted any more" };
+    }
+    return this.#isDenied(grant)
+      ? { code: "control.denied", detail: "its user, console, session or share was denied" }
+      : null;
   }
 
   #isDenied(grant: Grant): boolean {

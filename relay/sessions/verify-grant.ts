@@ -2,12 +2,18 @@
  * Verifies a grant: the control plane's signature, its type, issuer, audience and time, then its
  * content by schema and by what this relay can enforce. Says why not without repeating the grant.
  */
-import { type CryptoKey, decodeProtectedHeader, errors, jwtVerify } from "jose";
+import { type CryptoKey, errors, jwtVerify } from "jose";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { type Grant, GRANT_ALGORITHM, GRANT_TYPE, grantSchema } from "#shared/ticket/grant.ts";
 import { whyUnenforceable } from "./enforcement.ts";
 import type { RelayKeys } from "./key-ring.ts";
+
+/** A grant that is good, and the key that signed it. */
+export interface VerifiedGrant {
+  readonly grant: Grant;
+  readonly kid: string;
+}
 
 /**
  * The grant, a `control.grant-invalid` that says what is wrong with it, or a `policy.unenforceable`
@@ -17,8 +23,9 @@ export async function verifyGrant(
   jws: string,
   keys: RelayKeys,
   nowMs: number,
-): Promise<Result<Grant, Failure>> {
+): Promise<Result<VerifiedGrant, Failure>> {
   let payload: unknown;
+  let kid: string;
   try {
     const verified = await jwtVerify(jws, (header) => keyFor(keys, header.kid), {
       algorithms: [GRANT_ALGORITHM],
@@ -29,6 +36,7 @@ export async function verifyGrant(
       requiredClaims: ["exp"],
     });
     payload = verified.payload;
+    kid = verified.protectedHeader.kid ?? "";
   } catch (error) {
     return invalid(error instanceof errors.JOSEError ? `${error.code}: ${error.message}` : "key");
   }
@@ -38,12 +46,7 @@ export async function verifyGrant(
     return invalid(`content is unlawful at: ${paths}`);
   }
   const unenforceable = whyUnenforceable(parsed.data);
-  return unenforceable === null ? ok(parsed.data) : fail(unenforceable);
-}
-
-/** The key that a verified grant was signed with. */
-export function kidOf(jws: string): string {
-  return decodeProtectedHeader(jws).kid ?? "";
+  return unenforceable === null ? ok({ grant: parsed.data, kid }) : fail(unenforceable);
 }
 
 function keyFor(keys: RelayKeys, kid: string | undefined): CryptoKey {

@@ -12,7 +12,7 @@
  *       ├─ events (stream, seq…) ──────────────►│   resent until acked, stored exactly once
  *       │◄───────────────────────── events-ack ─┤
  *       ├─ serving (draining) ─────────────────►│   route here, or route here no more
- *       ├─ load ───────────────────────────────►│   now and then, when it has changed
+ *       ├─ load ───────────────────────────────►│   now and then, when it has changed; version 2
  *       ├─ lookup (requestId, ticketHash) ─────►│   a ticket that came before its grant
  *       │◄────────────────────── lookup-answer ─┤
  *       │◄─────────────────────────────── keys ─┤   in the place of the welcome's keys; version 2
@@ -54,7 +54,8 @@ import {
  * What this build speaks. A connection uses the highest version that both ranges hold.
  *
  * 1: all but what follows.
- * 2: `deny` and `drain` are pushed, and the welcome has both states; the relay says its `load`.
+ * 2: `deny` and `drain` are pushed, and the welcome has both states; the relay says its `load`; keys
+ *    are told anew (`keys`), and the relay makes requests (`request`, `answer`).
  *
  * Fields of messages that both know are optional and may be sent under any version: a partner that
  * does not know them drops them. Messages and kinds of commands are said only under theirs.
@@ -66,6 +67,9 @@ const COMMAND_VERSIONS = { grant: 1, withdraw: 1, terminate: 1, deny: 2, drain: 
 
 /** The first version under which a relay may say its load. */
 export const LOAD_VERSION = 2;
+
+/** The first version under which keys are told anew and requests are made. */
+export const KEYS_VERSION = 2;
 
 /** Named in Sec-WebSocket-Protocol, so that a stray client is refused before any message. */
 export const CONTROL_SUBPROTOCOL = "kerbside-relay";

@@ -1,14 +1,11 @@
 /**
  * What a linked relay asks the control plane for, and what it is answered: a new certificate, a
  * report of its operator's own one, and the two steps by which it changes its identity key. The
- * link itself proves who asks. Spoken since version 2 of the contract.
+ * link itself proves who asks. Spoken from KEYS_VERSION of the contract on.
  */
 import { z } from "zod";
 import { ERRORS, type ErrorCode } from "#shared/errors/catalogue.ts";
 import { certificateRequestSchema, relayPublicKeySchema } from "./enrolment.ts";
-
-/** The first version under which keys are told anew and requests are made. */
-export const KEYS_VERSION = 2;
 
 /** A chain of certificates, or the authorities that clients trust: `.vv` files stay below 64 KiB. */
 const PEM_CHARACTERS_MAX = 32 * 1024;

@@ -83,6 +83,13 @@ export class ControlClient {
     return { status: response.status, headers: response.headers, text, json };
   }
 
+  /** An answer that is read as it comes. */
+  async stream(path: string): Promise<Response> {
+    return await fetch(`${this.url}/api/v1${path}`, {
+      headers: { authorization: `Bearer ${this.#token}` },
+    });
+  }
+
   async createConsole(name: string, target: ConsoleTarget): Promise<string> {
     const answer = await this.call("POST", "/consoles", { host: "127.0.0.1", name, ...target });
     if (answer.status !== 201) {

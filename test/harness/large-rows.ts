@@ -28,6 +28,7 @@ export const LARGE_USERS = {
 
 const OWNED = 5_000;
 const PROJECTS = 500;
+const SITES = 100;
 const RARE_TAGS = 1_000;
 /** Chains of the audit trail. */
 const WRITERS = 500;
@@ -87,9 +88,9 @@ function peopleRows({ users, groups }: DatabaseSize, nowMs: number): string[] {
 
 function consoleRows({ sources, consoles }: DatabaseSize, nowMs: number): string[] {
   return [
-    `${numbers(100)} INSERT INTO sites (id, name, description, created_at_ms)
+    `${numbers(SITES)} INSERT INTO sites (id, name, description, created_at_ms)
      SELECT 'sit_' || n, 'site' || n, '', ${nowMs} - n FROM counter`,
-    `${numbers(99)} INSERT INTO site_fallbacks (site_id, position, fallback_site_id)
+    `${numbers(SITES - 1)} INSERT INTO site_fallbacks (site_id, position, fallback_site_id)
      SELECT 'sit_' || (n + 1), 1, 'sit_0' FROM counter`,
     `${numbers(sources)} INSERT INTO sources (id, name, kind, created_at_ms)
      SELECT 'src_' || n, 'source' || n, 'static', ${nowMs} - n FROM counter`,
@@ -164,12 +165,13 @@ function sessionRows(size: DatabaseSize, nowMs: number): string[] {
   const { owner } = LARGE_USERS;
   const { users, consoles, relays, sessions, shares } = size;
   return [
+    // Half of them at the default site, which most consoles are at.
     `${numbers(relays)} INSERT INTO relays
        (id, name, public_key, host, tls_port, certificate, host_subject, ticket_epoch, state,
-        enrolled_at_ms)
+        enrolled_at_ms, site_id)
      SELECT 'rly_' || n, 'relay' || n, 'key' || n, 'relay' || n || '.example', 5900, 'none',
-       'CN=relay' || n, 1, CASE WHEN n % 10 = 9 THEN 'offline' ELSE 'online' END, ${nowMs} - n
-     FROM counter`,
+       'CN=relay' || n, 1, CASE WHEN n % 10 = 9 THEN 'offline' ELSE 'online' END, ${nowMs} - n,
+       CASE n % 2 WHEN 0 THEN 'sit_default' ELSE 'sit_' || (n % ${SITES}) END FROM counter`,
     `${numbers(1_000)} INSERT INTO denials (subject, subject_id, at_ms, until_ms, announced_at_ms)
      SELECT 'session', 'ses_x' || n, ${nowMs} - n, ${nowMs} + 3600000, ${nowMs} FROM counter`,
     `${numbers(relays)} INSERT INTO relay_streams (relay_id, stream, stored_seq)

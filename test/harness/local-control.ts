@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
-import { startLocalWorker } from "../../worker/dev/local-worker.ts";
+import { type LocalWorker, startLocalWorker } from "../../worker/dev/local-worker.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
 import { bundleWorker } from "../../worker/dev/worker-bundle.ts";
@@ -21,6 +21,8 @@ export interface LocalControl extends AsyncDisposable {
   readonly url: string;
   /** Makes a local user. */
   makeUser(username: string, password: string, role: Role): Promise<void>;
+  /** Starts the Worker anew, over what it has stored, with some settings changed. */
+  restart(changes: Readonly<Record<string, string>>): Promise<void>;
 }
 
 /** @param settings by name, besides those that every control plane has. They may depend on its URL. */
@@ -38,20 +40,23 @@ export async function startLocalControl(
   await migrateDatabase({ url: server.url, authToken });
   await mkdir(folder.file("hub"));
   const url = `http://127.0.0.1:${port}`;
-  const worker = await startLocalWorker({
-    script,
-    host: "127.0.0.1",
-    port,
-    hubFolder: folder.file("hub"),
-    bindings: {
-      ...(await generateSecrets(Date.now())),
-      LIBSQL_URL: server.url,
-      LIBSQL_AUTH_TOKEN: authToken,
-      PUBLIC_URL: url,
-      ...(await settings(url)),
-    },
-    outboundCaFile,
-  });
+  const start = async (bindings: Readonly<Record<string, string>>): Promise<LocalWorker> =>
+    await startLocalWorker({
+      script,
+      host: "127.0.0.1",
+      port,
+      hubFolder: folder.file("hub"),
+      bindings,
+      outboundCaFile,
+    });
+  const bindings = {
+    ...(await generateSecrets(Date.now())),
+    LIBSQL_URL: server.url,
+    LIBSQL_AUTH_TOKEN: authToken,
+    PUBLIC_URL: url,
+    ...(await settings(url)),
+  };
+  let worker = await start(bindings);
   return {
     url,
     makeUser: async (username, password, role) => {
@@ -64,6 +69,10 @@ export async function startLocalControl(
       if (!made.ok) {
         throw new Error(made.error.code);
       }
+    },
+    restart: async (changes) => {
+      await worker.stop();
+      worker = await start({ ...bindings, ...changes });
     },
     [Symbol.asyncDispose]: async () => {
       await worker.stop();

@@ -4,9 +4,8 @@
  * of them in its next welcome: nothing else is needed, because a link keeps its order.
  */
 import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
-import type { RelayMessage } from "#shared/control/contract.ts";
+import { KEYS_VERSION, type RelayMessage } from "#shared/control/contract.ts";
 import { REQUESTS_OPEN_MAX } from "#shared/control/limits.ts";
-import { KEYS_VERSION } from "#shared/control/relay-requests.ts";
 import type { PushFailure } from "../services/context.ts";
 import type { HubEffect, HubInput, HubMoment, HubState, HubStep, LinkedLink } from "./hub-state.ts";
 import { same } from "./hub-step.ts";

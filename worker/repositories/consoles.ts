@@ -1,12 +1,11 @@
 /** The consoles' table. Deleted rows stay, because sessions and the audit trail point to them. */
 import { and, eq, getTableColumns, isNull, notInArray, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import type { Denial } from "#shared/control/denials.ts";
 import { type AccessLevel, levelOfRank } from "../identity/access-level.ts";
 import { rankOfConsole } from "./access-sql.ts";
 import { type ConsoleSummary, SUMMARY, toSummary } from "./console-summary.ts";
 import type { Database } from "./database.ts";
-import { denialStatements } from "./denials.ts";
+import { type NewDenial, storeDenial } from "./denials.ts";
 import { consoles, consoleTags, sources } from "./schema/consoles.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
@@ -102,22 +101,21 @@ function insertTags(database: Database, id: string, tags: readonly string[]) {
 /** Marks the console deleted and denies it; false when there is none, and nothing is recorded. */
 export async function markConsoleDeleted(
   database: Database,
-  deletion: { readonly id: string; readonly atMs: number; readonly denial: Denial },
-  auditsOf: (console: { readonly name: string }) => readonly AuditRecord[],
+  deletion: { readonly id: string; readonly atMs: number; readonly denial: NewDenial },
+  auditOf: (console: { readonly name: string }) => AuditRecord,
 ): Promise<boolean> {
+  const { id, atMs, denial } = deletion;
   return await database.transaction(async (transaction) => {
     const [row] = await transaction
       .update(consoles)
-      .set({ deletedAtMs: deletion.atMs })
-      .where(and(eq(consoles.id, deletion.id), isNull(consoles.deletedAtMs)))
+      .set({ deletedAtMs: atMs })
+      .where(and(eq(consoles.id, id), isNull(consoles.deletedAtMs)))
       .returning({ name: consoles.name });
     if (row === undefined) {
       return false;
     }
-    const [replace, insert] = denialStatements(transaction, deletion.denial);
-    await replace;
-    await insert;
-    await insertAuditRecords(transaction, auditsOf(row));
+    await storeDenial(transaction, denial);
+    await insertAuditRecords(transaction, [auditOf(row), denial.audit]);
     return true;
   });
 }

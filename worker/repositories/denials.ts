@@ -1,26 +1,22 @@
 /** Denials: one row a subject, and the sessions that each concerns. */
-import {
-  and,
-  asc,
-  desc,
-  eq,
-  exists,
-  gt,
-  inArray,
-  isNull,
-  lte,
-  or,
-  type SQL,
-  sql,
-} from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { unreachable } from "#shared/base/assert.ts";
 import type { Denial, DenialSubject } from "#shared/control/denials.ts";
 import type { Database, Transaction } from "./database.ts";
 import { denials } from "./schema/denials.ts";
 import { relays } from "./schema/relays.ts";
-import { sessions } from "./schema/sessions.ts";
-import { storeWithAudit } from "./store-with-audit.ts";
+import { sessions, tickets } from "./schema/sessions.ts";
+
+/** A denial to be stored, with its circumstances. */
+export interface NewDenial {
+  readonly denial: Denial;
+  /** The user who asked for it; null: nobody did. */
+  readonly by: string | null;
+  /** When; the moment that the denial is about lies a little later. */
+  readonly nowMs: number;
+  readonly audit: AuditRecord;
+}
 
 export interface DenialRow extends Denial {
   readonly revision: number;
@@ -40,23 +36,28 @@ export interface DenialScope {
 }
 
 /**
- * The statements that store a denial in the place of an older one of its subject, with a revision of
- * its own: for a batch or a transaction with the change that it follows from.
+ * Stores a denial in the place of an older one of its subject, with a revision of its own, inside the
+ * transaction of the change that it follows from; that one stores the audit record as well. The
+ * subject's tickets open nothing any more, and its living sessions tell who asked for their end.
  */
-export function denialStatements(database: Database | Transaction, denial: Denial) {
-  const { subject, id, atMs, untilMs } = denial;
-  return [
-    database.delete(denials).where(and(eq(denials.subject, subject), eq(denials.subjectId, id))),
-    database.insert(denials).values({ subject, subjectId: id, atMs, untilMs }),
-  ] as const;
-}
-
 export async function storeDenial(
-  database: Database,
-  denial: Denial,
-  audit: AuditRecord,
+  transaction: Transaction,
+  { denial, by, nowMs }: NewDenial,
 ): Promise<void> {
-  await storeWithAudit(database, [audit], () => denialStatements(database, denial));
+  const { subject, id, atMs, untilMs } = denial;
+  // Written out, because SQLite proves from it that an index of the living has all rows.
+  const living = and(sessionsOf(denial), sql`${sessions.state} <> 'ended'`);
+  const ids = transaction.select({ id: sessions.id }).from(sessions).where(living);
+  // All asked at once, so that they share a round trip; they are carried out in this order.
+  await Promise.all([
+    transaction.delete(denials).where(and(eq(denials.subject, subject), eq(denials.subjectId, id))),
+    transaction.insert(denials).values({ subject, subjectId: id, atMs, untilMs }),
+    transaction
+      .update(tickets)
+      .set({ withdrawnAtMs: nowMs })
+      .where(and(inArray(tickets.sessionId, ids), isNull(tickets.withdrawnAtMs))),
+    transaction.update(sessions).set({ endRequestedBy: by, endRequestedAtMs: nowMs }).where(living),
+  ]);
 }
 
 /** The denials that can still matter, the newest first. */
@@ -132,27 +133,13 @@ export async function deletePastDenials(
   await database.delete(denials).where(inArray(denials.revision, gone));
 }
 
-/**
- * The relays that may hold something of the subject. A share's sessions are not told apart here:
- * every relay with sessions is told, and knows.
- */
+/** The relays that may hold something of the subject. */
 export async function listConcernedRelays(
   database: Database,
   scope: DenialScope,
 ): Promise<ConcernedRelay[]> {
-  const wanted = { id: relays.id, controlVersion: relays.controlVersion };
-  if (scope.subject === "share") {
-    const living = database
-      .select({ id: sessions.id })
-      .from(sessions)
-      .where(and(eq(sessions.relayId, relays.id), inArray(sessions.state, ["pending", "active"])));
-    return await database
-      .select(wanted)
-      .from(relays)
-      .where(and(eq(relays.state, "online"), isNull(relays.deletedAtMs), exists(living)));
-  }
   return await database
-    .selectDistinct(wanted)
+    .selectDistinct({ id: relays.id, controlVersion: relays.controlVersion })
     .from(sessions)
     .innerJoin(relays, eq(relays.id, sessions.relayId))
     .where(and(sessionsOf(scope), mayLive(scope.lostAfterMs)));
@@ -183,8 +170,7 @@ function mayLive(lostAfterMs: number): SQL | undefined {
   );
 }
 
-/** None for a share: relays of the first version, which are asked about here, know of none. */
-function sessionsOf({ subject, id }: DenialScope): SQL {
+function sessionsOf({ subject, id }: Pick<DenialScope, "subject" | "id">): SQL {
   switch (subject) {
     case "user":
       return eq(sessions.userId, id);
@@ -193,7 +179,7 @@ function sessionsOf({ subject, id }: DenialScope): SQL {
     case "session":
       return eq(sessions.id, id);
     case "share":
-      return sql`false`;
+      return eq(sessions.shareId, id);
     default:
       return unreachable(subject);
   }

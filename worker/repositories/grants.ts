@@ -28,11 +28,12 @@ export async function findGrant(
       userId: sessions.userId,
       consoleId: sessions.consoleId,
       sessionId: sessions.id,
+      shareId: sessions.shareId,
       issuedAtMs: sessions.createdAtMs,
     })
     .from(tickets)
     .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
     .where(and(eq(tickets.ticketHash, wanted.ticketHash), eq(tickets.relayId, wanted.relayId)))
     .limit(1);
-  return row === undefined ? null : { ...row, shareId: null };
+  return row ?? null;
 }

@@ -6,15 +6,6 @@ import type { RelayRow } from "./relays.ts";
 import { relays } from "./schema/relays.ts";
 import { insertAuditRecords } from "./store-with-audit.ts";
 
-/** The relays that are there. */
-export async function listOnlineRelayIds(database: Database): Promise<string[]> {
-  const rows = await database
-    .select({ id: relays.id })
-    .from(relays)
-    .where(eq(relays.state, "online"));
-  return rows.map(({ id }) => id);
-}
-
 /** Accepts another key beside the present one; false when that has changed meanwhile. */
 export async function storeOfferedKey(
   database: Database,

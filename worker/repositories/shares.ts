@@ -3,6 +3,7 @@ import { and, desc, eq, gt, inArray, isNull, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Role } from "../identity/permissions.ts";
 import type { Database, Transaction } from "./database.ts";
+import { type NewDenial, storeDenial } from "./denials.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
 import { sessions } from "./schema/sessions.ts";
@@ -124,22 +125,29 @@ export function giveShareUseBack(database: Database, sessionId: string) {
     .where(eq(shares.id, sql`(${shareOfSession})`));
 }
 
-/** Revokes the link; false when it was revoked already, and then nothing is recorded. */
+/**
+ * Revokes the link and stores the denial, if there is one, with it; of a link that was revoked
+ * already the denial alone.
+ */
 export async function markShareRevoked(
   database: Database,
-  revocation: { readonly id: string; readonly atMs: number },
+  revocation: { readonly id: string; readonly atMs: number; readonly denial: NewDenial | null },
   audit: AuditRecord,
-): Promise<boolean> {
-  return await database.transaction(async (transaction) => {
+): Promise<void> {
+  const { id, atMs, denial } = revocation;
+  await database.transaction(async (transaction) => {
     const revoked = await transaction
       .update(shares)
-      .set({ revokedAtMs: revocation.atMs })
-      .where(and(eq(shares.id, revocation.id), isNull(shares.revokedAtMs)))
+      .set({ revokedAtMs: atMs })
+      .where(and(eq(shares.id, id), isNull(shares.revokedAtMs)))
       .returning({ id: shares.id });
-    if (revoked.length > 0) {
-      await insertAuditRecords(transaction, [audit]);
+    if (denial !== null) {
+      await storeDenial(transaction, denial);
     }
-    return revoked.length > 0;
+    await insertAuditRecords(transaction, [
+      ...revoked.map(() => audit),
+      ...(denial === null ? [] : [denial.audit]),
+    ]);
   });
 }
 

@@ -10,6 +10,7 @@ import type { Way } from "#shared/ticket/way.ts";
 import type { Database, Transaction } from "./database.ts";
 import { consoles } from "./schema/consoles.ts";
 import { ownCertificates } from "./schema/keys.ts";
+import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 import { takeShareUse } from "./shares.ts";
@@ -237,11 +238,14 @@ export async function takeConsoleFile(
               .select({ id: sessions.id })
               .from(sessions)
               .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+              .innerJoin(users, eq(users.id, sessions.userId))
               .where(
                 and(
                   eq(sessions.id, tickets.sessionId),
                   ne(sessions.state, "ended"),
                   isNull(consoles.deletedAtMs),
+                  // A deleted user is disabled as well.
+                  isNull(users.disabledAtMs),
                 ),
               ),
           ),

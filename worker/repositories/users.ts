@@ -7,6 +7,7 @@ import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Role } from "../identity/permissions.ts";
 import { deleteLoginsOfUser, revokeTokensOfUser } from "./credentials.ts";
 import type { Database, Transaction } from "./database.ts";
+import { type NewDenial, storeDenial } from "./denials.ts";
 import { groupMembers, users } from "./schema/people.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
@@ -110,18 +111,23 @@ export async function listUsers(
     .limit(page.limit);
 }
 
+/** What is to be changed of a user, and what goes with it. */
+export interface UserChange {
+  readonly patch: UserPatch;
+  /** What makes their sessions void; null: those go on. */
+  readonly denial: NewDenial | null;
+  readonly audit: (ended: EndedCredentials) => AuditRecord;
+}
+
 /**
- * Changes a user, judged by what they are at that moment: `judge` answers the patch and what the
- * trail says of it, or null when there is nothing to change. Disabling ends their credentials.
- * Nothing is changed when it would leave nobody who is an admin and enabled.
+ * Changes a user, judged by what they are at that moment: `judge` answers the change, or null when
+ * there is nothing to change. Disabling ends their credentials. Nothing is changed when it would
+ * leave nobody who is an admin and enabled.
  */
 export async function changeUser(
   database: Database,
   id: string,
-  judge: (before: UserSummary) => {
-    readonly patch: UserPatch;
-    readonly audit: (ended: EndedCredentials) => AuditRecord;
-  } | null,
+  judge: (before: UserSummary) => UserChange | null,
 ): Promise<UserSummary | "not-found" | "last-admin"> {
   return await database.transaction(async (transaction) => {
     const before = await findUser(transaction, id);
@@ -138,21 +144,27 @@ export async function changeUser(
     const ended = isDisabledNow
       ? await endCredentials(transaction, id, after.disabledAtMs ?? 0)
       : NOTHING_ENDED;
-    await insertAuditRecords(transaction, [change.audit(ended)]);
+    const { denial } = change;
+    if (denial !== null) {
+      await storeDenial(transaction, denial);
+    }
+    const audits = [change.audit(ended), ...(denial === null ? [] : [denial.audit])];
+    await insertAuditRecords(transaction, audits);
     return after;
   });
 }
 
 /**
  * Takes the person away and leaves a row for what points to it. Their name is free again, their
- * credentials and memberships are gone. Nothing is changed when they are the last enabled admin.
+ * credentials and memberships are gone, their sessions void. Nothing is changed when they are the
+ * last enabled admin.
  */
 export async function deleteUser(
   database: Database,
-  deletion: { readonly id: string; readonly atMs: number },
+  deletion: { readonly id: string; readonly atMs: number; readonly denial: NewDenial },
   auditOf: (user: UserSummary, ended: EndedCredentials) => AuditRecord,
 ): Promise<"deleted" | "not-found" | "last-admin"> {
-  const { id, atMs } = deletion;
+  const { id, atMs, denial } = deletion;
   return await database.transaction(async (transaction) => {
     const user = await findUser(transaction, id);
     if (user === null) {
@@ -177,7 +189,8 @@ export async function deleteUser(
         deletedAtMs: atMs,
       })
       .where(eq(users.id, id));
-    await insertAuditRecords(transaction, [auditOf(user, ended)]);
+    await storeDenial(transaction, denial);
+    await insertAuditRecords(transaction, [auditOf(user, ended), denial.audit]);
     return "deleted";
   });
 }
@@ -194,7 +207,7 @@ export function demandEnabledUser(database: Database | Transaction, id: string) 
     .where(and(eq(users.id, id), isGone));
 }
 
-/** Gives a user another password and ends their logins, except one. Null: there is no such user. */
+/** Gives a user another password and ends their logins, except one. */
 export async function setPasswordHash(
   database: Database,
   change: {

@@ -2,7 +2,12 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { writeAuditLine } from "#shared/audit/audit-line.ts";
 import { checkpointLineSchema, headLineSchema, trailKeysSchema } from "#shared/audit/trail-file.ts";
-import { pageCheckpoints, pageHeads, readTrailKeys } from "../services/audit-chains.ts";
+import {
+  CHECKPOINTS_AT_ONCE,
+  pageCheckpoints,
+  pageHeads,
+  readTrailKeys,
+} from "../services/audit-chains.ts";
 import { pageChainLinks } from "../services/audit-trail.ts";
 import { auditEventSchema } from "./audit.ts";
 import { requirePermission } from "./caller.ts";
@@ -13,15 +18,14 @@ import type { RouteEnv } from "./route-env.ts";
 import { json } from "./route-parts.ts";
 
 const route = <Path extends string, Query extends z.ZodRawShape, Answer extends z.ZodType>(
-  path: Path,
-  summary: string,
+  { path, ...texts }: { path: Path; summary: string; description?: string },
   query: z.ZodObject<Query>,
   schema: Answer,
 ) =>
   createRoute({
     method: "get",
     path,
-    summary,
+    ...texts,
     security: LOGIN_SECURITY,
     middleware: [requirePermission("audit.read")] as const,
     request: { query },
@@ -32,29 +36,37 @@ const route = <Path extends string, Query extends z.ZodRawShape, Answer extends 
   });
 
 const linksRoute = route(
-  "/audit/links",
-  "Read the audit trail in the order of its chains, each from its first link on",
+  {
+    path: "/audit/links",
+    summary: "Read the audit trail in the order of its chains, each from its first link on",
+  },
   z.object(pageQuery),
   pageSchema(auditEventSchema).openapi("AuditLinkPage"),
 );
 
 const headsRoute = route(
-  "/audit/heads",
-  "List where the audit trail's chains end",
+  { path: "/audit/heads", summary: "List where the audit trail's chains end" },
   z.object(pageQuery),
   pageSchema(headLineSchema.extend({}).openapi("AuditHead")),
 );
 
 const checkpointsRoute = route(
-  "/audit/checkpoints",
-  "List the signed checkpoints of the audit trail, oldest first",
+  {
+    path: "/audit/checkpoints",
+    summary: "List the signed checkpoints of the audit trail, oldest first",
+    description:
+      `A page holds at most ${CHECKPOINTS_AT_ONCE}, whatever its limit, because a checkpoint ` +
+      "has a line for each chain.",
+  },
   z.object(pageQuery),
   pageSchema(checkpointLineSchema.extend({}).openapi("AuditCheckpoint")),
 );
 
 const keysRoute = route(
-  "/audit/keys",
-  "Read the public keys that checkpoints are signed with, as a JWK set",
+  {
+    path: "/audit/keys",
+    summary: "Read the public keys that checkpoints are signed with, as a JWK set",
+  },
   z.object({}),
   trailKeysSchema.extend({}).openapi("AuditKeys"),
 );

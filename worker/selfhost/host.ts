@@ -66,7 +66,7 @@ export class Host {
     };
     this.#writeConfig(Object.keys(environment), outbound?.certificates ?? []);
     await this.#keep(workerdPart({ configFile: configFile(this.#state), environment }));
-    await assertHealthy(this.#options);
+    await assertReady(this.#options);
   }
 
   /** Ends all, the last started first. Idempotent. */
@@ -131,22 +131,22 @@ function preparation(child: ChildProcess, report: Promise<unknown>): RunningPart
   });
 }
 
-/** A setting that makes no sense is found by the first request, and told in the Worker's log. */
-async function assertHealthy(options: SelfhostOptions): Promise<void> {
+/** What is amiss, a setting that makes no sense for one, is told in the Worker's log. */
+async function assertReady(options: SelfhostOptions): Promise<void> {
   const own = { "0.0.0.0": "127.0.0.1", "::": "::1" }[options.host] ?? options.host;
-  const status = await statusOf(`${httpUrl(own, options.port)}/healthz`).catch(() => null);
+  const status = await statusOf(`${httpUrl(own, options.port)}/readyz`).catch(() => null);
   if (status !== 200) {
     throw new StartError(
       status === null
-        ? `The control plane did not answer its health within ${HEALTH_DEADLINE_MS / 1000} s.`
-        : `The control plane answers its health with ${status}: the lines above say why.`,
+        ? `The control plane did not say within ${READINESS_DEADLINE_MS / 1000} s that it is ready.`
+        : `The control plane is not ready (${status}): the lines above say why.`,
     );
   }
 }
 
 async function statusOf(url: string): Promise<number | undefined> {
   // Not `fetch`, which would take 15 MB of this process for as long as it lives.
-  const request = get(url, { signal: AbortSignal.timeout(HEALTH_DEADLINE_MS), agent: false });
+  const request = get(url, { signal: AbortSignal.timeout(READINESS_DEADLINE_MS), agent: false });
   const [answer]: IncomingMessage[] = await once(request, "response");
   answer?.destroy();
   return answer?.statusCode;
@@ -155,4 +155,4 @@ async function statusOf(url: string): Promise<number | undefined> {
 /** Most of it is for the check of a large database and for the migrations of an upgrade. */
 const PREPARE_DEADLINE_MS = 30 * 60 * 1000;
 const STOP_GRACE_MS = 10_000;
-const HEALTH_DEADLINE_MS = 10_000;
+const READINESS_DEADLINE_MS = 10_000;

@@ -55,5 +55,5 @@ export async function pageHeads(
 
 const UNCHAINED_COUNTED_MAX = 5_000;
 /** One has a line for each chain: with thousands of relays, some hundred kilobytes. */
-const CHECKPOINTS_AT_ONCE = 10;
+export const CHECKPOINTS_AT_ONCE = 10;
 const HEADS_AT_ONCE = 1_000;

@@ -229,11 +229,11 @@ export async function deleteConsole(
   id: string,
 ): Promise<Result<null, Failure>> {
   const about = { subject: "console", id, reason: "the console was deleted" } as const;
-  const { denial, audit } = prepareDenial(context, caller, about);
-  const deletion = { id, atMs: context.nowMs(), denial };
+  const denial = prepareDenial(context, caller, about);
+  const deletion = { id, atMs: denial.nowMs, denial };
   const deleted = await markConsoleDeleted(context.database, deletion, ({ name }) => {
     const event = { type: "console.deleted", data: { name } } as const;
-    return [auditRecord(context, caller, event, { consoleId: id }), audit];
+    return auditRecord(context, caller, event, { consoleId: id });
   });
   if (!deleted) {
     return fail({ code: "resource.not-found", detail: "" });

@@ -26,7 +26,7 @@ import {
   listSessionsAtRelay,
   listUnannounced,
   markAnnounced,
-  storeDenial,
+  type NewDenial,
 } from "../repositories/denials.ts";
 import { auditRecord, type AuditSubjects } from "./audit-record.ts";
 import type { Caller, PushFailure, ServiceContext } from "./context.ts";
@@ -42,25 +42,15 @@ export interface DenialRequest {
 /**
  * Makes void what was granted to the subject until now: unused tickets go, living sessions end.
  * What is granted afterwards is good, so whoever must get nothing any more has to be refused where
- * tickets are made as well. Resolves when the relays that hold something have been told, or could
- * not be told in time; those are told later.
+ * tickets are made as well. It is stored in the transaction of the change that it follows from
+ * (storeDenial in repositories/denials.ts). `announceDenial` comes after that; when it does not,
+ * because the process ended in between, a job makes up for it.
  */
-export async function denySubject(
+export function prepareDenial(
   context: ServiceContext,
   caller: Caller,
   request: DenialRequest,
-): Promise<void> {
-  const { denial, audit } = prepareDenial(context, caller, request);
-  await storeDenial(context.database, denial, audit);
-  await announceDenial(context, request);
-}
-
-/**
- * A denial and its audit record, for whoever stores them together with the change that they follow
- * from (denialStatements in repositories/denials.ts). `announceDenial` comes after that; when it
- * does not, because the process ended in between, a job makes up for it.
- */
-export function prepareDenial(context: ServiceContext, caller: Caller, request: DenialRequest) {
+): NewDenial {
   const { subject, id, reason } = request;
   const nowMs = context.nowMs();
   const denial: Denial = {
@@ -70,10 +60,14 @@ export function prepareDenial(context: ServiceContext, caller: Caller, request: 
     untilMs: nowMs + SESSION_LIFE_MS,
   };
   const event = { type: "denial.added", data: { subject, id, reason } } as const;
-  return { denial, audit: auditRecord(context, caller, event, subjectsOf(request)) };
+  const audit = auditRecord(context, caller, event, subjectsOf(request));
+  return { denial, by: caller.actorKind === "user" ? caller.actorId : null, nowMs, audit };
 }
 
-/** Tells the relays of a denial that is stored. */
+/**
+ * Tells the relays of a denial that is stored. Resolves when those that hold something have been
+ * told, or could not be told in time; they are told later.
+ */
 export async function announceDenial(
   context: ServiceContext,
   about: Pick<DenialRequest, "subject" | "id">,

@@ -3,11 +3,7 @@
  * it opens anything more; then the relays are told. One that is away is told when it comes back.
  */
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
-import {
-  listLiveSessions,
-  type LiveSession,
-  recordTerminations,
-} from "../repositories/sessions.ts";
+import { type LiveSession, recordTerminations } from "../repositories/sessions.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 
@@ -57,16 +53,6 @@ export async function endSessions(
   };
 }
 
-/** Ends the sessions of somebody who may have none any more. Fails by the database alone. */
-export async function endSessionsOfUser(
-  context: ServiceContext,
-  caller: Caller,
-  userId: string,
-): Promise<void> {
-  const live = await listLiveSessions(context.database, { userId }, SESSIONS_OF_USER_MAX);
-  await endSessions(context, caller, live, () => "its user may have none any more");
-}
-
 /** Why the relay could not be told; null when it was, or when there is none. */
 async function tellRelay(
   context: ServiceContext,
@@ -88,5 +74,3 @@ async function tellRelay(
 
 /** Each waits for its relay's word, at most a few seconds; a platform bounds what is open at once. */
 const TOLD_AT_ONCE = 6;
-/** More than one user has at once by far. */
-const SESSIONS_OF_USER_MAX = 1_000;

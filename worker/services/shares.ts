@@ -23,6 +23,7 @@ import { judgeConsole } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy, writePolicy } from "./console-policy.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
+import { announceDenial, prepareDenial } from "./denials.ts";
 import { endSessions } from "./end-sessions.ts";
 
 export interface NewShare {
@@ -155,11 +156,17 @@ export async function revokeShare(
   const { issuerId: userId, consoleId } = share;
   const event = { type: "share.revoked", data: { shareId: id, userId } } as const;
   const audit = auditRecord(context, caller, event, { consoleId });
-  await markShareRevoked(context.database, { id, atMs: context.nowMs() }, audit);
-  // Afterwards, because until then it could open another one.
-  const live = endsSessions ? await listLiveSessionsOfShare(context.database, id) : [];
   const reason = "its link was revoked";
+  const about = { subject: "share", id, reason } as const;
+  const denial = endsSessions ? prepareDenial(context, caller, about) : null;
+  await markShareRevoked(context.database, { id, atMs: context.nowMs(), denial }, audit);
+  if (denial === null) {
+    return ok({ sessionsEnding: 0, sessionsWaiting: 0 });
+  }
+  // Afterwards, because until then it could open another one.
+  const live = await listLiveSessionsOfShare(context.database, id);
   const { ending, unreached } = await endSessions(context, caller, live, () => reason);
+  await announceDenial(context, about);
   return ok({ sessionsEnding: ending.length, sessionsWaiting: unreached.length });
 }
 

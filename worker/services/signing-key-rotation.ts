@@ -6,11 +6,11 @@
 import type { AuditEvent } from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import { listOnlineRelayIds } from "../repositories/relay-keys.ts";
 import { storeRotation } from "../repositories/signing-keys.ts";
 import { withdrawOutstandingTickets } from "../repositories/tickets.ts";
 import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { eachOnlineRelay } from "./online-relays.ts";
 import { isRotationDue, planRotation, type RotationPlan } from "./signing-key-rules.ts";
 import {
   ensureSigningKeys,
@@ -61,11 +61,7 @@ export async function rotateSigningKeys(
 
 /** Tells every relay that is there its keys; whoever is away learns them when it comes back. */
 export async function tellRelaysKeys(context: ServiceContext): Promise<void> {
-  const relayIds = await listOnlineRelayIds(context.database);
-  for (let at = 0; at < relayIds.length; at += RELAYS_TOLD_AT_ONCE) {
-    const some = relayIds.slice(at, at + RELAYS_TOLD_AT_ONCE);
-    await Promise.all(some.map(async (relayId) => await context.hubs.tellKeys(relayId)));
-  }
+  await eachOnlineRelay(context, async (relayId) => await context.hubs.tellKeys(relayId));
 }
 
 /**
@@ -131,6 +127,4 @@ async function voidOutstandingTickets(context: ServiceContext, caller: Caller): 
   });
 }
 
-/** Questions to hubs at once, so that a hundred relays are told within a second or two. */
-const RELAYS_TOLD_AT_ONCE = 16;
 const TOLD_AGAIN_MS = 2 * 3_600_000;

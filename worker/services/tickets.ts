@@ -260,6 +260,7 @@ async function prepareTicket(
     exp: expiresAtS,
     sessionId: opening.sessionId,
     consoleId: opening.console.id,
+    ...(opening.share === null ? {} : { shareId: opening.share.id }),
     ticketHash,
     target: await sealTarget(context, opening, relay),
     ...grantTerms(opening.terms, relay, expiresAtS),

@@ -1,6 +1,6 @@
 /**
  * People, as admins manage them. Runs in the Worker and, in part, in the operator's tools. There is
- * always an admin who is enabled; a disabled user's credentials and sessions end at once.
+ * always an admin who is enabled; a disabled user's credentials and sessions are void at once.
  */
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
@@ -25,7 +25,7 @@ import {
 } from "../repositories/users.ts";
 import { auditRecord, SYSTEM_CALLER } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
-import { endSessionsOfUser } from "./end-sessions.ts";
+import { announceDenial, type DenialRequest, prepareDenial } from "./denials.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 
 /** What is needed to store people; tools have no more. */
@@ -123,10 +123,12 @@ export async function changeUser(
   const { id, changes } = change;
   const changed = await changeStoredUser(context.database, id, (before) => {
     const patch = patchOf(before, changes, context.nowMs());
+    const isDisabled = typeof patch.disabledAtMs === "number";
     return Object.keys(patch).length === 0
       ? null
       : {
           patch,
+          denial: isDisabled ? prepareDenial(context, caller, denialOf(id, "disabled")) : null,
           audit: (ended) => auditRecord(context, caller, tellChange(before, patch, ended)),
         };
   });
@@ -137,8 +139,8 @@ export async function changeUser(
     return fail({ code: "user.last-admin", detail: "" });
   }
   if (changes.disabled === true) {
-    // Also for one who was disabled before: a first try may have ended halfway.
-    await endSessionsOfUser(context, caller, id);
+    // Also for one who was disabled before: a relay may have missed it.
+    await announceDenial(context, { subject: "user", id });
   }
   return ok(changed);
 }
@@ -152,7 +154,8 @@ export async function deleteUser(
   caller: Caller,
   id: string,
 ): Promise<Result<null, Failure>> {
-  const deletion = { id, atMs: context.nowMs() };
+  const denial = prepareDenial(context, caller, denialOf(id, "deleted"));
+  const deletion = { id, atMs: denial.nowMs, denial };
   const deleted = await deleteStoredUser(context.database, deletion, ({ username }, ended) =>
     auditRecord(context, caller, {
       type: "user.deleted",
@@ -160,7 +163,7 @@ export async function deleteUser(
     }),
   );
   if (deleted === "deleted") {
-    await endSessionsOfUser(context, caller, id);
+    await announceDenial(context, denial.denial);
     return ok(null);
   }
   return fail({
@@ -215,6 +218,7 @@ export async function enableUserNamed(
       ? null
       : {
           patch,
+          denial: null,
           audit: (ended) => auditRecord(context, SYSTEM_CALLER, tellChange(before, patch, ended)),
         };
   });
@@ -244,6 +248,11 @@ export function passwordFault(password: string, username: string): string | null
     return `at most ${PASSWORD_CHARACTERS_MAX} characters`;
   }
   return password.toLowerCase() === username.toLowerCase() ? "not the user name" : null;
+}
+
+/** Void is what was granted to them until then; they get no more, because tickets ask for it. */
+function denialOf(id: string, done: "disabled" | "deleted"): DenialRequest {
+  return { subject: "user", id, reason: `the user was ${done}` };
 }
 
 /** The fields that really change. */

@@ -2,10 +2,14 @@
 import { describe, expect, it } from "vitest";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
 import type { ControlClient } from "../../harness/control-client.ts";
+import { eventually } from "../../harness/deadline.ts";
 import { FakeSpiceClient } from "../../harness/relay/fake-spice-client.ts";
 import { startFakeServer } from "../../harness/relay/fake-spice-server.ts";
 import { LinkedRelay } from "../../harness/linked-relay.ts";
 import { type HostKind, HostPlace } from "../../harness/running-host.ts";
+import { readServerEvents } from "../../harness/server-events.ts";
+import { makeTempFolder } from "../../harness/temp-folder.ts";
+import { kerbside } from "../../unit/cli/kerbside-command.ts";
 
 export function describeHost(kind: HostKind): void {
   describe(kind.name, () => {
@@ -44,6 +48,48 @@ export function describeHost(kind: HostKind): void {
       },
     );
 
+    it(
+      "runs its jobs by itself, and can prove its trail",
+      { timeout: TEST_TIMEOUT_MS },
+      async () => {
+        await using place = await HostPlace.make(kind);
+        const { client, password } = await place.start();
+        for (const path of ["/readyz", "/api/docs", "/.well-known/jwks.json"]) {
+          const { status } = await client.call("GET", `${client.url}${path}`);
+          expect({ path, status }).toEqual({ path, status: 200 });
+        }
+        const jobs = await eventually(
+          "every job has run",
+          async () => {
+            const found = await jobsOf(client);
+            return found.every(({ succeededAt }) => succeededAt !== null) ? found : null;
+          },
+          { timeoutMs: 60_000 },
+        );
+        expect(jobs.filter(({ error }) => error !== null)).toEqual([]);
+        expect(jobs.map(({ name }) => name)).toContain("sign-audit-checkpoint");
+        const login = ["--url", client.url, "--username", "admin"];
+        await using folder = await makeTempFolder();
+        const verified = await kerbside(folder, ["audit", "verify", ...login], password);
+        expect(verified).toMatchObject({ code: 0 });
+        expect(verified.stdout).toMatch(/The newest checkpoint is \d+ of /);
+      },
+    );
+
+    it("tells of a session as it changes", { timeout: TEST_TIMEOUT_MS }, async () => {
+      await using place = await HostPlace.make(kind);
+      const { client } = await place.start();
+      await using _relay = await LinkedRelay.start(client, place.file("relay"));
+      const consoleId = await client.createConsole("told", { port: 1 });
+      const events = readServerEvents(await client.stream("/sessions/feed"));
+      expect((await events.next()).value).toMatchObject({ event: "ready" });
+      const { sessionId } = await client.requestTicket(consoleId);
+      const told = (await events.next()).value;
+      expect(told).toMatchObject({ event: "session" });
+      expect(JSON.parse(told?.data ?? "")).toMatchObject({ id: sessionId, state: "pending" });
+      await events.return(undefined);
+    });
+
     it("keeps everything over a restart", { timeout: TEST_TIMEOUT_MS }, async () => {
       await using place = await HostPlace.make(kind);
       const first = await place.start();
@@ -63,6 +109,17 @@ export function describeHost(kind: HostKind): void {
       expect((await second.client.session(ticket.sessionId)).state).toBe("pending");
     });
   });
+}
+
+interface JobView {
+  readonly name: string;
+  readonly succeededAt: string | null;
+  readonly error: string | null;
+}
+
+async function jobsOf(client: ControlClient): Promise<readonly JobView[]> {
+  const { json } = await client.call("GET", "/jobs");
+  return (json as { items: JobView[] }).items;
 }
 
 async function healthOf(client: ControlClient): Promise<{ status: number; body: unknown }> {

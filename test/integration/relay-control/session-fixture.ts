@@ -63,6 +63,7 @@ export async function kerbside(...args: string[]): Promise<{ code: number; said:
     searchPath: [],
     hasDisplay: false,
   };
-  const code = await runKerbside(args, { environment, print: say, note: say });
+  const untilInterrupted = () => new AbortController().signal;
+  const code = await runKerbside(args, { environment, print: say, note: say, untilInterrupted });
   return { code, said };
 }

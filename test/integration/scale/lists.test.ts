@@ -78,7 +78,7 @@ describe("the API's lists", () => {
 
 describe("a ticket", () => {
   it.each(["admin", "owner", "manyRules", "seesAll"] as const)(
-    "is placed among all relays (%s)",
+    "is placed among a thousand relays (%s)",
     async (user) => {
       // Each has a right to it by a rule of another kind, and nobody has it open.
       const { status } = await control.ask(user, "POST", "/consoles/con_0/tickets");
@@ -176,7 +176,7 @@ async function walk(operation: ListOperation, user: LargeUser, query: Query): Pr
     const { items, nextCursor } = pageSchema.parse(answer.body);
     expect(items.length, about).toBeLessThanOrEqual(takesLimit ? PAGE_ROWS : items.length);
     if (user === "admin" && takesLimit && isSimple && nextCursor !== null) {
-      expect(items.length, about).toBe(PAGE_ROWS);
+      expect(items.length, about).toBe(ROWS_AT_ONCE[operation.path] ?? PAGE_ROWS);
     }
     for (const item of items) {
       const key = typeof item["id"] === "string" ? item["id"] : JSON.stringify(item);
@@ -202,6 +202,15 @@ function expectedOf(item: Readonly<Record<string, unknown>>, query: Query): unkn
 }
 
 /** Few rows, or found by their key alone. */
-const OF_NO_LIST = new Set(["signing_keys", "own_certificates", "sqlite_stat1", "sqlite_stat4"]);
+const OF_NO_LIST = new Set([
+  "audit_keyring",
+  "idempotency_keys",
+  "own_certificates",
+  "signing_keys",
+  "sqlite_stat1",
+  "sqlite_stat4",
+]);
 const PAGE_ROWS = 50;
+/** Where a page holds fewer than a caller may wish for, as the description of the list says. */
+const ROWS_AT_ONCE: Readonly<Record<string, number>> = { "/audit/checkpoints": 10 };
 const DEEP_PAGES = 8;

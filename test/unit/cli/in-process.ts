@@ -20,6 +20,7 @@ export interface Ran {
 export async function run(
   args: readonly string[],
   answer: (request: HeardRequest) => FakeAnswer | undefined,
+  interrupted: AbortSignal = new AbortController().signal,
 ): Promise<Ran> {
   await using folder = await makeTempFolder();
   await using plane = await startFakeControlPlane(answer);
@@ -35,6 +36,7 @@ export async function run(
     note: (text) => {
       said.stderr += text;
     },
+    untilInterrupted: () => interrupted,
   });
   return { code, ...said, heard: [...plane.heard] };
 }

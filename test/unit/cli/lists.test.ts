@@ -33,6 +33,13 @@ describe("a list", () => {
     expect(lines).toHaveLength(4);
   });
 
+  it("may be called a list", async () => {
+    const [plain, called] = [await run(["relays"], paged), await run(["relays", "list"], paged)];
+    expect(called.stdout).toBe(plain.stdout);
+    const two = await run(["relays", "list", "list"], paged);
+    expect(two).toMatchObject({ code: 2, heard: [] });
+  });
+
   it("is one array of everything that was answered with --json", async () => {
     const { stdout } = await run(["relays", "--json"], paged);
     expect(JSON.parse(stdout)).toEqual([relay("rly_a"), relay("rly_b", true), relay("rly_c")]);

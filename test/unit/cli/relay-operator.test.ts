@@ -97,6 +97,7 @@ async function kerbside(...args: string[]) {
     },
     print: (text) => void (printed += text),
     note: (text) => void (noted += text),
+    untilInterrupted: () => new AbortController().signal,
   });
   return { code, printed, noted };
 }

@@ -79,6 +79,16 @@ describe("a denial", () => {
     expect(await bench.code(other.ticket)).toBe("admitted");
   });
 
+  it("of a held grant is no ban of its session", async () => {
+    let atMs = BENCH_START_MS;
+    const bench = new RegistryBench(await makeControl(() => atMs));
+    const { sessionId } = await bench.issue();
+    await deny(bench, denial({ subject: "session", id: sessionId }));
+    atMs += 1_000;
+    const again = await bench.issue({ sessionId });
+    expect(await bench.code(again.ticket)).toBe("admitted");
+  });
+
   it("is not weakened by an older one, and is forgotten when nothing it is about can live", async () => {
     const bench = await makeBench();
     await deny(bench, denial(), denial({ atMs: 1 }));

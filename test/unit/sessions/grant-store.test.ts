@@ -8,7 +8,7 @@ const NOW_MS = 1_000_000;
 function held(changes: Partial<Grant> & { readonly label?: string } = {}): HeldGrant {
   const { label = "label", ...claims } = changes;
   const grant = { sessionId: "s", ticketHash: "h", jti: "j", exp: 2_000, ...claims };
-  return { grant: { policy: DEFAULT_POLICY, consoleId: "c", ...grant } as Grant, label };
+  return { grant: { policy: DEFAULT_POLICY, consoleId: "c", ...grant } as Grant, label, kid: "k" };
 }
 
 function makeStore(): GrantStore {
@@ -60,12 +60,15 @@ describe("held grants", () => {
     expect(store.counts().held).toBe(0);
   });
 
-  it("go when none of the keys signed them that are accepted any more", () => {
+  it("go where that is so, and with them what they are found by", () => {
     const store = makeStore();
     store.hold({ ...held(), kid: "old" }, NOW_MS);
     const others = { sessionId: "t", ticketHash: "i", label: "m" };
     store.hold({ ...held(others), kid: "new" }, NOW_MS);
-    store.dropUnlessSignedBy(new Set(["new", "next"]));
+    store.dropWhere(({ kid }) => kid === "old");
     expect([store.held("h"), store.held("i")?.kid]).toEqual([null, "new"]);
+    expect(store.heldByLabel("label")).toBeNull();
+    // Only dropped: its session may be granted anew.
+    expect(store.hold(held(), NOW_MS)).toBe(true);
   });
 });

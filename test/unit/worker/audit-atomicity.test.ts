@@ -7,7 +7,6 @@ import { SYSTEM_CALLER } from "../../../worker/services/audit-record.ts";
 import { changeAccess, grantAccess, revokeAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
-import { denySubject } from "../../../worker/services/denials.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
 import {
   addMember,
@@ -69,6 +68,7 @@ import { PUBLISHED_MS_MIN } from "../../../worker/services/signing-key-rules.ts"
 import { rotateSigningKeys } from "../../../worker/services/signing-key-rotation.ts";
 import { ensureSigningKeys } from "../../../worker/services/signing-keys.ts";
 import { startControlServices, TEST_PASSWORD } from "../../harness/control-services.ts";
+import { denySubject } from "../../harness/deny-subject.ts";
 import { makeOwnCertificate } from "./own-certificate-fixture.ts";
 import {
   giveKey,

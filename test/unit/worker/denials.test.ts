@@ -2,18 +2,24 @@
 import { eq } from "drizzle-orm";
 import { describe, expect, it } from "vitest";
 import { ok } from "#shared/base/result.ts";
+import { isVoidedBy, subjectsOfGrant } from "#shared/control/denials.ts";
+import type { Grant } from "#shared/ticket/grant.ts";
 import { hashTicket } from "#shared/ticket/ticket.ts";
 import { denials } from "../../../worker/repositories/schema/denials.ts";
 import { relays } from "../../../worker/repositories/schema/relays.ts";
 import { sessions, tickets } from "../../../worker/repositories/schema/sessions.ts";
 import { deleteConsole } from "../../../worker/services/consoles.ts";
-import type { ServiceContext } from "../../../worker/services/context.ts";
-import { denySubject, tendDenials } from "../../../worker/services/denials.ts";
+import type { Caller, ServiceContext } from "../../../worker/services/context.ts";
+import { tendDenials } from "../../../worker/services/denials.ts";
+import { openShare } from "../../../worker/services/open-share.ts";
 import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import { endSessionsOfLostRelay, welcomeRelay } from "../../../worker/services/relay-presence.ts";
+import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
+import { changeUser, deleteUser } from "../../../worker/services/users.ts";
 import { recordedEvents } from "../../harness/audit-trail.ts";
-import { holdConsole, issue } from "./tickets-fixture.ts";
+import { denySubject } from "../../harness/deny-subject.ts";
+import { anonymous, holdConsole, issue, readGrant } from "./tickets-fixture.ts";
 
 const HELLO = { build: "test", channelsMax: 10, draining: false, enforces: [] };
 
@@ -67,11 +73,24 @@ describe("a denial", () => {
     });
   });
 
-  it.each(["console", "session", "share"] as const)("of a %s finds its relays", async (subject) => {
+  it.each(["console", "session"] as const)("of a %s finds its relays", async (subject) => {
     await using held = await holdSession();
-    const ids = { console: held.consoleId, session: held.sessionId, share: "shr_1" };
+    const ids = { console: held.consoleId, session: held.sessionId };
     await held.deny(subject, ids[subject]);
     expect(held.pushed().map(({ relayId }) => relayId)).toEqual([held.relayId]);
+  });
+
+  it("withdraws what was not fetched, and says in the sessions whose wish their end is", async () => {
+    await using held = await holdSession();
+    const { context, admin } = held;
+    await held.deny("console", held.consoleId);
+    const [ticket] = await context.database.select().from(tickets);
+    expect(ticket?.withdrawnAtMs).toBe(context.nowMs());
+    const [session] = await context.database.select().from(sessions);
+    expect(session).toMatchObject({
+      endRequestedBy: admin.actorId,
+      endRequestedAtMs: context.nowMs(),
+    });
   });
 
   it("finds the relay of a session that is only presumed to be over", async () => {
@@ -150,6 +169,54 @@ describe("a denial", () => {
       { command: { kind: "deny", denials: [{ subject: "console", id: held.consoleId }] } },
     ]);
   });
+
+  it.each([
+    {
+      cause: "disabling a user",
+      act: async (context: ServiceContext, caller: Caller, id: string) =>
+        await changeUser(context, caller, { id, changes: { disabled: true } }),
+    },
+    { cause: "deleting a user", act: deleteUser },
+  ])("comes of $cause, and not of enabling or renaming one", async ({ act }) => {
+    await using held = await holdSession();
+    const { context, admin } = held;
+    const boss = await held.services.makeCaller("boss", "admin");
+    const id = admin.actorId;
+    await changeUser(context, boss, { id, changes: { displayName: "A", disabled: false } });
+    expect(await rows(context)).toEqual([]);
+    expect(await act(context, boss, id)).toMatchObject({ ok: true });
+    expect(await rows(context)).toMatchObject([{ subject: "user", subjectId: id }]);
+    expect(held.pushed()).toMatchObject([
+      { command: { kind: "deny", denials: [{ subject: "user", id }] } },
+    ]);
+  });
+
+  it("comes of revoking a link with its sessions, and makes its guests' grants void", async () => {
+    await using held = await holdConsole(["relay"]);
+    const { services, admin, consoleId } = held;
+    const { context } = services;
+    const wish = { consoleId, expiresInS: 60, usesMax: 2 };
+    const issued = await issueShare(context, admin, wish);
+    const { share, url } = issued.ok ? issued.value : { share: null, url: "" };
+    const id = share?.id ?? "";
+    await issue(services, admin, consoleId);
+    await openShare(context, anonymous, { token: url.split("#")[1] ?? "", way: "tls" });
+    const [own, guests] = [await readGrant(services, 0), await readGrant(services, 1)];
+    await revokeShare(context, admin, { id, endSessions: true });
+    const [row] = await rows(context);
+    expect(row).toMatchObject({ subject: "share", subjectId: id });
+    expect(services.pushes.at(-1)).toMatchObject({
+      relayId: held.relayIds[0],
+      command: { kind: "deny", denials: [{ subject: "share", id }] },
+    });
+    const denial = { subject: "share", id, atMs: row?.atMs ?? 0 } as const;
+    expect(isVoidedBy(subjectsOfGrant(guests), denial)).toBe(true);
+    expect(isVoidedBy(subjectsOfGrant(own), denial)).toBe(false);
+    await context.database.update(tickets).set({ withdrawnAtMs: null });
+    const ask = async ({ ticketHash }: Grant) =>
+      (await lookUpGrant(context, held.relayIds[0] ?? "", ticketHash)).ok;
+    expect([await ask(own), await ask(guests)]).toEqual([true, false]);
+  });
 });
 
 describe("a ticket", () => {
@@ -220,6 +287,8 @@ describe("a ticket", () => {
     const ask = async () => await lookUpGrant(context, relayId, ticket?.ticketHash ?? "");
     expect(await ask()).toEqual(ok(ticket?.grantJws));
     await held.deny("console", held.consoleId);
+    // By the denial alone, which may have come before the ticket was stored.
+    await context.database.update(tickets).set({ withdrawnAtMs: null });
     expect(await ask()).toEqual({ ok: false, error: "unknown" });
     expect(await lookUpGrant(context, relayId, await hashTicket("none"))).toMatchObject({
       ok: false,

@@ -3,7 +3,6 @@ import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { JOBS } from "../../../worker/jobs/jobs.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
-import { denySubject } from "../../../worker/services/denials.ts";
 import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
 import { logIn } from "../../../worker/services/login.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
@@ -11,6 +10,7 @@ import { createWebhook } from "../../../worker/services/webhooks.ts";
 import { makeCheckpoint } from "../../../worker/services/audit-checkpoints.ts";
 import { storeRelayTrail } from "../../harness/audit-trail.ts";
 import { startControlServices, TEST_PASSWORD } from "../../harness/control-services.ts";
+import { denySubject } from "../../harness/deny-subject.ts";
 import { startWebhookReceiver, type WebhookReceiver } from "../../harness/webhook-receiver.ts";
 
 const DAY_MS = 24 * 60 * 60_000;

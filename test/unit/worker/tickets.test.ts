@@ -9,6 +9,7 @@ import {
   hashTicket,
 } from "#shared/ticket/ticket.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
+import { users } from "../../../worker/repositories/schema/people.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { deleteConsole } from "../../../worker/services/consoles.ts";
 import { pageSessions, readSession } from "../../../worker/services/sessions.ts";
@@ -246,6 +247,15 @@ describe("a console file", () => {
       ok: true,
       value: "requested",
     });
+    const result = await fetchConsoleFile(services.context, anonymous, tokenOf(issued));
+    expect(result).toMatchObject({ ok: false, error: { code: "vv.gone" } });
+  });
+
+  it("is gone when its user is disabled, also where nothing ended the session", async () => {
+    await using held = await holdConsole(["one"]);
+    const { services, admin } = held;
+    const issued = await issue(services, admin, held.consoleId);
+    await services.context.database.update(users).set({ disabledAtMs: 1 });
     const result = await fetchConsoleFile(services.context, anonymous, tokenOf(issued));
     expect(result).toMatchObject({ ok: false, error: { code: "vv.gone" } });
   });

@@ -111,7 +111,7 @@ describe("a disabled user", () => {
     const consoleId = created.ok ? created.value.id : "";
     await services.grant(bob, consoleId);
     const ticket = await issueTicket(context, bob, consoleId);
-    const sessionId = ticket.ok ? ticket.value.sessionId : "";
+    expect(ticket.ok).toBe(true);
     expect(await authenticate(context, apiToken)).not.toBeNull();
 
     const changes = { disabled: true };
@@ -122,7 +122,7 @@ describe("a disabled user", () => {
     expect(await tokenOf(services, bob, "bob")).toBe("auth.invalid-credentials");
     expect(services.pushes.at(-1)).toMatchObject({
       relayId,
-      command: { kind: "terminate", sessionId },
+      command: { kind: "deny", denials: [{ subject: "user", id: bob.actorId }] },
     });
     expect((await lastEvent(services, "user.changed"))?.data).toMatchObject({
       disabledBefore: false,

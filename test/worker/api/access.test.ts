@@ -6,6 +6,7 @@ import {
   expectProblem,
   fieldsOf,
   grant,
+  makeSite,
   makeUser,
   ORIGIN,
   read,
@@ -217,8 +218,9 @@ describe("a link for a guest", () => {
   }
 
   it("opens the console without a login, as often as it may, and is revoked", async () => {
-    const relay = await FakeRelay.join(admin);
-    const consoleId = await addConsole();
+    const { id: siteId } = await makeSite(admin);
+    const relay = await FakeRelay.join(admin, { siteId });
+    const consoleId = await addConsole({ siteId });
     await grant(admin, user, { consoleId }, "own");
     const { share, url, token } = await issue(user, {
       consoleId,

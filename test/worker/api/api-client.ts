@@ -89,6 +89,17 @@ export async function makeUser(role: Role): Promise<TestUser> {
   return { id: created.value.id, username, token: String(token), cookie };
 }
 
+/** Makes a site, for a test whose consoles are to go to no relays but its own. */
+export async function makeSite(
+  admin: TestUser,
+  fallbackIds: readonly string[] = [],
+): Promise<{ readonly id: string; readonly name: string }> {
+  const name = uniqueName("site");
+  const json = { name, fallbackIds };
+  const { id } = await read(await call("/sites", { token: admin.token, json }), 201);
+  return { id: String(id), name };
+}
+
 /** Grants a user this level of what the match says. Gives the rule's id. */
 export async function grant(
   admin: TestUser,

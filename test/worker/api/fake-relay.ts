@@ -33,13 +33,16 @@ export class FakeRelay {
     socket.addEventListener("message", ({ data }) => this.#onMessage(String(data)));
   }
 
-  /** Enrols through a join token of the admin's and links itself. */
-  static async join(admin: TestUser, hello: Partial<Hello> = {}): Promise<FakeRelay> {
+  /** Enrols through a join token of the admin's, into this site or the default, and links itself. */
+  static async join(
+    admin: TestUser,
+    { siteId, ...hello }: Partial<Hello> & { readonly siteId?: string } = {},
+  ): Promise<FakeRelay> {
     const keys = (await crypto.subtle.generateKey({ name: "Ed25519" }, true, [
       "sign",
       "verify",
     ])) as CryptoKeyPair;
-    const enrolled = await enrol(admin, keys);
+    const enrolled = await enrol({ admin, keys, siteId });
     const token = await new SignJWT({})
       .setProtectedHeader({ alg: "EdDSA", typ: RELAY_TOKEN_TYPE })
       .setSubject(enrolled.id)
@@ -92,8 +95,14 @@ export class FakeRelay {
   }
 }
 
-async function enrol(admin: TestUser, keys: CryptoKeyPair) {
-  const issued = await call("/relays/join-tokens", { method: "POST", token: admin.token });
+interface Enrolment {
+  readonly admin: TestUser;
+  readonly keys: CryptoKeyPair;
+  readonly siteId: string | undefined;
+}
+
+async function enrol({ admin, keys, siteId }: Enrolment) {
+  const issued = await call("/relays/join-tokens", { token: admin.token, json: { siteId } });
   const { token: joinToken } = await read(issued, 201);
   const name = uniqueName("relay");
   const { x } = (await crypto.subtle.exportKey("jwk", keys.publicKey)) as JsonWebKey;

@@ -6,6 +6,7 @@ import {
   call,
   expectProblem,
   fieldsOf,
+  makeSite,
   makeUser,
   read,
   services,
@@ -145,11 +146,10 @@ describe("a request with a key", () => {
 describe("an answer that holds a secret", () => {
   it("is given again, and is kept sealed", async () => {
     const admin = await makeUser("admin");
-    const relay = await FakeRelay.join(admin);
-    const { id } = await read(
-      await call("/consoles", { token: admin.token, json: newConsole() }),
-      201,
-    );
+    const { id: siteId } = await makeSite(admin);
+    const relay = await FakeRelay.join(admin, { siteId });
+    const json = { ...newConsole(), siteId };
+    const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
     const paths = [`/consoles/${String(id)}/tickets`, "/relays/join-tokens"];
     for (const path of paths) {
       const options = { method: "POST", token: admin.token, headers: withKey(`key of ${path}`) };

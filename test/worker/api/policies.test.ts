@@ -9,6 +9,7 @@ import {
   expectProblem,
   fieldsOf,
   grant,
+  makeSite,
   makeUser,
   read,
   type TestUser,
@@ -19,6 +20,8 @@ import { FakeRelay } from "./fake-relay.ts";
 let admin: TestUser;
 let user: TestUser;
 let auditor: TestUser;
+/** Of this file's relays and consoles. */
+let siteId: string;
 const joined: FakeRelay[] = [];
 
 beforeAll(async () => {
@@ -27,6 +30,7 @@ beforeAll(async () => {
     makeUser("user"),
     makeUser("auditor"),
   ]);
+  siteId = (await makeSite(admin)).id;
 });
 
 afterEach(async () => {
@@ -46,7 +50,7 @@ async function makePolicy(rules: object) {
 }
 
 async function makeConsole() {
-  const json = { name: uniqueName("console"), host: "10.0.0.5", port: 5900 };
+  const json = { name: uniqueName("console"), host: "10.0.0.5", port: 5900, siteId };
   const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
   return String(id);
 }
@@ -225,8 +229,8 @@ describe("/policies/effective", () => {
 
 describe("a ticket", () => {
   it("goes to a relay that can enforce its policy, with the rules in its grant", async () => {
-    const able = await FakeRelay.join(admin, { enforces: ["controlLoss"] });
-    const unable = await FakeRelay.join(admin);
+    const able = await FakeRelay.join(admin, { siteId, enforces: ["controlLoss"] });
+    const unable = await FakeRelay.join(admin, { siteId });
     joined.push(able, unable);
     const consoleId = await makeConsole();
     const { id } = await makePolicy({ controlLoss: { strict: 60 } });
@@ -242,7 +246,9 @@ describe("a ticket", () => {
   });
 
   it("is refused with what no relay can enforce", async () => {
-    joined.push(await FakeRelay.join(admin, { enforces: ["controlLoss", "something-new"] }));
+    joined.push(
+      await FakeRelay.join(admin, { siteId, enforces: ["controlLoss", "something-new"] }),
+    );
     const consoleId = await makeConsole();
     const { id } = await makePolicy({ input: "deny" });
     await attach(id, { kind: "console", subjectId: consoleId });

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { listRelaysForConsole } from "../../../worker/repositories/placement.ts";
-import { placeConsole, readPlaceable } from "../../../worker/services/placement.ts";
+import { readServerEvents, type ServerEvent } from "../../harness/server-events.ts";
 import {
   call,
   expectProblem,
   grant,
+  makeSite,
   makeUser,
   read,
-  services,
   type TestUser,
   uniqueName,
 } from "./api-client.ts";
@@ -16,30 +15,24 @@ import { FakeRelay } from "./fake-relay.ts";
 let admin: TestUser;
 let user: TestUser;
 let relay: FakeRelay;
+let siteId: string;
 
 beforeAll(async () => {
   admin = await makeUser("admin");
   user = await makeUser("user");
-  relay = await FakeRelay.join(admin);
+  siteId = (await makeSite(admin)).id;
+  relay = await FakeRelay.join(admin, { siteId });
 });
 
 afterAll(() => relay.close());
 
-/** A console that is placed on our relay: other test files' relays share the database. */
+/** A console that the user may open, on this file's relay. */
 async function makeConsole(): Promise<string> {
-  for (;;) {
-    const json = { name: uniqueName("console"), host: "10.0.0.5", port: 5900 };
-    const created = await read(await call("/consoles", { token: admin.token, json }), 201);
-    const consoleId = String(created["id"]);
-    const { sites, relays } = readPlaceable(
-      await listRelaysForConsole(services().database, consoleId),
-    );
-    const placed = placeConsole({ consoleId, way: "tls", needs: [] }, sites, relays);
-    if (placed.ok && placed.value.ranked[0]?.id === relay.id) {
-      await grant(admin, user, { consoleId });
-      return consoleId;
-    }
-  }
+  const json = { name: uniqueName("console"), host: "10.0.0.5", port: 5900, siteId };
+  const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
+  const consoleId = String(id);
+  await grant(admin, user, { consoleId });
+  return consoleId;
 }
 
 async function open(consoleId: string): Promise<string> {
@@ -122,7 +115,7 @@ describe("the feed of sessions", () => {
     const response = await call("/sessions/feed", { token: user.token });
     expect(response.status).toBe(200);
     expect(response.headers.get("Content-Type")).toContain("text/event-stream");
-    const events = readEvents(response);
+    const events = readServerEvents(response);
     const ready = await nextEvent(events);
     expect(ready).toMatchObject({ event: "ready" });
     const id = await open(consoleId);
@@ -132,7 +125,7 @@ describe("the feed of sessions", () => {
     expect(Number(opened.id)).toBeGreaterThan(Number(ready.id));
     await events.return(undefined);
     // From the number of the beginning the change comes again.
-    const again = readEvents(
+    const again = readServerEvents(
       await call("/sessions/feed", {
         token: user.token,
         headers: { "Last-Event-ID": ready.id },
@@ -150,41 +143,10 @@ describe("the feed of sessions", () => {
   });
 });
 
-interface ServerEvent {
-  readonly event: string;
-  readonly id: string;
-  readonly data: string;
-}
-
 async function nextEvent(events: AsyncGenerator<ServerEvent, undefined>): Promise<ServerEvent> {
   const next = await events.next();
   if (next.value === undefined) {
     throw new Error("the feed has ended");
   }
   return next.value;
-}
-
-async function* readEvents(response: Response): AsyncGenerator<ServerEvent, undefined> {
-  const { body } = response;
-  if (body === null) {
-    return;
-  }
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of body) {
-    text += decoder.decode(chunk as Uint8Array, { stream: true });
-    const blocks = text.split("\n\n");
-    text = blocks.pop() ?? "";
-    for (const block of blocks) {
-      const fields = new Map(
-        block
-          .split("\n")
-          .map((line) => [line.split(": ")[0], line.split(": ").slice(1).join(": ")]),
-      );
-      const event = fields.get("event");
-      if (event !== undefined) {
-        yield { event, id: fields.get("id") ?? "", data: fields.get("data") ?? "" };
-      }
-    }
-  }
 }

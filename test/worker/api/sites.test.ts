@@ -6,6 +6,7 @@ import {
   expectProblem,
   fieldsOf,
   makeUser,
+  makeSite,
   read,
   type TestUser,
   uniqueName,
@@ -28,18 +29,9 @@ afterAll(() => {
 const send = async (method: string, path: string, json?: unknown): Promise<Response> =>
   await call(path, { method, token: admin.token, ...(json === undefined ? {} : { json }) });
 
-async function makeSite(
-  fallbackIds: readonly string[] = [],
-): Promise<{ id: string; name: string }> {
-  const name = uniqueName("site");
-  const site = await read(await send("POST", "/sites", { name, fallbackIds }), 201);
-  return { id: String(site["id"]), name };
-}
-
 async function joinSite(siteId: string): Promise<FakeRelay> {
-  const relay = await FakeRelay.join(admin);
+  const relay = await FakeRelay.join(admin, { siteId });
   joined.push(relay);
-  await read(await send("PATCH", `/relays/${relay.id}`, { siteId }), 200);
   return relay;
 }
 
@@ -53,7 +45,7 @@ const ask = async (consoleId: string): Promise<Response> =>
 
 describe("sites", () => {
   it("are made, read, listed, changed and deleted, each with its record", async () => {
-    const other = await makeSite();
+    const other = await makeSite(admin);
     const name = uniqueName("syd");
     const made = await read(
       await send("POST", "/sites", { name, description: "Sydney", fallbackIds: [other.id] }),
@@ -94,7 +86,7 @@ describe("sites", () => {
   });
 
   it("have names of their own, and fall back on other sites, each once", async () => {
-    const site = await makeSite();
+    const site = await makeSite(admin);
     const taken = await send("POST", "/sites", { name: site.name });
     await expectProblem(taken, 409, "resource.conflict");
     const bad = [[site.id], ["sit_default", "sit_default"], ["sit_none"]];
@@ -109,8 +101,8 @@ describe("sites", () => {
   });
 
   it("are not deleted while anything belongs to them, and the default site never is", async () => {
-    const site = await makeSite();
-    const user = await makeSite([site.id]);
+    const site = await makeSite(admin);
+    const user = await makeSite(admin, [site.id]);
     const consoleId = await makeConsole(site.id);
     const relay = await joinSite(site.id);
     const token = await read(await send("POST", "/relays/join-tokens", { siteId: site.id }), 201);
@@ -127,7 +119,7 @@ describe("sites", () => {
   });
 
   it("may be left with nothing but deleted relays and consoles", async () => {
-    const site = await makeSite();
+    const site = await makeSite(admin);
     const relay = await joinSite(site.id);
     const consoleId = await makeConsole(site.id);
     await send("POST", `/relays/${relay.id}/disable`);
@@ -159,9 +151,9 @@ describe("sites", () => {
 
 describe("a console's ticket", () => {
   it("is for a relay of its site, else of the site's fallbacks in order; it says why there is none", async () => {
-    const far = await makeSite();
-    const near = await makeSite();
-    const home = await makeSite([near.id, far.id]);
+    const far = await makeSite(admin);
+    const near = await makeSite(admin);
+    const home = await makeSite(admin, [near.id, far.id]);
     const consoleId = await makeConsole(home.id);
     const none = await expectProblem(await ask(consoleId), 503, "console.no-relay");
     expect(none["detail"]).toBe(

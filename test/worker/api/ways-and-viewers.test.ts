@@ -11,6 +11,7 @@ import {
   expectProblem,
   fieldsOf,
   grant,
+  makeSite,
   makeUser,
   ORIGIN,
   read,
@@ -21,12 +22,15 @@ import { FakeRelay } from "./fake-relay.ts";
 
 let admin: TestUser;
 let user: TestUser;
+/** Of this file's relays and consoles. */
+let siteId: string;
 const joined: FakeRelay[] = [];
 /** On this file's consoles. */
 const TAG = uniqueName("tag");
 
 beforeAll(async () => {
   admin = await makeUser("admin");
+  siteId = (await makeSite(admin)).id;
   user = await makeOpener();
 });
 
@@ -44,11 +48,11 @@ afterEach(async () => {
   }
 });
 
-/** A relay with a CONNECT port: no other test has one, so that tickets by that way come here. */
+/** A relay with a CONNECT port. */
 async function joinRelay(draining = false): Promise<FakeRelay> {
   const host = `${uniqueName("gate")}.example`;
   const advertised = { host, tlsPort: 5901, connectPort: 3128 };
-  const relay = await FakeRelay.join(admin, { advertised, draining });
+  const relay = await FakeRelay.join(admin, { siteId, advertised, draining });
   joined.push(relay);
   return relay;
 }
@@ -58,7 +62,14 @@ async function relayView(relay: FakeRelay): Promise<Record<string, unknown>> {
 }
 
 async function makeConsole(policy: object = {}): Promise<string> {
-  const json = { name: uniqueName("console"), host: "10.0.0.5", port: 5900, policy, tags: [TAG] };
+  const json = {
+    name: uniqueName("console"),
+    host: "10.0.0.5",
+    port: 5900,
+    policy,
+    tags: [TAG],
+    siteId,
+  };
   const { id } = await read(await call("/consoles", { token: admin.token, json }), 201);
   return String(id);
 }
@@ -97,7 +108,7 @@ describe("a ticket by HTTP CONNECT", () => {
   });
 
   it("is refused without such a relay, and for a way that there is not", async () => {
-    const relay = await FakeRelay.join(admin);
+    const relay = await FakeRelay.join(admin, { siteId });
     joined.push(relay);
     const consoleId = await makeConsole();
     const none = await expectProblem(await ask(consoleId), 503, "console.no-relay");

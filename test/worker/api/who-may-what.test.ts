@@ -14,7 +14,7 @@ import { createApiToken } from "../../../worker/services/api-tokens.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { openLogin } from "../../../worker/services/login.ts";
 import { createUser } from "../../../worker/services/users.ts";
-import { call, ORIGIN, PASSWORD, services, uniqueName } from "./api-client.ts";
+import { call, expectProblem, ORIGIN, PASSWORD, services, uniqueName } from "./api-client.ts";
 
 type Entry =
   /** Needs no login. */
@@ -281,4 +281,23 @@ describe("every operation", () => {
       expect(allowed).toEqual(noTokens === true ? [] : roles);
     },
   );
+
+  it.each(OPERATIONS.filter((operation) => !/^(?:GET|HEAD) /.test(operation)))(
+    "is refused to pages of other sites, and so is a body without end: %s",
+    async (operation) => {
+      const [method = "", path = ""] = operation.split(" ");
+      const url = `${ORIGIN}${path.replaceAll(/:\w+/g, "none")}`;
+      const headers = { Cookie: `__Host-kerbside=${await loginOf("admin")}` };
+      const foreign = { ...headers, "Sec-Fetch-Site": "cross-site", Origin: "https://evil.test" };
+      const crossing = await call(url, { method, headers: foreign });
+      await expectProblem(crossing, 403, "request.cross-origin");
+      const tooLarge = "x".repeat(BODY_BYTES_MAX + 1);
+      const own = { ...headers, "Sec-Fetch-Site": "same-origin" };
+      const drowning = await call(url, { method, headers: own, json: tooLarge });
+      await expectProblem(drowning, 413, "request.too-large");
+    },
+  );
 });
+
+/** Of a request, whatever it is for. */
+const BODY_BYTES_MAX = 128 * 1024;

@@ -240,12 +240,16 @@ describe("secrets", () => {
     const socket = await RelaySocket.link(relay, V2);
     const ticket = await call(`/consoles/${String(consoleId)}/tickets`, { method: "POST", token });
     await ticket.text();
-    const planted = await plantedSecrets(password, relay);
+    const hook = { url: "https://hooks.example.com/", events: ["relay.online"] };
+    const made = await read(await call("/webhooks", { token, json: hook }), 201);
+    const stored = await plantedSecrets(password, relay);
+    const planted = { ...stored, webhookSecret: String(made["secret"]) };
     const description = await read(await call("/openapi.json"), 200);
     const paths = Object.entries(description["paths"] as Record<string, object>);
     const gets = paths.filter(([, methods]) => "get" in methods).map(([path]) => path);
     expect(gets).toEqual(expect.arrayContaining(["/api/v1/consoles/{id}", "/api/v1/signing-keys"]));
-    const ids = { consoleId: String(consoleId), relayId: relay.relayId };
+    const webhook = made["webhook"] as { readonly id: string };
+    const ids = { consoleId: String(consoleId), relayId: relay.relayId, webhookId: webhook.id };
     for (const path of gets.flatMap((template) => addressesOf(template, ids))) {
       const response = await call(`${ORIGIN}${path}`, { token });
       const text = await textOf(response);
@@ -271,14 +275,21 @@ async function textOf(response: Response): Promise<string> {
 /** What must be in no answer: what was put in, what it became at rest, and what is kept beside it. */
 async function plantedSecrets(password: string, relay: TestRelay): Promise<Record<string, string>> {
   const { database, settings } = services();
-  const columns = ["sealed_password", "sealed_private_key", "grant_jws", "ticket_hash"];
-  const tables = ["consoles", "signing_keys", "tickets", "tickets"];
+  const columns = [
+    "sealed_password",
+    "sealed_private_key",
+    "grant_jws",
+    "ticket_hash",
+    "sealed_secret",
+  ];
+  const tables = ["consoles", "signing_keys", "tickets", "tickets", "webhooks"];
   const stored: Record<string, string> = {};
   for (const [index, column] of columns.entries()) {
     const rows = await database.all<{ text: string }>(
       `SELECT ${column} AS text FROM ${tables[index]} WHERE ${column} IS NOT NULL LIMIT 1`,
     );
-    stored[column] = rows[0]?.text ?? "nothing was stored";
+    expect(rows, `${tables[index]}.${column}`).toHaveLength(1);
+    stored[column] = rows[0]?.text ?? "";
   }
   const caKey = settings.caKey.split("\n")[1] ?? "";
   expect(caKey.length).toBeGreaterThan(40);

@@ -1,6 +1,7 @@
 import { describe, it } from "vitest";
-import { announceDenial, denySubject, tendDenials } from "../../../../worker/services/denials.ts";
+import { announceDenial, tendDenials } from "../../../../worker/services/denials.ts";
 import { issueTicket } from "../../../../worker/services/tickets.ts";
+import { denySubject } from "../../../harness/deny-subject.ts";
 import { expectIndexed, makeConsole } from "./expect-indexed.ts";
 
 describe("what is asked of the database about denials", () => {
