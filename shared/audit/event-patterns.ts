@@ -3,7 +3,12 @@
  * `session.*`, or `*` for all.
  */
 
-export const EVENT_PATTERN = /^(?:\*|[a-z][a-z0-9-]*\.(?:\*|[a-z][a-z0-9-]*))$/;
+const ONE = String.raw`(?:\*|[a-z][a-z0-9-]*\.(?:\*|[a-z][a-z0-9-]*))`;
+
+export const EVENT_PATTERN = new RegExp(`^${ONE}$`);
+
+/** Several of them, by comma. */
+export const EVENT_PATTERN_LIST = new RegExp(`^${ONE}(?:,${ONE})*$`);
 
 /** Whether any of the patterns asks for that type. */
 export function asksForType(patterns: readonly string[], type: string): boolean {

@@ -11,15 +11,12 @@ import {
 } from "../services/access-rules.ts";
 import { requirePermission } from "./caller.ts";
 import { CONSOLE_LIMITS, namePatternSchema, projectSchema, tagSchema } from "./console-fields.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody } from "./route-parts.ts";
 import { formatTime, timeSchema } from "./times.ts";
-
-const idSchema = z.string().min(1).max(ID_CHARACTERS_MAX);
-const idParams = z.object({ id: idSchema });
 
 const levelSchema = z.enum(ACCESS_LEVELS).openapi({
   description:
@@ -84,11 +81,6 @@ const explanationSchema = z
   })
   .openapi("AccessExplanation");
 
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { "application/json": { schema } },
-});
-
 const rulePage = json("A page.", pageSchema(ruleSchema).openapi("AccessRulePage"));
 
 const listRoute = createRoute({
@@ -110,7 +102,7 @@ const listRoute = createRoute({
   },
   responses: {
     200: rulePage,
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
@@ -120,18 +112,10 @@ const createRuleRoute = createRoute({
   summary: "Grant somebody access to consoles",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("access.manage")] as const,
-  request: { body: { required: true, content: { "application/json": { schema: newRuleSchema } } } },
+  request: { body: jsonBody(newRuleSchema) },
   responses: {
     201: json("Granted.", ruleSchema),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-      "resource.conflict",
-    ),
+    ...problemResponses("resource.conflict"),
   },
 });
 
@@ -144,7 +128,7 @@ const readRoute = createRoute({
   request: { params: idParams },
   responses: {
     200: json("The rule.", ruleSchema),
-    ...problemResponses("auth.required", "auth.forbidden", "resource.not-found", "request.invalid"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -154,22 +138,10 @@ const changeRoute = createRoute({
   summary: "Change a rule's level, or what it is about",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("access.manage")] as const,
-  request: {
-    params: idParams,
-    body: { required: true, content: { "application/json": { schema: ruleChangesSchema } } },
-  },
+  request: { params: idParams, body: jsonBody(ruleChangesSchema) },
   responses: {
     200: json("As it is now.", ruleSchema),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-      "resource.conflict",
-      "resource.not-found",
-    ),
+    ...problemResponses("resource.conflict", "resource.not-found"),
   },
 });
 
@@ -182,13 +154,7 @@ const deleteRoute = createRoute({
   request: { params: idParams },
   responses: {
     204: { description: "Taken away." },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "resource.not-found",
-      "request.invalid",
-    ),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -202,7 +168,7 @@ const ofConsoleRoute = createRoute({
   request: { params: idParams, query: z.object(pageQuery) },
   responses: {
     200: rulePage,
-    ...problemResponses("auth.required", "auth.forbidden", "resource.not-found", "request.invalid"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -217,14 +183,14 @@ const explainRoute = createRoute({
   request: { query: z.object({ userId: idSchema, consoleId: idSchema }) },
   responses: {
     200: json("The level, and what it comes from.", explanationSchema),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
 export const accessRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listRoute, async (context) => {
     const { limit, cursor, subjectId, consoleId } = context.req.valid("query");
-    const after = readCursor(cursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const wish = { subjectId, consoleId, after, limit };
     return context.json(formatPage(await pageRules(context.var.services, wish)), 200);
   })
@@ -250,7 +216,7 @@ export const accessRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(ofConsoleRoute, async (context) => {
     const { services, user } = context.var;
     const { limit, cursor } = context.req.valid("query");
-    const after = readCursor(cursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const wish = { consoleId: context.req.valid("param").id, after, limit };
     return context.json(formatPage(valueOf(await pageRulesOfConsole(services, user, wish))), 200);
   })
@@ -280,5 +246,3 @@ function formatRule(rule: RuleView): z.infer<typeof ruleSchema> {
   };
   return { id, subject, match, level, createdAt: formatTime(createdAtMs) };
 }
-
-const cursorSchema = z.object({ createdAtMs: z.int(), id: z.string() });

@@ -13,24 +13,20 @@ import { endLogin, endLogins, pageLogins } from "../services/logins.ts";
 import { PASSWORD_CHARACTERS_MAX } from "../services/users.ts";
 import { requireLogin, requirePermission } from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import {
   apiTokenSchema,
-  CHANGE_FAILURES,
   endedSchema,
   formatApiToken,
   formatLogin,
   formatUser,
-  idParam,
-  json,
-  jsonBody,
   loginSchema,
-  newestCursorSchema,
   roleSchema,
   userSchema,
 } from "./people-fields.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, json, jsonBody } from "./route-parts.ts";
 
 const accountSchema = z
   .object({
@@ -52,7 +48,7 @@ const readRoute = createRoute({
   summary: "Who the caller is, and what they may do",
   security: LOGIN_SECURITY,
   middleware: [requireLogin] as const,
-  responses: { 200: json("The caller.", accountSchema), ...problemResponses("auth.required") },
+  responses: { 200: json("The caller.", accountSchema), ...problemResponses() },
 });
 
 const passwordRoute = createRoute({
@@ -74,7 +70,7 @@ const passwordRoute = createRoute({
   },
   responses: {
     204: { description: "Changed." },
-    ...problemResponses(...CHANGE_FAILURES, "request.rate-limited"),
+    ...problemResponses("request.rate-limited"),
   },
 });
 
@@ -87,7 +83,7 @@ const listLoginsRoute = createRoute({
   request: { query: z.object(pageQuery) },
   responses: {
     200: json("A page.", pageSchema(loginSchema).openapi("LoginPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
@@ -97,10 +93,10 @@ const endLoginRoute = createRoute({
   summary: "End one of the own logins",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("account.manage")] as const,
-  request: { params: z.object({ id: idParam }) },
+  request: { params: idParams },
   responses: {
     204: { description: "Ended." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -111,7 +107,7 @@ const endOthersRoute = createRoute({
   summary: "End the own logins except the one that this request came with",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("account.manage")] as const,
-  responses: { 200: json("Ended.", endedSchema), ...problemResponses(...CHANGE_FAILURES) },
+  responses: { 200: json("Ended.", endedSchema), ...problemResponses() },
 });
 
 const createTokenRoute = createRoute({
@@ -139,7 +135,7 @@ const createTokenRoute = createRoute({
       "The token; it is not shown again.",
       apiTokenSchema.extend({ token: z.string() }).openapi("IssuedApiToken"),
     ),
-    ...problemResponses(...CHANGE_FAILURES, "resource.limit-reached"),
+    ...problemResponses("resource.limit-reached"),
   },
 });
 
@@ -152,7 +148,7 @@ const listTokensRoute = createRoute({
   request: { query: z.object(pageQuery) },
   responses: {
     200: json("A page.", pageSchema(apiTokenSchema).openapi("ApiTokenPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
@@ -162,10 +158,10 @@ const revokeTokenRoute = createRoute({
   summary: "Revoke one of the own API tokens",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("account.manage")] as const,
-  request: { params: z.object({ id: idParam }) },
+  request: { params: idParams },
   responses: {
     204: { description: "Revoked." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -190,7 +186,7 @@ export const accountRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listLoginsRoute, async (context) => {
     const { services, user } = context.var;
     const { limit, cursor } = context.req.valid("query");
-    const after = readCursor(newestCursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const page = await pageLogins(services, { userId: user.actorId, after, limit });
     const items = page.items.map((login) => formatLogin(login, user.credential.id));
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
@@ -214,7 +210,7 @@ export const accountRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listTokensRoute, async (context) => {
     const { services, user } = context.var;
     const { limit, cursor } = context.req.valid("query");
-    const after = readCursor(newestCursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const page = await pageApiTokens(services, { userId: user.actorId, after, limit });
     const items = page.items.map(formatApiToken);
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);

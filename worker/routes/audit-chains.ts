@@ -15,8 +15,7 @@ import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
-
-const FAILURES = problemResponses("auth.required", "auth.forbidden", "request.invalid");
+import { json } from "./route-parts.ts";
 
 const route = <Path extends string, Query extends z.ZodRawShape, Answer extends z.ZodType>(
   { path, ...texts }: { path: Path; summary: string; description?: string },
@@ -31,8 +30,8 @@ const route = <Path extends string, Query extends z.ZodRawShape, Answer extends 
     middleware: [requirePermission("audit.read")] as const,
     request: { query },
     responses: {
-      200: { description: "A page.", content: { "application/json": { schema } } },
-      ...FAILURES,
+      200: json("A page.", schema),
+      ...problemResponses(),
     },
   });
 

@@ -34,7 +34,7 @@ const exportRoute = createRoute({
         "text/csv": { schema: z.string() },
       },
     },
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 

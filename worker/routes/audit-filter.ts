@@ -1,7 +1,8 @@
 /** How the audit trail is asked for, in the query of a request. */
 import { z } from "@hono/zod-openapi";
+import { EVENT_PATTERN_LIST } from "#shared/audit/event-patterns.ts";
 import type { AuditQuery } from "../services/audit-trail.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
+import { idSchema } from "./route-parts.ts";
 import { timeSchema } from "./times.ts";
 
 /** Some dozen types. */
@@ -9,16 +10,14 @@ const TYPES_CHARACTERS_MAX = 512;
 /** An IPv6 address with a zone is shorter. */
 const ADDRESS_CHARACTERS_MAX = 64;
 
-const id = z.string().min(1).max(ID_CHARACTERS_MAX).optional();
-
-const TYPE = String.raw`(?:\*|[a-z][a-z0-9-]*\.(?:\*|[a-z][a-z0-9-]*))`;
+const id = idSchema.optional();
 
 /** The filters, for a route's query. */
 export const auditFilterQuery = {
   type: z
     .string()
     .max(TYPES_CHARACTERS_MAX)
-    .regex(new RegExp(`^${TYPE}(?:,${TYPE})*$`), "must be types such as session.opened,ticket.*")
+    .regex(EVENT_PATTERN_LIST, "must be types such as session.opened,ticket.*")
     .optional()
     .openapi({
       description: "Any of these types, by comma; `session.*` stands for all that begin so.",

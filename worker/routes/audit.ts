@@ -8,6 +8,7 @@ import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { json } from "./route-parts.ts";
 
 export const auditEventSchema = auditLineSchema
   .extend({
@@ -28,13 +29,8 @@ const listRoute = createRoute({
   middleware: [requirePermission("audit.read")] as const,
   request: { query: z.object({ ...pageQuery, ...auditFilterQuery }) },
   responses: {
-    200: {
-      description: "A page.",
-      content: {
-        "application/json": { schema: pageSchema(auditEventSchema).openapi("AuditPage") },
-      },
-    },
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    200: json("A page.", pageSchema(auditEventSchema).openapi("AuditPage")),
+    ...problemResponses(),
   },
 });
 

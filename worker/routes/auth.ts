@@ -13,6 +13,7 @@ import {
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { json, jsonBody } from "./route-parts.ts";
 import { formatTime, timeSchema } from "./times.ts";
 
 /** The bound of a provider's name in the settings. */
@@ -23,28 +24,23 @@ const methodsRoute = createRoute({
   path: "/auth/methods",
   summary: "Which ways to log in are switched on",
   responses: {
-    200: {
-      description: "In the order in which to offer them.",
-      content: {
-        "application/json": {
-          schema: z
-            .object({
-              items: z.array(
-                z.object({
-                  kind: z.enum(LOGIN_METHOD_KINDS),
-                  name: z.string().openapi({ description: "Unique; told in lists of logins." }),
-                  label: z.string().openapi({ description: "For people." }),
-                  isForEmergencies: z.boolean().openapi({
-                    description:
-                      "For administrators whose usual way fails; not to be offered first.",
-                  }),
-                }),
-              ),
-            })
-            .openapi("LoginMethods"),
-        },
-      },
-    },
+    200: json(
+      "In the order in which to offer them.",
+      z
+        .object({
+          items: z.array(
+            z.object({
+              kind: z.enum(LOGIN_METHOD_KINDS),
+              name: z.string().openapi({ description: "Unique; told in lists of logins." }),
+              label: z.string().openapi({ description: "For people." }),
+              isForEmergencies: z.boolean().openapi({
+                description: "For administrators whose usual way fails; not to be offered first.",
+              }),
+            }),
+          ),
+        })
+        .openapi("LoginMethods"),
+    ),
     ...problemResponses(),
   },
 });
@@ -56,49 +52,36 @@ const loginRoute = createRoute({
   summary: "Log in",
   description: "Answers a bearer token and sets the same as the session cookie.",
   request: {
-    body: {
-      required: true,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({
-              username: z.string().min(1).max(USERNAME_CHARACTERS_MAX),
-              password: z.string().min(1).max(PASSWORD_CHARACTERS_MAX),
-              provider: z
-                .string()
-                .min(1)
-                .max(PROVIDER_CHARACTERS_MAX)
-                .optional()
-                .openapi({
-                  description:
-                    "The name of a login method of kind `password`; absent: Kerbside's own users " +
-                    "where they may log in, else the only other one.",
-                }),
-            })
-            .openapi("Credentials"),
-        },
-      },
-    },
+    body: jsonBody(
+      z
+        .strictObject({
+          username: z.string().min(1).max(USERNAME_CHARACTERS_MAX),
+          password: z.string().min(1).max(PASSWORD_CHARACTERS_MAX),
+          provider: z
+            .string()
+            .min(1)
+            .max(PROVIDER_CHARACTERS_MAX)
+            .optional()
+            .openapi({
+              description:
+                "The name of a login method of kind `password`; absent: Kerbside's own users " +
+                "where they may log in, else the only other one.",
+            }),
+        })
+        .openapi("Credentials"),
+    ),
   },
   responses: {
-    200: {
-      description: "Logged in.",
-      content: {
-        "application/json": {
-          schema: z.object({ token: z.string(), expiresAt: timeSchema }).openapi("Login"),
-        },
-      },
-    },
+    200: json(
+      "Logged in.",
+      z.object({ token: z.string(), expiresAt: timeSchema }).openapi("Login"),
+    ),
     ...problemResponses(
       "auth.invalid-credentials",
       "auth.method-off",
       "auth.not-admitted",
       "auth.provider-unavailable",
-      "request.invalid",
-      "request.not-json",
       "request.rate-limited",
-      "request.too-large",
-      "request.cross-origin",
     ),
   },
 });
@@ -112,7 +95,7 @@ const logoutRoute = createRoute({
   middleware: [requirePermission("account.manage")] as const,
   responses: {
     204: { description: "Logged out." },
-    ...problemResponses("auth.required", "request.cross-origin"),
+    ...problemResponses(),
   },
 });
 

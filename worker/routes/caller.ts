@@ -1,7 +1,7 @@
 /**
  * Who is asking, over HTTP: a bearer token, or the session cookie that a login set. A cookie is
  * sent by browsers on anybody's behalf, so an unsafe request that relies on one must come from our
- * own origin. Bearer tokens win over cookies. What a caller may do is decided by services.
+ * own origin. Bearer tokens win over cookies. What each role may do is in identity/permissions.ts.
  */
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";

@@ -22,7 +22,7 @@ export const answerConditionally = createMiddleware<RouteEnv>(
 
 function isConditional(context: Context<RouteEnv>): boolean {
   const { req, res } = context;
-  // Set by requirePermission; without it the credential is in the address.
+  // Set behind a login; without one the credential is in the address.
   const { user } = context.var as Partial<UserRouteEnv["Variables"]>;
   return (
     (req.method === "GET" || req.method === "HEAD") &&

@@ -38,12 +38,7 @@ const fetchRoute = createRoute({
         "application/json": { schema: webAccessSchema },
       },
     },
-    ...problemResponses(
-      "vv.gone",
-      "request.method-not-allowed",
-      "request.rate-limited",
-      "request.invalid",
-    ),
+    ...problemResponses("vv.gone", "request.method-not-allowed", "request.rate-limited"),
   },
 });
 

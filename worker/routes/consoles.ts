@@ -27,18 +27,16 @@ import {
   tagSchema,
   tagsSchema,
 } from "./console-fields.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody, optionalJsonBody } from "./route-parts.ts";
 import { ticketSchema } from "./ticket-schema.ts";
 import { formatTime, timeSchema } from "./times.ts";
 
 const sourceSchema = z.string().min(1).max(CONSOLE_LIMITS.sourceCharactersMax);
-
-const siteIdSchema = z.string().max(ID_CHARACTERS_MAX);
 
 const newConsoleSchema = z
   .strictObject({
@@ -68,7 +66,7 @@ const newConsoleSchema = z
     policy: partialPolicySchema
       .optional()
       .openapi({ description: "Rules in which its sessions differ from the default policy." }),
-    siteId: siteIdSchema
+    siteId: idSchema
       .optional()
       .openapi({ description: "The site whose relays reach it; absent: its source's." }),
     source: sourceSchema.default(STATIC_SOURCE),
@@ -92,7 +90,7 @@ const consoleChangesSchema = newConsoleSchema
       .openapi({ description: "In the place of all rules that it had." }),
     project: projectSchema.nullish(),
     tags: tagsSchema.optional().openapi({ description: "In the place of all that it had." }),
-    siteId: siteIdSchema.nullish(),
+    siteId: idSchema.nullish(),
   })
   .openapi("ConsoleChanges");
 
@@ -122,32 +120,16 @@ const consoleSchema = z
   })
   .openapi("Console");
 
-const idParams = z.object({ id: z.string().max(ID_CHARACTERS_MAX) });
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { "application/json": { schema } },
-});
-
 const createConsoleRoute = createRoute({
   method: "post",
   path: "/consoles",
   summary: "Add a console",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("consoles.manage")] as const,
-  request: {
-    body: { required: true, content: { "application/json": { schema: newConsoleSchema } } },
-  },
+  request: { body: jsonBody(newConsoleSchema) },
   responses: {
     201: json("Added.", consoleSchema),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-      "resource.conflict",
-    ),
+    ...problemResponses("resource.conflict"),
   },
 });
 
@@ -167,14 +149,14 @@ const listConsolesRoute = createRoute({
       source: sourceSchema.optional(),
       project: projectSchema.optional(),
       tag: tagSchema.optional(),
-      siteId: siteIdSchema.optional().openapi({
+      siteId: idSchema.optional().openapi({
         description: "Only consoles of this site; for those who may read relays.",
       }),
     }),
   },
   responses: {
     200: json("A page.", pageSchema(consoleSchema).openapi("ConsolePage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses("auth.forbidden"),
   },
 });
 
@@ -187,7 +169,7 @@ const readConsoleRoute = createRoute({
   request: { params: idParams },
   responses: {
     200: json("The console.", consoleSchema),
-    ...problemResponses("auth.required", "resource.not-found", "request.invalid"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -197,21 +179,10 @@ const changeConsoleRoute = createRoute({
   summary: "Change a console; null takes a value away",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("consoles.manage")] as const,
-  request: {
-    params: idParams,
-    body: { required: true, content: { "application/json": { schema: consoleChangesSchema } } },
-  },
+  request: { params: idParams, body: jsonBody(consoleChangesSchema) },
   responses: {
     200: json("As it is now.", consoleSchema),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-      "resource.not-found",
-    ),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -224,13 +195,7 @@ const deleteConsoleRoute = createRoute({
   request: { params: idParams },
   responses: {
     204: { description: "Deleted." },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "resource.not-found",
-      "request.invalid",
-    ),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -252,20 +217,11 @@ const issueTicketRoute = createRoute({
     "refused, unless its policy says that a second viewer takes it over.",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("consoles.open"), dropEmptyBody] as const,
-  request: {
-    params: idParams,
-    body: { required: false, content: { "application/json": { schema: ticketRequestSchema } } },
-  },
+  request: { params: idParams, body: optionalJsonBody(ticketRequestSchema) },
   responses: {
     201: json("The ticket waits at the address.", ticketSchema),
     ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
       "console.access-too-low",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
       "resource.not-found",
       "console.in-use",
       "session.limit",
@@ -311,7 +267,6 @@ export const consoleRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(issueTicketRoute, async (context) => {
     const { services, user } = context.var;
-    // Without a body the validator leaves an empty object, and not the schema's default.
     const wish: { readonly way?: Way } = context.req.valid("json");
     const { sessionId, vvUrl, expiresAtMs } = valueOf(
       await issueTicket(services, user, context.req.valid("param").id, wish.way ?? "tls"),

@@ -12,18 +12,11 @@ import {
 } from "../services/groups.ts";
 import { requirePermission } from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
-import {
-  CHANGE_FAILURES,
-  displayNameSchema,
-  idCursorSchema,
-  idParam,
-  json,
-  jsonBody,
-  nameCursorSchema,
-} from "./people-fields.ts";
+import { idCursor, nameCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { displayNameSchema } from "./people-fields.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody } from "./route-parts.ts";
 import { formatTime, timeSchema } from "./times.ts";
 
 const GROUP_NAME_CHARACTERS_MAX = 128;
@@ -57,8 +50,7 @@ const memberSchema = z
   })
   .openapi("GroupMember");
 
-const idParams = z.object({ id: idParam });
-const memberParams = idParams.extend({ userId: idParam });
+const memberParams = idParams.extend({ userId: idSchema });
 
 const listRoute = createRoute({
   method: "get",
@@ -79,7 +71,7 @@ const listRoute = createRoute({
   },
   responses: {
     200: json("A page.", pageSchema(groupSchema).openapi("GroupPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
@@ -92,7 +84,7 @@ const createGroupRoute = createRoute({
   request: { body: jsonBody(newGroupSchema) },
   responses: {
     201: json("Made.", groupSchema),
-    ...problemResponses(...CHANGE_FAILURES, "resource.conflict"),
+    ...problemResponses("resource.conflict"),
   },
 });
 
@@ -105,7 +97,7 @@ const readRoute = createRoute({
   request: { params: idParams },
   responses: {
     200: json("The group.", groupSchema),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -121,7 +113,7 @@ const changeRoute = createRoute({
   },
   responses: {
     200: json("As it is now.", groupSchema),
-    ...problemResponses(...CHANGE_FAILURES, "resource.conflict", "resource.not-found"),
+    ...problemResponses("resource.conflict", "resource.not-found"),
   },
 });
 
@@ -134,7 +126,7 @@ const deleteRoute = createRoute({
   request: { params: idParams },
   responses: {
     204: { description: "Deleted." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -147,7 +139,7 @@ const listMembersRoute = createRoute({
   request: { params: idParams, query: z.object(pageQuery) },
   responses: {
     200: json("A page.", pageSchema(memberSchema).openapi("GroupMemberPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -160,7 +152,7 @@ const addMemberRoute = createRoute({
   request: { params: memberParams },
   responses: {
     204: { description: "They are in it." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -173,14 +165,14 @@ const removeMemberRoute = createRoute({
   request: { params: memberParams },
   responses: {
     204: { description: "No admin says any more that they are in it; a provider still may." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.managed-elsewhere", "resource.not-found"),
+    ...problemResponses("resource.managed-elsewhere", "resource.not-found"),
   },
 });
 
 export const groupRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listRoute, async (context) => {
     const { limit, cursor, prefix = null } = context.req.valid("query");
-    const after = readCursor(nameCursorSchema, cursor)?.name ?? null;
+    const after = readCursor(nameCursor, cursor)?.name ?? null;
     const page = await pageGroups(context.var.services, { prefix, after, limit });
     const next = page.nextName === null ? null : { name: page.nextName };
     return context.json({ items: page.items.map(formatGroup), nextCursor: writeCursor(next) }, 200);
@@ -207,7 +199,7 @@ export const groupRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(listMembersRoute, async (context) => {
     const { limit, cursor } = context.req.valid("query");
-    const after = readCursor(idCursorSchema, cursor)?.id ?? null;
+    const after = readCursor(idCursor, cursor)?.id ?? null;
     const { id: groupId } = context.req.valid("param");
     const page = valueOf(await pageMembers(context.var.services, { groupId, after, limit }));
     const items = page.items.map(({ origins, userId, username, displayName }) => ({

@@ -10,6 +10,7 @@ import type { ServiceContext } from "../services/context.ts";
 import { findUnready, type Unready } from "../services/health.ts";
 import { problemResponses, refuse } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { json } from "./route-parts.ts";
 
 const healthRoute = createRoute({
   method: "get",
@@ -18,12 +19,7 @@ const healthRoute = createRoute({
   summary: "Whether the control plane's process answers",
   description: "Asks neither the database nor a relay: restart the process where this fails.",
   responses: {
-    200: {
-      description: "It does.",
-      content: {
-        "application/json": { schema: z.object({ status: z.literal("ok") }).openapi("Health") },
-      },
-    },
+    200: json("It does.", z.object({ status: z.literal("ok") }).openapi("Health")),
   },
 });
 
@@ -36,14 +32,7 @@ const readinessRoute = createRoute({
     "Its settings are complete, its database answers and has the schema that this build needs, " +
     "and grants can be signed. Send no requests to it while this fails.",
   responses: {
-    200: {
-      description: "It can.",
-      content: {
-        "application/json": {
-          schema: z.object({ status: z.literal("ready") }).openapi("Readiness"),
-        },
-      },
-    },
+    200: json("It can.", z.object({ status: z.literal("ready") }).openapi("Readiness")),
     ...problemResponses("service.not-ready"),
   },
 });

@@ -9,6 +9,7 @@ import { requirePermission } from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { problemResponses, refuse } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { json } from "./route-parts.ts";
 import { formatOptionalTime, timeSchema } from "./times.ts";
 
 /** Names of jobs are a few words. */
@@ -35,11 +36,8 @@ const listRoute = createRoute({
   security: LOGIN_SECURITY,
   middleware: [requirePermission("metrics.read")] as const,
   responses: {
-    200: {
-      description: "All jobs.",
-      content: { "application/json": { schema: z.object({ items: z.array(jobSchema) }) } },
-    },
-    ...problemResponses("auth.required", "auth.forbidden"),
+    200: json("All jobs.", z.object({ items: z.array(jobSchema) })),
+    ...problemResponses(),
   },
 });
 
@@ -51,16 +49,8 @@ const runRoute = createRoute({
   middleware: [requirePermission("jobs.run")] as const,
   request: { params: z.object({ name: z.string().max(NAME_CHARACTERS_MAX) }) },
   responses: {
-    202: {
-      description: "It runs, or will when those that run have ended.",
-      content: { "application/json": { schema: jobSchema } },
-    },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "resource.not-found",
-    ),
+    202: json("It runs, or will when those that run have ended.", jobSchema),
+    ...problemResponses("resource.not-found"),
   },
 });
 

@@ -1,6 +1,5 @@
 /** Join tokens: each lets one new relay enrol. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { RELAY_NAME_PATTERN } from "#shared/control/enrolment.ts";
 import {
   issueJoinToken,
   JOIN_TOKEN_MINUTES_MAX,
@@ -9,24 +8,20 @@ import {
   revokeJoinToken,
 } from "../services/join-tokens.ts";
 import { requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, optionalJsonBody, relayNameSchema } from "./route-parts.ts";
 import { formatTime, timeSchema } from "./times.ts";
 
 const wishSchema = z
   .strictObject({
-    name: z
-      .string()
-      .regex(RELAY_NAME_PATTERN, "lower-case letters, digits, dots and hyphens")
+    name: relayNameSchema
       .optional()
       .openapi({ description: "The name that the relay must have; absent: any." }),
-    siteId: z
-      .string()
-      .max(ID_CHARACTERS_MAX)
+    siteId: idSchema
       .optional()
       .openapi({ description: "The site that the relay will belong to; absent: the default." }),
     minutes: z
@@ -45,28 +40,13 @@ const createTokenRoute = createRoute({
   summary: "Make a join token: it lets one new relay enrol, within minutes",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("relays.manage"), dropEmptyBody] as const,
-  request: {
-    body: { required: false, content: { "application/json": { schema: wishSchema } } },
-  },
+  request: { body: optionalJsonBody(wishSchema) },
   responses: {
-    201: {
-      description: "The token; it is not shown again.",
-      content: {
-        "application/json": {
-          schema: z
-            .object({ id: z.string(), token: z.string(), expiresAt: timeSchema })
-            .openapi("JoinToken"),
-        },
-      },
-    },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
+    201: json(
+      "The token; it is not shown again.",
+      z.object({ id: z.string(), token: z.string(), expiresAt: timeSchema }).openapi("JoinToken"),
     ),
+    ...problemResponses(),
   },
 });
 
@@ -92,13 +72,8 @@ const listTokensRoute = createRoute({
   middleware: [requirePermission("relays.read")] as const,
   request: { query: z.object(pageQuery) },
   responses: {
-    200: {
-      description: "A page.",
-      content: {
-        "application/json": { schema: pageSchema(pendingSchema).openapi("JoinTokenPage") },
-      },
-    },
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    200: json("A page.", pageSchema(pendingSchema).openapi("JoinTokenPage")),
+    ...problemResponses(),
   },
 });
 
@@ -108,16 +83,10 @@ const revokeTokenRoute = createRoute({
   summary: "Revoke a join token that was not used yet",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("relays.manage")] as const,
-  request: { params: z.object({ id: z.string().max(ID_CHARACTERS_MAX) }) },
+  request: { params: idParams },
   responses: {
     204: { description: "No relay can enrol with it any more." },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "resource.not-found",
-    ),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -132,7 +101,7 @@ export const joinTokenRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(listTokensRoute, async (context) => {
     const { limit, cursor } = context.req.valid("query");
-    const after = readCursor(cursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const page = await pageJoinTokens(context.var.services, { after, limit });
     const items = page.items.map(formatPending);
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
@@ -156,5 +125,3 @@ function formatPending(
     expiresAt: formatTime(row.expiresAtMs),
   };
 }
-
-const cursorSchema = z.object({ createdAtMs: z.int(), id: z.string() });

@@ -11,11 +11,11 @@ import {
   type SigningKeyView,
 } from "../services/signing-keys.ts";
 import { requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, json, optionalJsonBody } from "./route-parts.ts";
 import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
 
 const signingKeySchema = z
@@ -34,11 +34,6 @@ const signingKeySchema = z
 
 const signingKeysSchema = z.object({ items: z.array(signingKeySchema) }).openapi("SigningKeys");
 
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { "application/json": { schema } },
-});
-
 const listRoute = createRoute({
   method: "get",
   path: "/signing-keys",
@@ -47,7 +42,7 @@ const listRoute = createRoute({
   middleware: [requirePermission("keys.manage")] as const,
   responses: {
     200: json("Those in use, and the newest of those that were.", signingKeysSchema),
-    ...problemResponses("auth.required", "auth.forbidden"),
+    ...problemResponses(),
   },
 });
 
@@ -62,36 +57,22 @@ const rotateRoute = createRoute({
   security: LOGIN_SECURITY,
   middleware: [requirePermission("keys.manage"), dropEmptyBody] as const,
   request: {
-    body: {
-      required: false,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({
-              activeKid: z
-                .string()
-                .max(128)
-                .optional()
-                .openapi({ description: "Rotate only while this key signs." }),
-              emergency: z.boolean().default(false),
-            })
-            .openapi("SigningKeyRotation"),
-        },
-      },
-    },
+    body: optionalJsonBody(
+      z
+        .strictObject({
+          activeKid: z
+            .string()
+            .max(128)
+            .optional()
+            .openapi({ description: "Rotate only while this key signs." }),
+          emergency: z.boolean().default(false),
+        })
+        .openapi("SigningKeyRotation"),
+    ),
   },
   responses: {
     200: json("As they are now.", signingKeysSchema),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-      "signing-key.changed",
-      "signing-key.not-published",
-    ),
+    ...problemResponses("signing-key.changed", "signing-key.not-published"),
   },
 });
 
@@ -103,17 +84,10 @@ const rotateTicketKeyRoute = createRoute({
   description: "Tickets that are out stay good; so do living sessions.",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("keys.manage")] as const,
-  request: { params: z.object({ id: z.string().max(ID_CHARACTERS_MAX) }) },
+  request: { params: idParams },
   responses: {
     200: json("Done.", z.object({ ticketEpoch: z.int() }).openapi("TicketEpoch")),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "resource.not-found",
-      "relay.ticket-key-too-young",
-    ),
+    ...problemResponses("resource.not-found", "relay.ticket-key-too-young"),
   },
 });
 
@@ -123,7 +97,7 @@ const relayKeysRoute = createRoute({
   summary: "Read a relay's keys and certificate",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("relays.read")] as const,
-  request: { params: z.object({ id: z.string().max(ID_CHARACTERS_MAX) }) },
+  request: { params: idParams },
   responses: {
     200: json(
       "Fingerprints and times.",
@@ -143,7 +117,7 @@ const relayKeysRoute = createRoute({
         })
         .openapi("RelayKeys"),
     ),
-    ...problemResponses("auth.required", "auth.forbidden", "resource.not-found", "request.invalid"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -169,7 +143,7 @@ const secretsRoute = createRoute({
         })
         .openapi("SecretCounts"),
     ),
-    ...problemResponses("auth.required", "auth.forbidden"),
+    ...problemResponses(),
   },
 });
 
@@ -181,16 +155,9 @@ const reencryptRoute = createRoute({
   security: LOGIN_SECURITY,
   middleware: [requirePermission("keys.manage"), dropEmptyBody] as const,
   request: {
-    body: {
-      required: false,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({ cursor: z.string().max(1024).optional() })
-            .openapi("Reencryption"),
-        },
-      },
-    },
+    body: optionalJsonBody(
+      z.strictObject({ cursor: z.string().max(1024).optional() }).openapi("Reencryption"),
+    ),
   },
   responses: {
     200: json(
@@ -205,14 +172,7 @@ const reencryptRoute = createRoute({
         })
         .openapi("ReencryptedBatch"),
     ),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-    ),
+    ...problemResponses(),
   },
 });
 

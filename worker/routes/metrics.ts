@@ -45,7 +45,7 @@ const metricsRoute = createRoute({
       description: "In Prometheus' text form.",
       content: { "text/plain": { schema: z.string() } },
     },
-    ...problemResponses("auth.required", "auth.forbidden", "resource.not-found"),
+    ...problemResponses("auth.forbidden", "resource.not-found"),
   },
 });
 

@@ -30,12 +30,7 @@ const startRoute = createRoute({
   },
   responses: {
     302: { description: "To the provider." },
-    ...problemResponses(
-      "resource.not-found",
-      "request.invalid",
-      "request.rate-limited",
-      "auth.provider-unavailable",
-    ),
+    ...problemResponses("resource.not-found", "request.rate-limited", "auth.provider-unavailable"),
   },
 });
 

@@ -31,6 +31,11 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
   });
 }
 
+/** The positions that lists share: after a name, an id, or the time and id of the one before. */
+export const nameCursor = z.object({ name: z.string() });
+export const idCursor = z.object({ id: z.string() });
+export const newestCursor = z.object({ createdAtMs: z.int(), id: z.string() });
+
 /** The cursor's text, or null after the last page. */
 export function writeCursor(position: object | null): string | null {
   return position === null ? null : toBase64Url(utf8(JSON.stringify(position)));

@@ -4,7 +4,6 @@ import { ROLES } from "../identity/permissions.ts";
 import type { ApiTokenView } from "../services/api-tokens.ts";
 import type { pageLogins } from "../services/logins.ts";
 import type { pageUsers } from "../services/users.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
 
 export const roleSchema = z.enum(ROLES);
@@ -109,32 +108,3 @@ export function formatApiToken(token: ApiTokenView): z.infer<typeof apiTokenSche
 export const endedSchema = z
   .object({ ended: z.int().openapi({ description: "How many there were." }) })
   .openapi("EndedLogins");
-
-/** Position in the lists that begin with the newest. */
-export const newestCursorSchema = z.object({ createdAtMs: z.int(), id: z.string() });
-export const nameCursorSchema = z.object({ name: z.string() });
-export const idCursorSchema = z.object({ id: z.string() });
-
-export const idParam = z.string().max(ID_CHARACTERS_MAX);
-
-/** A JSON answer of that form, for the API description. */
-export const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { "application/json": { schema } },
-});
-
-/** A JSON body that must be there. */
-export const jsonBody = <Schema extends z.ZodType>(schema: Schema) => ({
-  required: true as const,
-  content: { "application/json": { schema } },
-});
-
-/** What any change by a logged-in caller can fail with. */
-export const CHANGE_FAILURES = [
-  "auth.required",
-  "auth.forbidden",
-  "request.cross-origin",
-  "request.invalid",
-  "request.not-json",
-  "request.too-large",
-] as const;

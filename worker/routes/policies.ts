@@ -13,22 +13,15 @@ import {
 } from "../services/policies.ts";
 import { explainPolicy, type PolicyExplanation } from "../services/policy-explanation.ts";
 import { requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
+import { printableSchema } from "./console-fields.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { nameCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody } from "./route-parts.ts";
 import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
 
-const isPrintable = (text: string): boolean => !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text);
-const nameSchema = z
-  .string()
-  .trim()
-  .min(1)
-  .max(64)
-  .refine(isPrintable, "must not hold control characters");
-const idSchema = z.string().min(1).max(ID_CHARACTERS_MAX);
-const idParams = z.object({ id: idSchema });
+const nameSchema = printableSchema(64);
 
 const newPolicySchema = z
   .strictObject({
@@ -110,21 +103,6 @@ const explanationSchema = z
   })
   .openapi("EffectivePolicy");
 
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { "application/json": { schema } },
-});
-
-const WRITE_PROBLEMS = [
-  "auth.required",
-  "auth.forbidden",
-  "request.cross-origin",
-  "request.invalid",
-  "request.not-json",
-  "request.too-large",
-  "resource.conflict",
-] as const;
-
 const explainRoute = createRoute({
   method: "get",
   path: "/policies/effective",
@@ -142,7 +120,7 @@ const explainRoute = createRoute({
   },
   responses: {
     200: json("The rules that a ticket would be given by.", explanationSchema),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -155,7 +133,7 @@ const listRoute = createRoute({
   request: { query: z.object(pageQuery) },
   responses: {
     200: json("A page.", pageSchema(policySchema).openapi("PolicyPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
@@ -165,10 +143,8 @@ const createPolicyRoute = createRoute({
   summary: "Make a policy",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("policies.manage")] as const,
-  request: {
-    body: { required: true, content: { "application/json": { schema: newPolicySchema } } },
-  },
-  responses: { 201: json("Made.", storedPolicySchema), ...problemResponses(...WRITE_PROBLEMS) },
+  request: { body: jsonBody(newPolicySchema) },
+  responses: { 201: json("Made.", storedPolicySchema), ...problemResponses("resource.conflict") },
 });
 
 const readRoute = createRoute({
@@ -180,7 +156,7 @@ const readRoute = createRoute({
   request: { params: idParams },
   responses: {
     200: json("The policy.", policySchema),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -190,13 +166,10 @@ const changeRoute = createRoute({
   summary: "Change a policy; living sessions keep what they began with",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("policies.manage")] as const,
-  request: {
-    params: idParams,
-    body: { required: true, content: { "application/json": { schema: policyChangesSchema } } },
-  },
+  request: { params: idParams, body: jsonBody(policyChangesSchema) },
   responses: {
     200: json("As it is now.", storedPolicySchema),
-    ...problemResponses(...WRITE_PROBLEMS, "resource.not-found"),
+    ...problemResponses("resource.conflict", "resource.not-found"),
   },
 });
 
@@ -209,14 +182,7 @@ const deleteRoute = createRoute({
   request: { params: idParams },
   responses: {
     204: { description: "Deleted." },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "resource.not-found",
-      "policy.attached",
-    ),
+    ...problemResponses("resource.not-found", "policy.attached"),
   },
 });
 
@@ -230,7 +196,7 @@ export const policyRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(listRoute, async (context) => {
     const { limit, cursor } = context.req.valid("query");
-    const afterName = readCursor(cursorSchema, cursor)?.name ?? null;
+    const afterName = readCursor(nameCursor, cursor)?.name ?? null;
     const page = await pagePolicies(context.var.services, { afterName, limit });
     const next = page.nextName === null ? null : { name: page.nextName };
     return context.json(
@@ -299,5 +265,3 @@ function formatOrigin(from: Origin): z.infer<typeof originSchema> {
   const attachedTo = { kind, id: subjectId, name: subjectName };
   return { by: from.by, policyId: from.policyId, name: from.name, attachedTo };
 }
-
-const cursorSchema = z.object({ name: z.string() });

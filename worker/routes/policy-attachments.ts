@@ -8,14 +8,12 @@ import {
   pageAttachments,
 } from "../services/policy-attachments.ts";
 import { requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { idCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody } from "./route-parts.ts";
 import { formatTime, timeSchema } from "./times.ts";
-
-const idSchema = z.string().min(1).max(ID_CHARACTERS_MAX);
 
 const newAttachmentSchema = z
   .discriminatedUnion("kind", [
@@ -41,11 +39,6 @@ const attachmentSchema = z
   })
   .openapi("PolicyAttachment");
 
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { "application/json": { schema } },
-});
-
 const listRoute = createRoute({
   method: "get",
   path: "/policy-attachments",
@@ -63,7 +56,7 @@ const listRoute = createRoute({
   },
   responses: {
     200: json("A page.", pageSchema(attachmentSchema).openapi("PolicyAttachmentPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
@@ -73,20 +66,11 @@ const attachRoute = createRoute({
   summary: "Attach a policy to everyone, a console, a source, a group or a user",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("policies.manage")] as const,
-  request: {
-    body: { required: true, content: { "application/json": { schema: newAttachmentSchema } } },
-  },
+  request: { body: jsonBody(newAttachmentSchema) },
   responses: {
     200: json("It was attached already.", attachmentSchema),
     201: json("Attached.", attachmentSchema),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-    ),
+    ...problemResponses(),
   },
 });
 
@@ -96,23 +80,17 @@ const detachRoute = createRoute({
   summary: "Detach a policy",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("policies.manage")] as const,
-  request: { params: z.object({ id: idSchema }) },
+  request: { params: idParams },
   responses: {
     204: { description: "Detached." },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "resource.not-found",
-    ),
+    ...problemResponses("resource.not-found"),
   },
 });
 
 export const policyAttachmentRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listRoute, async (context) => {
     const { limit, cursor, ...filter } = context.req.valid("query");
-    const afterId = readCursor(cursorSchema, cursor)?.id ?? null;
+    const afterId = readCursor(idCursor, cursor)?.id ?? null;
     const page = await pageAttachments(context.var.services, { filter, afterId, limit });
     const next = page.nextId === null ? null : { id: page.nextId };
     const items = page.items.map(formatAttachment);
@@ -140,5 +118,3 @@ function formatAttachment(attachment: AttachmentView): z.infer<typeof attachment
     createdAt: formatTime(createdAtMs),
   };
 }
-
-const cursorSchema = z.object({ id: z.string() });

@@ -55,7 +55,7 @@ export function problemResponse<E extends RouteEnv>(
     requestId: context.var.requestId,
     ...(failure.fields === undefined ? {} : { fields: [...failure.fields] }),
   };
-  // A code without an HTTP status would be a hole in the table above, never a success.
+  // A failure is a 4xx or a 5xx, which all may have a body.
   return context.body(JSON.stringify(problem), status as ContentfulStatusCode, {
     "Content-Type": PROBLEM_TYPE,
     ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
@@ -86,8 +86,8 @@ const problemSchema = z
 
 /**
  * A route's failures for the API description: one entry a status, naming its codes, and those of
- * every route. The type is empty on purpose: handlers throw failures, so only successes are typed
- * answers.
+ * every route; what middleware refuses is added by describe-api.ts. The type is empty on purpose:
+ * handlers throw failures, so only successes are typed answers.
  */
 export function problemResponses(...codes: readonly ErrorCode[]): object {
   const byStatus = Map.groupBy(new Set([...codes, ...EVERYWHERE]), statusOf);
@@ -104,8 +104,9 @@ export function describeProblem(codes: readonly ErrorCode[]): {
   readonly description: string;
   readonly "x-codes": readonly ErrorCode[];
 } {
-  const lines = codes.map((code) => `\`${code}\`: ${errorRow(code).hint}`);
-  return { description: lines.join("\n\n"), "x-codes": [...codes].sort() };
+  const sorted = codes.toSorted();
+  const lines = sorted.map((code) => `\`${code}\`: ${errorRow(code).hint}`);
+  return { description: lines.join("\n\n"), "x-codes": sorted };
 }
 
 /** A code that is no HTTP answer by itself is answered by its fault. */

@@ -1,7 +1,5 @@
 /** What is done with a relay: another name or site, draining, disabling, deleting. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { RELAY_NAME_PATTERN } from "#shared/control/enrolment.ts";
-import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import {
   deleteRelay,
   disableRelay,
@@ -11,31 +9,26 @@ import {
   resumeRelay,
 } from "../services/relay-lifecycle.ts";
 import { requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import { formatRelay, relaySchema } from "./relay-view.ts";
 import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
+import {
+  idParams,
+  idSchema,
+  json,
+  jsonBody,
+  optionalJsonBody,
+  relayNameSchema,
+} from "./route-parts.ts";
 
 /** An hour: most people close a console within that, and maintenance windows are of that size. */
 const DRAIN_SECONDS_DEFAULT = 3_600;
 /** A day: whoever wants to wait for longer does not mean to end them. */
 const DRAIN_SECONDS_MAX = 86_400;
 
-const idParams = z.object({ id: z.string().max(ID_CHARACTERS_MAX) });
-const COMMON_FAILURES: readonly ErrorCode[] = [
-  "auth.required",
-  "auth.forbidden",
-  "request.cross-origin",
-  "request.invalid",
-  "resource.not-found",
-];
-const BODY_FAILURES: readonly ErrorCode[] = ["request.not-json", "request.too-large"];
-const relayAnswer = {
-  description: "As it is now.",
-  content: { "application/json": { schema: relaySchema } },
-};
+const relayAnswer = json("As it is now.", relaySchema);
 
 const patchRoute = createRoute({
   method: "patch",
@@ -46,26 +39,18 @@ const patchRoute = createRoute({
   middleware: [requirePermission("relays.manage")] as const,
   request: {
     params: idParams,
-    body: {
-      required: true,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({
-              name: z
-                .string()
-                .regex(RELAY_NAME_PATTERN, "lower-case letters, digits, dots and hyphens")
-                .optional(),
-              siteId: z.string().max(ID_CHARACTERS_MAX).optional(),
-            })
-            .openapi("RelayChanges"),
-        },
-      },
-    },
+    body: jsonBody(
+      z
+        .strictObject({
+          name: relayNameSchema.optional(),
+          siteId: idSchema.optional(),
+        })
+        .openapi("RelayChanges"),
+    ),
   },
   responses: {
     200: relayAnswer,
-    ...problemResponses(...COMMON_FAILURES, ...BODY_FAILURES, "resource.conflict"),
+    ...problemResponses("resource.not-found", "resource.conflict"),
   },
 });
 
@@ -81,24 +66,19 @@ const drainRoute = createRoute({
   middleware: [requirePermission("relays.manage"), dropEmptyBody] as const,
   request: {
     params: idParams,
-    body: {
-      required: false,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({
-              deadlineS: z.int().min(0).max(DRAIN_SECONDS_MAX).nullable().optional().openapi({
-                description:
-                  "Seconds after which living sessions end; null: they go on as long as they like.",
-              }),
-            })
-            .default({})
-            .openapi("RelayDrain"),
-        },
-      },
-    },
+    body: optionalJsonBody(
+      z
+        .strictObject({
+          deadlineS: z.int().min(0).max(DRAIN_SECONDS_MAX).nullable().optional().openapi({
+            description:
+              "Seconds after which living sessions end; null: they go on as long as they like.",
+          }),
+        })
+        .default({})
+        .openapi("RelayDrain"),
+    ),
   },
-  responses: { 200: relayAnswer, ...problemResponses(...COMMON_FAILURES, ...BODY_FAILURES) },
+  responses: { 200: relayAnswer, ...problemResponses("resource.not-found") },
 });
 
 const disableRoute = createRoute({
@@ -112,19 +92,11 @@ const disableRoute = createRoute({
   middleware: [requirePermission("relays.manage"), dropEmptyBody] as const,
   request: {
     params: idParams,
-    body: {
-      required: false,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({ endSessions: z.boolean().optional() })
-            .default({})
-            .openapi("RelayDisabling"),
-        },
-      },
-    },
+    body: optionalJsonBody(
+      z.strictObject({ endSessions: z.boolean().optional() }).default({}).openapi("RelayDisabling"),
+    ),
   },
-  responses: { 200: relayAnswer, ...problemResponses(...COMMON_FAILURES, ...BODY_FAILURES) },
+  responses: { 200: relayAnswer, ...problemResponses("resource.not-found") },
 });
 
 const plainRoute = (verb: "resume" | "enable", summary: string) =>
@@ -135,7 +107,7 @@ const plainRoute = (verb: "resume" | "enable", summary: string) =>
     security: LOGIN_SECURITY,
     middleware: [requirePermission("relays.manage")] as const,
     request: { params: idParams },
-    responses: { 200: relayAnswer, ...problemResponses(...COMMON_FAILURES) },
+    responses: { 200: relayAnswer, ...problemResponses("resource.not-found") },
   });
 
 const resumeRoute = plainRoute("resume", "End the drain that was ordered here");
@@ -151,7 +123,7 @@ const deleteRoute = createRoute({
   request: { params: idParams },
   responses: {
     204: { description: "It is deleted." },
-    ...problemResponses(...COMMON_FAILURES, "relay.in-service"),
+    ...problemResponses("resource.not-found", "relay.in-service"),
   },
 });
 

@@ -15,13 +15,13 @@ import {
   readRelay,
   RELAY_STATES,
 } from "../services/relays.ts";
-import { anonymousCaller, requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
+import { anonymousCaller, bearerToken, requirePermission } from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { nameCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, refuse, valueOf } from "./problem.ts";
 import { formatHealth, formatRelay, relayHealthSchema, relaySchema } from "./relay-view.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody } from "./route-parts.ts";
 
 /** RELAY_NAME_PATTERN allows no more. */
 const NAME_CHARACTERS_MAX = 63;
@@ -31,24 +31,12 @@ const enrolRoute = createRoute({
   path: "/relays/enrol",
   operationId: "enrolRelay",
   summary: "Enrol a relay: called by the relay itself, authorised by its join token",
-  request: {
-    body: {
-      required: true,
-      content: { "application/json": { schema: enrolRequestSchema } },
-    },
-  },
+  request: { body: jsonBody(enrolRequestSchema) },
   responses: {
-    201: {
-      description: "The relay's identity and its TLS certificate.",
-      content: { "application/json": { schema: enrolAnswerSchema } },
-    },
+    201: json("The relay's identity and its TLS certificate.", enrolAnswerSchema),
     ...problemResponses(
       "join-token.invalid",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
       "request.rate-limited",
-      "request.too-large",
       "relay.csr-invalid",
       "resource.conflict",
     ),
@@ -65,18 +53,15 @@ const listRoute = createRoute({
     query: z.object({
       ...pageQuery,
       name: z.string().max(NAME_CHARACTERS_MAX).optional(),
-      siteId: z.string().max(ID_CHARACTERS_MAX).optional(),
+      siteId: idSchema.optional(),
       state: z.enum(RELAY_STATES).optional().openapi({
         description: "`draining`: online, and it takes no new sessions.",
       }),
     }),
   },
   responses: {
-    200: {
-      description: "A page.",
-      content: { "application/json": { schema: pageSchema(relaySchema).openapi("RelayPage") } },
-    },
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    200: json("A page.", pageSchema(relaySchema).openapi("RelayPage")),
+    ...problemResponses(),
   },
 });
 
@@ -86,13 +71,10 @@ const readRoute = createRoute({
   summary: "Read a relay and its health",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("relays.read")] as const,
-  request: { params: z.object({ id: z.string().max(ID_CHARACTERS_MAX) }) },
+  request: { params: idParams },
   responses: {
-    200: {
-      description: "The relay.",
-      content: { "application/json": { schema: relayHealthSchema } },
-    },
-    ...problemResponses("auth.required", "auth.forbidden", "resource.not-found", "request.invalid"),
+    200: json("The relay.", relayHealthSchema),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -110,7 +92,7 @@ relayRoutes
   })
   .openapi(listRoute, async (context) => {
     const { limit, cursor, ...filter } = context.req.valid("query");
-    const afterName = readCursor(cursorSchema, cursor)?.name ?? null;
+    const afterName = readCursor(nameCursor, cursor)?.name ?? null;
     const page = await pageRelays(context.var.services, { filter, afterName, limit });
     const next = page.nextName === null ? null : { name: page.nextName };
     return context.json({ items: page.items.map(formatRelay), nextCursor: writeCursor(next) }, 200);
@@ -129,9 +111,7 @@ async function openLink(context: Context<RouteEnv>): Promise<Response> {
   if (!offered.some((protocol) => protocol.trim() === CONTROL_SUBPROTOCOL)) {
     refuse("request.invalid", `Offer the WebSocket subprotocol ${CONTROL_SUBPROTOCOL}.`);
   }
-  const authorization = context.req.header("Authorization") ?? "";
-  const token = /^Bearer +([^ ]+) *$/i.exec(authorization)?.[1] ?? "";
-  const relay = await authenticateRelay(context.var.services, token);
+  const relay = await authenticateRelay(context.var.services, bearerToken(context) ?? "");
   if (!relay.ok) {
     const { requestId } = context.var;
     // A stranger learns nothing; the log tells the operator what was wrong.
@@ -145,5 +125,3 @@ async function openLink(context: Context<RouteEnv>): Promise<Response> {
   const request = new Request(context.req.url, { headers });
   return await HUB.get(HUB.idFromName(relay.value)).fetch(request);
 }
-
-const cursorSchema = z.object({ name: z.string() });

@@ -21,7 +21,7 @@ export interface UserCaller extends Caller {
   readonly credential: Credential;
 }
 
-/** The context behind `requirePermission`. */
+/** The context behind `requirePermission` and `requireLogin`. */
 export interface UserRouteEnv extends RouteEnv {
   readonly Variables: RouteEnv["Variables"] & { user: UserCaller };
 }

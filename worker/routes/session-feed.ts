@@ -40,12 +40,7 @@ const feedRoute = createRoute({
       description: "Events, until either side ends.",
       content: { "text/event-stream": { schema: z.string() } },
     },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.invalid",
-      "request.rate-limited",
-    ),
+    ...problemResponses("request.rate-limited"),
   },
 });
 

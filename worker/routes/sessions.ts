@@ -2,11 +2,11 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { pageSessions, readSession } from "../services/sessions.ts";
 import { requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json } from "./route-parts.ts";
 import {
   formatSession,
   formatSessionDetail,
@@ -14,10 +14,6 @@ import {
   sessionSchema,
 } from "./session-fields.ts";
 import { parseOptionalTime, timeSchema } from "./times.ts";
-
-const idFilter = z.string().min(1).max(ID_CHARACTERS_MAX).optional();
-
-const idParams = z.object({ id: z.string().max(ID_CHARACTERS_MAX) });
 
 const listRoute = createRoute({
   method: "get",
@@ -35,21 +31,16 @@ const listRoute = createRoute({
         .enum(["pending", "active", "ended", "live"])
         .optional()
         .openapi({ description: "`live` is pending or active." }),
-      consoleId: idFilter,
-      userId: idFilter,
-      relayId: idFilter,
+      consoleId: idSchema.optional(),
+      userId: idSchema.optional(),
+      relayId: idSchema.optional(),
       from: timeSchema.optional().openapi({ description: "Created then or later." }),
       to: timeSchema.optional().openapi({ description: "Created before." }),
     }),
   },
   responses: {
-    200: {
-      description: "A page.",
-      content: {
-        "application/json": { schema: pageSchema(sessionSchema).openapi("SessionPage") },
-      },
-    },
-    ...problemResponses("auth.required", "request.invalid"),
+    200: json("A page.", pageSchema(sessionSchema).openapi("SessionPage")),
+    ...problemResponses(),
   },
 });
 
@@ -61,11 +52,8 @@ const readRoute = createRoute({
   middleware: [requirePermission("sessions.read")] as const,
   request: { params: idParams },
   responses: {
-    200: {
-      description: "The session, with its channels.",
-      content: { "application/json": { schema: sessionDetailSchema } },
-    },
-    ...problemResponses("auth.required", "resource.not-found", "request.invalid"),
+    200: json("The session, with its channels.", sessionDetailSchema),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -73,7 +61,7 @@ export const sessionRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listRoute, async (context) => {
     const { services, user } = context.var;
     const { limit, cursor, from, to, ...rest } = context.req.valid("query");
-    const after = readCursor(cursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const filter = { ...rest, fromMs: parseOptionalTime(from), toMs: parseOptionalTime(to) };
     const page = await pageSessions(services, user, { filter, after, limit });
     const items = page.items.map(formatSession);
@@ -84,5 +72,3 @@ export const sessionRoutes = new OpenAPIHono<RouteEnv>()
     const found = valueOf(await readSession(services, user, context.req.valid("param").id));
     return context.json(formatSessionDetail(found), 200);
   });
-
-const cursorSchema = z.object({ createdAtMs: z.int(), id: z.string() });

@@ -13,12 +13,12 @@ import {
 } from "../services/shares.ts";
 import { anonymousCaller, requirePermission } from "./caller.ts";
 import { printableSchema } from "./console-fields.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody, optionalJsonBody } from "./route-parts.ts";
 import { ticketSchema } from "./ticket-schema.ts";
 import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
 
@@ -33,9 +33,6 @@ const SHARE_LIMITS = {
   /** Far longer than a token of ours. */
   tokenCharactersMax: 256,
 } as const;
-
-const idSchema = z.string().min(1).max(ID_CHARACTERS_MAX);
-const idParams = z.object({ id: idSchema });
 
 const newShareSchema = z
   .strictObject({
@@ -74,11 +71,6 @@ const shareSchema = z
   })
   .openapi("Share");
 
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { "application/json": { schema } },
-});
-
 const createShareRoute = createRoute({
   method: "post",
   path: "/shares",
@@ -89,21 +81,10 @@ const createShareRoute = createRoute({
     "worth when it is used.",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("shares.manage")] as const,
-  request: {
-    body: { required: true, content: { "application/json": { schema: newShareSchema } } },
-  },
+  request: { body: jsonBody(newShareSchema) },
   responses: {
     201: json("Issued.", z.object({ share: shareSchema, url: z.string() }).openapi("IssuedShare")),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "console.access-too-low",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-      "resource.not-found",
-    ),
+    ...problemResponses("console.access-too-low", "resource.not-found"),
   },
 });
 
@@ -121,7 +102,7 @@ const listRoute = createRoute({
   },
   responses: {
     200: json("A page.", pageSchema(shareSchema).openapi("SharePage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
@@ -134,7 +115,7 @@ const readRoute = createRoute({
   request: { params: idParams },
   responses: {
     200: json("The link.", shareSchema),
-    ...problemResponses("auth.required", "auth.forbidden", "resource.not-found", "request.invalid"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -146,16 +127,9 @@ const revokeRoute = createRoute({
   middleware: [requirePermission("shares.manage"), dropEmptyBody] as const,
   request: {
     params: idParams,
-    body: {
-      required: false,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({ endSessions: z.boolean().default(false) })
-            .openapi("ShareRevocation"),
-        },
-      },
-    },
+    body: optionalJsonBody(
+      z.strictObject({ endSessions: z.boolean().default(false) }).openapi("ShareRevocation"),
+    ),
   },
   responses: {
     200: json(
@@ -171,15 +145,7 @@ const revokeRoute = createRoute({
         })
         .openapi("RevokedShare"),
     ),
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
-      "resource.not-found",
-    ),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -192,19 +158,14 @@ const openRoute = createRoute({
     "Needs no login: the token, which is what follows the `#` of the link, is the credential. " +
     "Takes one of the link's uses and answers as a ticket request does.",
   request: {
-    body: {
-      required: true,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({
-              token: z.string().max(SHARE_LIMITS.tokenCharactersMax),
-              way: z.enum(WAYS).default("tls"),
-            })
-            .openapi("ShareOpening"),
-        },
-      },
-    },
+    body: jsonBody(
+      z
+        .strictObject({
+          token: z.string().max(SHARE_LIMITS.tokenCharactersMax),
+          way: z.enum(WAYS).default("tls"),
+        })
+        .openapi("ShareOpening"),
+    ),
   },
   responses: {
     201: json("The ticket waits at the address.", ticketSchema),
@@ -218,10 +179,6 @@ const openRoute = createRoute({
       "policy.unenforceable",
       "signing-key.unreadable",
       "console.no-relay",
-      "request.cross-origin",
-      "request.invalid",
-      "request.not-json",
-      "request.too-large",
       "target.unreadable",
     ),
   },
@@ -237,7 +194,7 @@ export const shareRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listRoute, async (context) => {
     const { services, user } = context.var;
     const { limit, cursor, consoleId } = context.req.valid("query");
-    const after = readCursor(cursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const page = await pageShares(services, user, { consoleId, after, limit });
     const items = page.items.map(formatShare);
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
@@ -257,7 +214,6 @@ export const shareRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(revokeRoute, async (context) => {
     const { services, user } = context.var;
-    // Without a body the validator leaves an empty object, and not the schema's default.
     const wish: { readonly endSessions?: boolean } = context.req.valid("json");
     const { id } = context.req.valid("param");
     const revocation = { id, endSessions: wish.endSessions ?? false };
@@ -280,5 +236,3 @@ function formatShare(view: ShareView): z.infer<typeof shareSchema> {
     revokedAt: formatOptionalTime(view.revokedAtMs),
   };
 }
-
-const cursorSchema = z.object({ createdAtMs: z.int(), id: z.string() });

@@ -1,8 +1,6 @@
 /** Sites: sets of relays that reach the same hypervisors, and who takes over for whom. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { SITE_FALLBACKS_MAX } from "#shared/audit/events.ts";
-import { RELAY_NAME_PATTERN } from "#shared/control/enrolment.ts";
-import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import {
   createSite,
   deleteSite,
@@ -13,20 +11,16 @@ import {
 } from "../services/sites.ts";
 import { requirePermission } from "./caller.ts";
 import { CONSOLE_LIMITS } from "./console-fields.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { nameCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody, relayNameSchema } from "./route-parts.ts";
 import { formatTime, timeSchema } from "./times.ts";
 
 /** A few lines that say where the site is and who looks after it. */
 const DESCRIPTION_CHARACTERS_MAX = 500;
 
-const idSchema = z.string().max(ID_CHARACTERS_MAX);
-const nameSchema = z
-  .string()
-  .regex(RELAY_NAME_PATTERN, "lower-case letters, digits, dots and hyphens");
 const descriptionSchema = z.string().max(DESCRIPTION_CHARACTERS_MAX);
 const fallbackIdsSchema = z
   .array(idSchema)
@@ -45,20 +39,6 @@ const siteSchema = z
   })
   .openapi("Site");
 
-const idParams = z.object({ id: idSchema });
-const CHANGING: readonly ErrorCode[] = [
-  "auth.required",
-  "auth.forbidden",
-  "request.cross-origin",
-  "request.invalid",
-  "request.not-json",
-  "request.too-large",
-];
-const siteAnswer = (description: string) => ({
-  description,
-  content: { "application/json": { schema: siteSchema } },
-});
-
 const listRoute = createRoute({
   method: "get",
   path: "/sites",
@@ -67,11 +47,8 @@ const listRoute = createRoute({
   middleware: [requirePermission("relays.read")] as const,
   request: { query: z.object(pageQuery) },
   responses: {
-    200: {
-      description: "A page.",
-      content: { "application/json": { schema: pageSchema(siteSchema).openapi("SitePage") } },
-    },
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    200: json("A page.", pageSchema(siteSchema).openapi("SitePage")),
+    ...problemResponses(),
   },
 });
 
@@ -82,24 +59,19 @@ const createSiteRoute = createRoute({
   security: LOGIN_SECURITY,
   middleware: [requirePermission("relays.manage")] as const,
   request: {
-    body: {
-      required: true,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({
-              name: nameSchema,
-              description: descriptionSchema.default(""),
-              fallbackIds: fallbackIdsSchema.default([]),
-            })
-            .openapi("NewSite"),
-        },
-      },
-    },
+    body: jsonBody(
+      z
+        .strictObject({
+          name: relayNameSchema,
+          description: descriptionSchema.default(""),
+          fallbackIds: fallbackIdsSchema.default([]),
+        })
+        .openapi("NewSite"),
+    ),
   },
   responses: {
-    201: siteAnswer("Added."),
-    ...problemResponses(...CHANGING, "resource.conflict"),
+    201: json("Added.", siteSchema),
+    ...problemResponses("resource.conflict"),
   },
 });
 
@@ -111,8 +83,8 @@ const readSiteRoute = createRoute({
   middleware: [requirePermission("relays.read")] as const,
   request: { params: idParams },
   responses: {
-    200: siteAnswer("The site."),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    200: json("The site.", siteSchema),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -124,26 +96,21 @@ const changeSiteRoute = createRoute({
   middleware: [requirePermission("relays.manage")] as const,
   request: {
     params: idParams,
-    body: {
-      required: true,
-      content: {
-        "application/json": {
-          schema: z
-            .strictObject({
-              name: nameSchema.optional(),
-              description: descriptionSchema.optional(),
-              fallbackIds: fallbackIdsSchema
-                .optional()
-                .openapi({ description: "In the place of all that it had." }),
-            })
-            .openapi("SiteChanges"),
-        },
-      },
-    },
+    body: jsonBody(
+      z
+        .strictObject({
+          name: relayNameSchema.optional(),
+          description: descriptionSchema.optional(),
+          fallbackIds: fallbackIdsSchema
+            .optional()
+            .openapi({ description: "In the place of all that it had." }),
+        })
+        .openapi("SiteChanges"),
+    ),
   },
   responses: {
-    200: siteAnswer("As it is now."),
-    ...problemResponses(...CHANGING, "resource.conflict", "resource.not-found"),
+    200: json("As it is now.", siteSchema),
+    ...problemResponses("resource.conflict", "resource.not-found"),
   },
 });
 
@@ -156,14 +123,7 @@ const deleteSiteRoute = createRoute({
   request: { params: idParams },
   responses: {
     204: { description: "Deleted." },
-    ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
-      "resource.not-found",
-      "site.in-use",
-    ),
+    ...problemResponses("resource.not-found", "site.in-use"),
   },
 });
 
@@ -175,25 +135,18 @@ const putSourceRoute = createRoute({
   middleware: [requirePermission("sources.manage")] as const,
   request: {
     params: z.object({ name: z.string().max(CONSOLE_LIMITS.sourceCharactersMax) }),
-    body: {
-      required: true,
-      content: {
-        "application/json": {
-          schema: z.strictObject({ siteId: idSchema }).openapi("SourceSite"),
-        },
-      },
-    },
+    body: jsonBody(z.strictObject({ siteId: idSchema }).openapi("SourceSite")),
   },
   responses: {
     204: { description: "They do, but for those with a site of their own." },
-    ...problemResponses(...CHANGING, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
 export const siteRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listRoute, async (context) => {
     const { limit, cursor } = context.req.valid("query");
-    const afterName = readCursor(cursorSchema, cursor)?.name ?? null;
+    const afterName = readCursor(nameCursor, cursor)?.name ?? null;
     const page = await pageSites(context.var.services, { afterName, limit });
     const next = page.nextName === null ? null : { name: page.nextName };
     return context.json({ items: page.items.map(formatSite), nextCursor: writeCursor(next) }, 200);
@@ -231,5 +184,3 @@ function formatSite(
   const { createdAtMs, fallbacks, ...rest } = site;
   return { ...rest, fallbacks: [...fallbacks], createdAt: formatTime(createdAtMs) };
 }
-
-const cursorSchema = z.object({ name: z.string() });

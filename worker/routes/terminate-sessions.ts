@@ -7,12 +7,10 @@ import {
   terminateSessionsOfUser,
 } from "../services/terminate-sessions.ts";
 import { requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
-
-const idParams = z.object({ id: z.string().max(ID_CHARACTERS_MAX) });
+import { idParams, json } from "./route-parts.ts";
 
 const terminationSchema = z
   .object({ sessionId: z.string(), state: z.enum(["ending", "ended"]) })
@@ -26,19 +24,9 @@ const terminateRoute = createRoute({
   middleware: [requirePermission("sessions.end")] as const,
   request: { params: idParams },
   responses: {
-    200: {
-      description: "It has ended already.",
-      content: { "application/json": { schema: terminationSchema } },
-    },
-    202: {
-      description: "Its relay was told to end it.",
-      content: { "application/json": { schema: terminationSchema } },
-    },
+    200: json("It has ended already.", terminationSchema),
+    202: json("Its relay was told to end it.", terminationSchema),
     ...problemResponses(
-      "auth.required",
-      "auth.forbidden",
-      "request.cross-origin",
-      "request.invalid",
       "resource.not-found",
       "control.hub-silent",
       "control.offline",
@@ -59,18 +47,11 @@ const terminationsSchema = z
   .openapi("Terminations");
 
 const manyResponses = {
-  202: {
-    description: "The living sessions that there were, and whether their relays were told.",
-    content: { "application/json": { schema: terminationsSchema } },
-  },
-  ...problemResponses(
-    "auth.required",
-    "auth.forbidden",
-    "console.access-too-low",
-    "request.cross-origin",
-    "request.invalid",
-    "resource.not-found",
+  202: json(
+    "The living sessions that there were, and whether their relays were told.",
+    terminationsSchema,
   ),
+  ...problemResponses("console.access-too-low", "resource.not-found"),
 };
 
 const terminateOfConsoleRoute = createRoute({

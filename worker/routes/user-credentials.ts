@@ -5,22 +5,17 @@ import { endLogin, endLogins, pageLogins } from "../services/logins.ts";
 import { readUser } from "../services/users.ts";
 import { requirePermission } from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import {
   apiTokenSchema,
-  CHANGE_FAILURES,
   endedSchema,
   formatApiToken,
   formatLogin,
-  idParam,
-  json,
   loginSchema,
-  newestCursorSchema,
 } from "./people-fields.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
-
-const idParams = z.object({ id: idParam });
+import { idParams, idSchema, json } from "./route-parts.ts";
 
 const listLoginsRoute = createRoute({
   method: "get",
@@ -31,7 +26,7 @@ const listLoginsRoute = createRoute({
   request: { params: idParams, query: z.object(pageQuery) },
   responses: {
     200: json("A page.", pageSchema(loginSchema).openapi("LoginPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -41,10 +36,10 @@ const endLoginRoute = createRoute({
   summary: "End one of a user's logins",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("people.manage")] as const,
-  request: { params: idParams.extend({ loginId: idParam }) },
+  request: { params: idParams.extend({ loginId: idSchema }) },
   responses: {
     204: { description: "Ended." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -57,7 +52,7 @@ const endLoginsRoute = createRoute({
   request: { params: idParams },
   responses: {
     200: json("Ended.", endedSchema),
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -70,7 +65,7 @@ const listTokensRoute = createRoute({
   request: { params: idParams, query: z.object(pageQuery) },
   responses: {
     200: json("A page.", pageSchema(apiTokenSchema).openapi("ApiTokenPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -80,10 +75,10 @@ const revokeTokenRoute = createRoute({
   summary: "Revoke one of a user's API tokens",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("people.manage")] as const,
-  request: { params: idParams.extend({ tokenId: idParam }) },
+  request: { params: idParams.extend({ tokenId: idSchema }) },
   responses: {
     204: { description: "Revoked." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -92,7 +87,7 @@ export const userCredentialRoutes = new OpenAPIHono<RouteEnv>()
     const { services, user } = context.var;
     const { limit, cursor } = context.req.valid("query");
     const { id: userId } = valueOf(await readUser(services, context.req.valid("param").id));
-    const after = readCursor(newestCursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const page = await pageLogins(services, { userId, after, limit });
     const items = page.items.map((login) => formatLogin(login, user.credential.id));
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);
@@ -113,7 +108,7 @@ export const userCredentialRoutes = new OpenAPIHono<RouteEnv>()
     const { services } = context.var;
     const { limit, cursor } = context.req.valid("query");
     const { id: userId } = valueOf(await readUser(services, context.req.valid("param").id));
-    const after = readCursor(newestCursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const page = await pageApiTokens(services, { userId, after, limit });
     const items = page.items.map(formatApiToken);
     return context.json({ items, nextCursor: writeCursor(page.next) }, 200);

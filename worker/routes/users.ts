@@ -13,22 +13,17 @@ import {
 } from "../services/users.ts";
 import { refuseApiTokens, requirePermission } from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { idCursor, nameCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import {
-  CHANGE_FAILURES,
   displayNameSchema,
   emailSchema,
   formatUser,
-  idCursorSchema,
-  idParam,
-  json,
-  jsonBody,
-  nameCursorSchema,
   roleSchema,
   userSchema,
 } from "./people-fields.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, json, jsonBody } from "./route-parts.ts";
 
 const newUserSchema = z
   .strictObject({
@@ -51,8 +46,6 @@ const userChangesSchema = z
   })
   .openapi("UserChanges");
 
-const idParams = z.object({ id: idParam });
-
 const listRoute = createRoute({
   method: "get",
   path: "/users",
@@ -73,7 +66,7 @@ const listRoute = createRoute({
   },
   responses: {
     200: json("A page.", pageSchema(userSchema).openapi("UserPage")),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid"),
+    ...problemResponses(),
   },
 });
 
@@ -86,7 +79,7 @@ const createUserRoute = createRoute({
   request: { body: jsonBody(newUserSchema) },
   responses: {
     201: json("Added.", userSchema),
-    ...problemResponses(...CHANGE_FAILURES, "resource.conflict"),
+    ...problemResponses("resource.conflict"),
   },
 });
 
@@ -99,7 +92,7 @@ const readRoute = createRoute({
   request: { params: idParams },
   responses: {
     200: json("The user.", userSchema),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -113,7 +106,7 @@ const changeRoute = createRoute({
   request: { params: idParams, body: jsonBody(userChangesSchema) },
   responses: {
     200: json("As they are now.", userSchema),
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found", "user.last-admin"),
+    ...problemResponses("resource.not-found", "user.last-admin"),
   },
 });
 
@@ -129,7 +122,7 @@ const deleteRoute = createRoute({
   request: { params: idParams },
   responses: {
     204: { description: "Deleted." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found", "user.last-admin"),
+    ...problemResponses("resource.not-found", "user.last-admin"),
   },
 });
 
@@ -150,7 +143,7 @@ const passwordRoute = createRoute({
   },
   responses: {
     204: { description: "Set." },
-    ...problemResponses(...CHANGE_FAILURES, "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -174,14 +167,14 @@ const listGroupsRoute = createRoute({
         }),
       ).openapi("GroupOfUserPage"),
     ),
-    ...problemResponses("auth.required", "auth.forbidden", "request.invalid", "resource.not-found"),
+    ...problemResponses("resource.not-found"),
   },
 });
 
 export const userRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(listRoute, async (context) => {
     const { limit, cursor, prefix = null, role = null } = context.req.valid("query");
-    const after = readCursor(nameCursorSchema, cursor)?.name ?? null;
+    const after = readCursor(nameCursor, cursor)?.name ?? null;
     const page = await pageUsers(context.var.services, { prefix, role, after, limit });
     const next = page.nextName === null ? null : { name: page.nextName };
     return context.json({ items: page.items.map(formatUser), nextCursor: writeCursor(next) }, 200);
@@ -216,7 +209,7 @@ export const userRoutes = new OpenAPIHono<RouteEnv>()
     const { services } = context.var;
     const { limit, cursor } = context.req.valid("query");
     const { id: userId } = valueOf(await readUser(services, context.req.valid("param").id));
-    const after = readCursor(idCursorSchema, cursor)?.id ?? null;
+    const after = readCursor(idCursor, cursor)?.id ?? null;
     const page = await pageGroupsOfUser(services, { userId, after, limit });
     const next = page.nextId === null ? null : { id: page.nextId };
     const items = page.items.map((group) => ({ ...group, origins: [...group.origins] }));

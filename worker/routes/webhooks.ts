@@ -10,11 +10,11 @@ import {
   rotateWebhookSecret,
 } from "../services/webhooks.ts";
 import { requirePermission } from "./caller.ts";
-import { ID_CHARACTERS_MAX } from "./id-bounds.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
-import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { idParams, idSchema, json, jsonBody } from "./route-parts.ts";
 import {
   deliverySchema,
   formatDelivery,
@@ -26,12 +26,7 @@ import {
   webhookTestSchema,
 } from "./webhook-fields.ts";
 
-const id = z.string().max(ID_CHARACTERS_MAX);
-const params = z.object({ id });
 const manage = requirePermission("webhooks.manage");
-const json = <Schema extends z.ZodType>(schema: Schema) => ({ "application/json": { schema } });
-const READ = ["auth.required", "auth.forbidden", "resource.not-found", "request.invalid"] as const;
-const CHANGE = [...READ, "request.cross-origin", "request.not-json"] as const;
 
 const listRoute = createRoute({
   security: LOGIN_SECURITY,
@@ -40,8 +35,8 @@ const listRoute = createRoute({
   path: "/webhooks",
   summary: "List the webhooks",
   responses: {
-    200: { description: "All.", content: json(z.object({ items: z.array(webhookSchema) })) },
-    ...problemResponses("auth.required", "auth.forbidden"),
+    200: json("All.", z.object({ items: z.array(webhookSchema) })),
+    ...problemResponses(),
   },
 });
 
@@ -52,10 +47,10 @@ const createWebhookRoute = createRoute({
   path: "/webhooks",
   summary: "Add a webhook",
   description: "It gets the events that happen from then on. The secret is shown once.",
-  request: { body: { content: json(webhookInputSchema), required: true } },
+  request: { body: jsonBody(webhookInputSchema) },
   responses: {
-    201: { description: "The webhook and its secret.", content: json(webhookSecretSchema) },
-    ...problemResponses(...CHANGE, "webhook.too-many"),
+    201: json("The webhook and its secret.", webhookSecretSchema),
+    ...problemResponses("webhook.too-many"),
   },
 });
 
@@ -65,10 +60,10 @@ const readRoute = createRoute({
   method: "get",
   path: "/webhooks/{id}",
   summary: "Read a webhook",
-  request: { params },
+  request: { params: idParams },
   responses: {
-    200: { description: "The webhook.", content: json(webhookSchema) },
-    ...problemResponses(...READ),
+    200: json("The webhook.", webhookSchema),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -79,10 +74,10 @@ const changeRoute = createRoute({
   path: "/webhooks/{id}",
   summary: "Change a webhook",
   description: "Enabled again, it goes on with the first event that it has missed.",
-  request: { params, body: { content: json(webhookChangesSchema), required: true } },
+  request: { params: idParams, body: jsonBody(webhookChangesSchema) },
   responses: {
-    200: { description: "The webhook.", content: json(webhookSchema) },
-    ...problemResponses(...CHANGE),
+    200: json("The webhook.", webhookSchema),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -92,8 +87,8 @@ const deleteRoute = createRoute({
   method: "delete",
   path: "/webhooks/{id}",
   summary: "Delete a webhook with its messages",
-  request: { params },
-  responses: { 204: { description: "It is gone." }, ...problemResponses(...CHANGE) },
+  request: { params: idParams },
+  responses: { 204: { description: "It is gone." }, ...problemResponses("resource.not-found") },
 });
 
 const rotateRoute = createRoute({
@@ -103,10 +98,10 @@ const rotateRoute = createRoute({
   path: "/webhooks/{id}/rotate-secret",
   summary: "Give a webhook another secret",
   description: "For a day messages carry a signature by the old secret as well.",
-  request: { params },
+  request: { params: idParams },
   responses: {
-    200: { description: "The webhook and its secret.", content: json(webhookSecretSchema) },
-    ...problemResponses(...CHANGE),
+    200: json("The webhook and its secret.", webhookSecretSchema),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -116,10 +111,10 @@ const testRoute = createRoute({
   method: "post",
   path: "/webhooks/{id}/test",
   summary: "Send a message without events now, and tell what became of it",
-  request: { params },
+  request: { params: idParams },
   responses: {
-    200: { description: "What the receiver did.", content: json(webhookTestSchema) },
-    ...problemResponses(...CHANGE),
+    200: json("What the receiver did.", webhookTestSchema),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -129,13 +124,10 @@ const deliveriesRoute = createRoute({
   method: "get",
   path: "/webhooks/{id}/deliveries",
   summary: "List the messages that failed at least once, newest first",
-  request: { params, query: z.object(pageQuery) },
+  request: { params: idParams, query: z.object(pageQuery) },
   responses: {
-    200: {
-      description: "A page.",
-      content: json(pageSchema(deliverySchema).openapi("WebhookDeliveryPage")),
-    },
-    ...problemResponses(...READ),
+    200: json("A page.", pageSchema(deliverySchema).openapi("WebhookDeliveryPage")),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -145,10 +137,10 @@ const redriveRoute = createRoute({
   method: "post",
   path: "/webhooks/{id}/deliveries/{deliveryId}/redrive",
   summary: "Have a dead message delivered after all",
-  request: { params: params.extend({ deliveryId: id }) },
+  request: { params: idParams.extend({ deliveryId: idSchema }) },
   responses: {
     204: { description: "It is tried again with the next run." },
-    ...problemResponses(...CHANGE),
+    ...problemResponses("resource.not-found"),
   },
 });
 
@@ -189,7 +181,7 @@ export const webhookRoutes = new OpenAPIHono<RouteEnv>()
   })
   .openapi(deliveriesRoute, async (context) => {
     const { limit, cursor } = context.req.valid("query");
-    const after = readCursor(cursorSchema, cursor);
+    const after = readCursor(newestCursor, cursor);
     const { id: webhookId } = context.req.valid("param");
     const page = await pageDeliveries(context.var.services, webhookId, { after, limit });
     const { items, next } = valueOf(page);
@@ -201,5 +193,3 @@ export const webhookRoutes = new OpenAPIHono<RouteEnv>()
     valueOf(await redrive(services, user, { webhookId, id: deliveryId }));
     return context.body(null, 204);
   });
-
-const cursorSchema = z.object({ createdAtMs: z.int(), id: z.string() });

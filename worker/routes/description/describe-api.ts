@@ -79,14 +79,14 @@ function complete(declared: Declared, place: Place): Operation {
   return method === "get" && answersJson(operation) ? asConditional(operation) : operation;
 }
 
-/** What the middleware of the whole API can refuse, whether or not the route names it. */
+/** What the middleware of the API refuses, so that no route has to name it. */
 function commonCodes(declared: Declared, { method, permission }: Place): ErrorCode[] {
   const hasLogin = (declared.security ?? []).length > 0;
   const hasInput = declared.requestBody !== undefined || (declared.parameters ?? []).length > 0;
   return [
     ...(hasLogin ? AUTH_CODES : []),
     ...(permission === undefined ? [] : FORBIDDEN_CODES),
-    ...(hasLogin && method !== "get" ? CROSS_ORIGIN_CODES : []),
+    ...(method === "get" ? [] : CROSS_ORIGIN_CODES),
     ...(hasInput ? INPUT_CODES : []),
     ...(declared.requestBody === undefined ? [] : BODY_CODES),
   ];
