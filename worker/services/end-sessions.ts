@@ -4,10 +4,16 @@
  */
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import {
+  listPresumedSessions,
+  type Presumption,
+  type SessionsOf,
+} from "../repositories/presumed-sessions.ts";
+import {
   listLiveSessions,
   type LiveSession,
   recordTerminations,
 } from "../repositories/sessions.ts";
+import { listLiveSessionsOfShare } from "../repositories/shares.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 
@@ -57,13 +63,45 @@ export async function endSessions(
   };
 }
 
+/**
+ * The sessions that an order to end has to reach, so many at most: those that live, then those that
+ * are only presumed to have ended. Their relay may carry them on while it is away, and an order that
+ * it is not sent would be lost when it comes back.
+ */
+export async function listEndable(
+  { database, nowMs }: ServiceContext,
+  of: Exclude<SessionsOf, { readonly sessionId: string }>,
+  limit: number,
+): Promise<LiveSession[]> {
+  const [live, presumed] = await Promise.all([
+    "shareId" in of
+      ? listLiveSessionsOfShare(database, of.shareId)
+      : listLiveSessions(database, of, limit),
+    listPresumedSessions(database, of, { ...presumptionAt(nowMs()), limit }),
+  ]);
+  return [...live, ...presumed].slice(0, limit);
+}
+
+/** Whether a session that is shown ended may live at its relay all the same. */
+export async function mayLiveOn(
+  { database, nowMs }: ServiceContext,
+  sessionId: string,
+): Promise<boolean> {
+  const wanted = { ...presumptionAt(nowMs()), limit: 1 };
+  return (await listPresumedSessions(database, { sessionId }, wanted)).length > 0;
+}
+
+function presumptionAt(nowMs: number): Presumption {
+  return { endedAfterMs: nowMs - LOST_FOR_GOOD_MS, backAfterMs: nowMs - BACKLOG_MS };
+}
+
 /** Ends the sessions of somebody who may have none any more. Fails by the database alone. */
 export async function endSessionsOfUser(
   context: ServiceContext,
   caller: Caller,
   userId: string,
 ): Promise<void> {
-  const live = await listLiveSessions(context.database, { userId }, SESSIONS_OF_USER_MAX);
+  const live = await listEndable(context, { userId }, SESSIONS_OF_USER_MAX);
   await endSessions(context, caller, live, () => "its user may have none any more");
 }
 
@@ -90,3 +128,7 @@ async function tellRelay(
 const TOLD_AT_ONCE = 6;
 /** More than one user has at once by far. */
 const SESSIONS_OF_USER_MAX = 1_000;
+/** A relay that stays away longer is taken for gone, and its sessions with it. */
+const LOST_FOR_GOOD_MS = 30 * 86_400_000;
+/** A relay that is back has its snapshot stored by then, also behind a long backlog. */
+const BACKLOG_MS = 5 * 60_000;

@@ -13,7 +13,6 @@ import { findConsole } from "../repositories/consoles.ts";
 import {
   findShare,
   insertShare,
-  listLiveSessionsOfShare,
   listShares,
   markShareRevoked,
   type ShareCursor,
@@ -23,7 +22,7 @@ import { judgeConsole } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy, writePolicy } from "./console-policy.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
-import { endSessions } from "./end-sessions.ts";
+import { endSessions, listEndable } from "./end-sessions.ts";
 
 export interface NewShare {
   readonly consoleId: string;
@@ -157,7 +156,7 @@ export async function revokeShare(
   const audit = auditRecord(context, caller, event, { consoleId });
   await markShareRevoked(context.database, { id, atMs: context.nowMs() }, audit);
   // Afterwards, because until then it could open another one.
-  const live = endsSessions ? await listLiveSessionsOfShare(context.database, id) : [];
+  const live = endsSessions ? await listEndable(context, { shareId: id }, share.usesMax) : [];
   const reason = "its link was revoked";
   const { ending, unreached } = await endSessions(context, caller, live, () => reason);
   return ok({ sessionsEnding: ending.length, sessionsWaiting: unreached.length });

@@ -34,7 +34,11 @@ export interface StormOutcome {
   readonly orders: number;
   /** Of them, those whose relay was away, and heard of them when it came back. */
   readonly keptOrders: number;
-  readonly tickets: { readonly good: number; readonly refused: number; readonly unanswered: number };
+  readonly tickets: {
+    readonly good: number;
+    readonly refused: number;
+    readonly unanswered: number;
+  };
   /** Orders that came twice to the same relay, of which the second did nothing. */
   readonly repeatedOrders: number;
   /** What was lost; each a sentence. */

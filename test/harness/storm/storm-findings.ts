@@ -23,11 +23,7 @@ type Seen = Pick<
 >;
 
 /** What is wrong with one double after the storm. */
-export function judgeDouble(
-  number: number,
-  double: Seen,
-  orders: readonly GivenOrder[],
-): string[] {
+export function judgeDouble(number: number, double: Seen, orders: readonly GivenOrder[]): string[] {
   const { id, ended, living } = double;
   const wanted = orders.map(({ session }) => sessionOf(number, session));
   const count = (session: string): number => ended.filter((each) => each === session).length;
