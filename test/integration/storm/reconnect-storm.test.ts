@@ -43,7 +43,6 @@ describe("a reconnect storm", () => {
       cut: () => process.kill(place.processRunning(SELFHOST_PARTS.workerd), "SIGKILL"),
       awayMs: 5_000,
     });
-    console.log(outcome);
     expect(outcome.findings).toEqual([]);
     // Else nothing was tried.
     expect(outcome.orders).toBe(RELAYS * 2 + RELAYS / 5);
