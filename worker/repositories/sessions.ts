@@ -1,11 +1,12 @@
 /** Sessions as they are asked for, and what the control plane itself does to them. Lists of them are
  * in session-list.ts; what relays report of them is in session-lifecycle.ts. */
-import { and, desc, eq, inArray, isNull, ne, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, ne, or, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import { levelOfRank } from "../identity/access-level.ts";
 import { rankOfConsole } from "./access-sql.ts";
 import type { Database } from "./database.ts";
+import { isPresumed } from "./presumed-sessions.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
@@ -190,7 +191,7 @@ export async function recordTerminations(
     database
       .update(sessions)
       .set({ endRequestedBy: by, endRequestedAtMs: atMs })
-      .where(and(inArray(sessions.id, named), ne(sessions.state, "ended"))),
+      .where(and(inArray(sessions.id, named), or(ne(sessions.state, "ended"), isPresumed()))),
   ]);
 }
 

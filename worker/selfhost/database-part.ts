@@ -1,18 +1,34 @@
 /** The database as a part: the process that worker/selfhost/database.ts is. */
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { readyReport } from "../dev/child-report.ts";
 import { runningPart } from "./child-part.ts";
+import { CLIENTS_GONE } from "./clients-gone.ts";
 import type { KeptPart } from "./keeper.ts";
+
+export interface DatabasePart extends KeptPart {
+  /**
+   * Its clients have died: what they left open is rolled back at once. Until a transaction counts as
+   * abandoned (STREAM_IDLE_MS_MAX) nobody else could write.
+   */
+  forgetClients(): void;
+}
 
 /** Each life of it listens on the same port, so that its users need not be told. */
 export function databasePart(options: {
   readonly file: string;
   readonly port: number;
   readonly authToken: string;
-}): KeptPart {
+}): DatabasePart {
+  let running: ChildProcess | null = null;
   return {
     name: "The database",
+    forgetClients: () => {
+      if (running?.connected === true) {
+        // One that is just ending rolls everything back anyway.
+        running.send(CLIENTS_GONE, () => {});
+      }
+    },
     begin: () => {
       const child = fork(
         fileURLToPath(new URL("database.ts", import.meta.url)),
@@ -25,6 +41,7 @@ export function databasePart(options: {
           detached: true,
         },
       );
+      running = child;
       return runningPart(child, readyReport(child), {
         name: "The database",
         readyDeadlineMs: READY_DEADLINE_MS,

@@ -5,12 +5,14 @@
  *     LIBSQL_AUTH_TOKEN=… node worker/selfhost/database.ts --file FILE --port PORT
  *
  * Tells its parent `{type: "ready", url}` or `{type: "failed", message}` over IPC, and ends with it.
+ * Told CLIENTS_GONE by its parent, it rolls back what they left open.
  */
 import { parseArgs } from "node:util";
 import { runAsChild } from "../dev/child.ts";
 import { DatabaseFileError } from "../dev/libsql/database-file.ts";
 import { type LibsqlServer, startLibsqlServer } from "../dev/libsql/server.ts";
 import { StartError } from "../dev/state-folder.ts";
+import { CLIENTS_GONE } from "./clients-gone.ts";
 
 async function serve(file: string, port: number): Promise<LibsqlServer> {
   try {
@@ -26,5 +28,10 @@ await runAsChild(async () => {
     options: { file: { type: "string" }, port: { type: "string" } },
   });
   const server = await serve(values.file ?? "", Number(values.port));
+  process.on("message", (message) => {
+    if (message === CLIENTS_GONE) {
+      server.rollBackAbandoned();
+    }
+  });
   return { ready: { url: server.url }, stop: () => server.close() };
 });

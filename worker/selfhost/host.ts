@@ -55,17 +55,23 @@ export class Host {
     tell("Preparing the database and the Worker …");
     const secrets = await this.#prepare();
     tell("Starting the database and workerd …");
-    const database = { port: await findFreePort(), authToken: toBase64Url(randomBytes(32)) };
-    await this.#keep(databasePart({ file: this.#state.databaseFile, ...database }));
+    const address = { port: await findFreePort(), authToken: toBase64Url(randomBytes(32)) };
+    const database = databasePart({ file: this.#state.databaseFile, ...address });
+    await this.#keep(database);
     const environment = {
       ...operatorSettings(this.#environment),
       ...secrets,
-      LIBSQL_URL: httpUrl("127.0.0.1", database.port),
-      LIBSQL_AUTH_TOKEN: database.authToken,
+      LIBSQL_URL: httpUrl("127.0.0.1", address.port),
+      LIBSQL_AUTH_TOKEN: address.authToken,
       PUBLIC_URL: this.#options.publicUrl,
     };
     this.#writeConfig(Object.keys(environment), outbound?.certificates ?? []);
-    await this.#keep(workerdPart({ configFile: configFile(this.#state), environment }));
+    const workerd = workerdPart({ configFile: configFile(this.#state), environment });
+    const begin = (): RunningPart => {
+      database.forgetClients();
+      return workerd.begin();
+    };
+    await this.#keep({ ...workerd, begin });
     await assertReady(this.#options);
   }
 

@@ -3,7 +3,17 @@
  * it opens anything more; then the relays are told. One that is away is told when it comes back.
  */
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
-import { type LiveSession, recordTerminations } from "../repositories/sessions.ts";
+import {
+  listPresumedSessions,
+  type Presumption,
+  type SessionsOf,
+} from "../repositories/presumed-sessions.ts";
+import {
+  listLiveSessions,
+  type LiveSession,
+  recordTerminations,
+} from "../repositories/sessions.ts";
+import { listLiveSessionsOfShare } from "../repositories/shares.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 
@@ -53,6 +63,38 @@ export async function endSessions(
   };
 }
 
+/**
+ * The sessions that an order to end has to reach, so many at most: those that live, then those that
+ * are only presumed to have ended. Their relay may carry them on while it is away, and an order that
+ * it is not sent would be lost when it comes back.
+ */
+export async function listEndable(
+  { database, nowMs }: ServiceContext,
+  of: Exclude<SessionsOf, { readonly sessionId: string }>,
+  limit: number,
+): Promise<LiveSession[]> {
+  const [live, presumed] = await Promise.all([
+    "shareId" in of
+      ? listLiveSessionsOfShare(database, of.shareId)
+      : listLiveSessions(database, of, limit),
+    listPresumedSessions(database, of, { ...presumptionAt(nowMs()), limit }),
+  ]);
+  return [...live, ...presumed].slice(0, limit);
+}
+
+/** Whether a session that is shown ended may live at its relay all the same. */
+export async function mayLiveOn(
+  { database, nowMs }: ServiceContext,
+  sessionId: string,
+): Promise<boolean> {
+  const wanted = { ...presumptionAt(nowMs()), limit: 1 };
+  return (await listPresumedSessions(database, { sessionId }, wanted)).length > 0;
+}
+
+function presumptionAt(nowMs: number): Presumption {
+  return { endedAfterMs: nowMs - LOST_FOR_GOOD_MS, backAfterMs: nowMs - BACKLOG_MS };
+}
+
 /** Why the relay could not be told; null when it was, or when there is none. */
 async function tellRelay(
   context: ServiceContext,
@@ -74,3 +116,7 @@ async function tellRelay(
 
 /** Each waits for its relay's word, at most a few seconds; a platform bounds what is open at once. */
 const TOLD_AT_ONCE = 6;
+/** A relay that stays away longer is taken for gone, and its sessions with it. */
+const LOST_FOR_GOOD_MS = 30 * 86_400_000;
+/** A relay that is back has its snapshot stored by then, also behind a long backlog. */
+const BACKLOG_MS = 5 * 60_000;

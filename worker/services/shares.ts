@@ -13,7 +13,6 @@ import { findConsole } from "../repositories/consoles.ts";
 import {
   findShare,
   insertShare,
-  listLiveSessionsOfShare,
   listShares,
   markShareRevoked,
   type ShareCursor,
@@ -24,7 +23,7 @@ import { auditRecord } from "./audit-record.ts";
 import { readPolicy, writePolicy } from "./console-policy.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { announceDenial, prepareDenial } from "./denials.ts";
-import { endSessions } from "./end-sessions.ts";
+import { endSessions, listEndable } from "./end-sessions.ts";
 
 export interface NewShare {
   readonly consoleId: string;
@@ -164,7 +163,7 @@ export async function revokeShare(
     return ok({ sessionsEnding: 0, sessionsWaiting: 0 });
   }
   // Afterwards, because until then it could open another one.
-  const live = await listLiveSessionsOfShare(context.database, id);
+  const live = await listEndable(context, { shareId: id }, share.usesMax);
   const { ending, unreached } = await endSessions(context, caller, live, () => reason);
   await announceDenial(context, about);
   return ok({ sessionsEnding: ending.length, sessionsWaiting: unreached.length });

@@ -3,10 +3,10 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
 import { findConsoleSummary } from "../repositories/consoles.ts";
-import { findSession, listLiveSessions, type LiveSession } from "../repositories/sessions.ts";
+import { findSession, type LiveSession } from "../repositories/sessions.ts";
 import { judgeConsole } from "./access.ts";
 import type { ServiceContext } from "./context.ts";
-import { type EndedSessions, endSessions } from "./end-sessions.ts";
+import { type EndedSessions, endSessions, listEndable, mayLiveOn } from "./end-sessions.ts";
 import { isVisible } from "./sessions.ts";
 import type { TicketCaller } from "./tickets.ts";
 
@@ -34,7 +34,7 @@ export async function terminateSession(
   if (!isOwn && !row.ownsConsole && !may(caller, "sessions.end-all")) {
     return fail({ code: "auth.forbidden", detail: "" });
   }
-  if (row.state === "ended" || row.relayId === null) {
+  if (row.relayId === null || (row.state === "ended" && !(await mayLiveOn(context, id)))) {
     return ok("ended");
   }
   const who = isOwn ? "its user" : row.ownsConsole ? "the console's owner" : "an administrator";
@@ -79,7 +79,7 @@ async function terminateLive(
   caller: TicketCaller,
   of: { readonly consoleId: string } | { readonly userId: string },
 ): Promise<Terminations> {
-  const live = await listLiveSessions(context.database, of, TERMINATIONS_AT_ONCE_MAX + 1);
+  const live = await listEndable(context, of, TERMINATIONS_AT_ONCE_MAX + 1);
   const now = live.slice(0, TERMINATIONS_AT_ONCE_MAX);
   const ended = await endSessions(context, caller, now, reasonFor(caller));
   return { ...ended, more: live.length > now.length };

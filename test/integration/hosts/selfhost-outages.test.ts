@@ -1,6 +1,8 @@
 /** `npm run selfhost` when its parts die, and when it is told to end: what comes back, what is left. */
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Client, createClient } from "@libsql/client/web";
 import { describe, expect, it } from "vitest";
 import type { ControlClient } from "../../harness/control-client.ts";
 import { eventually } from "../../harness/deadline.ts";
@@ -29,6 +31,18 @@ describe("npm run selfhost whose parts are killed", { timeout: 90_000 }, () => {
     expect(await client.stateOfRelay(relay.id)).toBe("online");
     expect(new Set(relay.hubEpochs).size, "the hub's storage is the same").toBe(1);
     expect(child.isExited).toBe(false);
+  });
+
+  it("keeps no transaction open that workerd began, which nobody could write beside", async () => {
+    await using place = await HostPlace.make(SELFHOST);
+    const { child } = await place.start();
+    const database = databaseOf(place);
+    const transaction = await database.transaction("write");
+    await transaction.execute("SELECT 1");
+    process.kill(place.processRunning(SELFHOST_PARTS.workerd), "SIGKILL");
+    await child.waitForOutput("stderr", /workerd serves again/);
+    await expect(transaction.execute("SELECT 1")).rejects.toThrow(/expired/);
+    database.close();
   });
 
   it("fires the hubs' alarms after a restart: a relay that went meanwhile is found offline", async () => {
@@ -102,6 +116,16 @@ describe("npm run selfhost that ends", { timeout: 60_000 }, () => {
     expect(place.processes()).toEqual([]);
   });
 });
+
+/** A client of the host's database, with the token that its processes have. */
+function databaseOf(place: HostPlace): Client {
+  const pid = place.processRunning(SELFHOST_PARTS.database);
+  const read = (name: string): string[] => readFileSync(`/proc/${pid}/${name}`, "utf8").split("\0");
+  const [, authToken = ""] = /^LIBSQL_AUTH_TOKEN=(.*)$/m.exec(read("environ").join("\n")) ?? [];
+  const words = read("cmdline");
+  const port = words[words.indexOf("--port") + 1];
+  return createClient({ url: `http://127.0.0.1:${port}`, authToken });
+}
 
 /** A ticket needs everything: the database, the hub, and the relay's word. */
 async function eventuallyTicket(client: ControlClient, consoleId: string) {

@@ -204,6 +204,20 @@ describe("a stream that lost the race for the write lock", () => {
   });
 });
 
+describe("a server whose clients have died", () => {
+  it("lets the next writer in at once, and nobody go on with what was open", async () => {
+    const { connect, server } = await serveDatabase({ timers: new ManualTimers() });
+    const client = connect();
+    await client.execute("CREATE TABLE t (x)");
+    const abandoned = await client.transaction("write");
+    await abandoned.execute("INSERT INTO t VALUES ('abandoned')");
+    server.rollBackAbandoned();
+    await client.execute("INSERT INTO t VALUES ('next')");
+    await expect(abandoned.commit()).rejects.toThrow();
+    expect(await valuesOf(client)).toEqual(["next"]);
+  });
+});
+
 describe("a file that another process has locked", () => {
   it("is tried again until the lock is gone, and the commit afterwards works", async () => {
     const timers = new ManualTimers();

@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { changeAccess, grantAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
+import { expireSessions } from "../../../worker/services/expire-sessions.ts";
+import {
+  endSessionsOfLostRelay,
+  markRelayOffline,
+} from "../../../worker/services/relay-presence.ts";
 import { readSession } from "../../../worker/services/sessions.ts";
 import {
   terminateSession,
@@ -8,6 +13,7 @@ import {
   terminateSessionsOfUser,
 } from "../../../worker/services/terminate-sessions.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
+import { changeUser } from "../../../worker/services/users.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
 
 const terminated = (scene: SessionsScene) =>
@@ -179,3 +185,65 @@ describe("the channels of a session", () => {
     ]);
   });
 });
+
+describe("a session whose relay was lost, and may carry it on", () => {
+  it("is ended with its own order, its console's and its user's", async () => {
+    await using scene = await startSessionsScene();
+    const { context, admin } = scene;
+    const consoleId = await scene.makeConsole("a");
+    const bob = await scene.services.makeCaller("bob", "admin");
+    const sessionId = await scene.open(bob, consoleId);
+    await scene.report({ type: "session.opened", sessionId, clientAddress: "" });
+    await lose(scene);
+    expect(await reasonOf(scene, sessionId)).toBe("relay-lost");
+
+    const single = await terminateSession(context, admin, sessionId);
+    expect(single).toMatchObject({ ok: false, error: { code: "control.offline" } });
+    const unreached = [{ sessionId, code: "control.offline" }];
+    const many = await terminateSessionsOfConsole(context, admin, consoleId);
+    expect(many).toMatchObject({ ok: true, value: { ending: [], unreached } });
+    await changeUser(context, admin, { id: bob.actorId, changes: { disabled: true } });
+    expect(terminated(scene)).toEqual([sessionId, sessionId, sessionId]);
+    const read = await readSession(context, admin, sessionId);
+    expect(read).toMatchObject({ ok: true, value: { session: { endRequestedBy: admin.actorId } } });
+  });
+
+  it("may have been opened with a ticket that expired meanwhile", async () => {
+    await using scene = await startSessionsScene();
+    const sessionId = await scene.open(scene.admin, await scene.makeConsole("a"));
+    await lose(scene);
+    scene.services.moveClock(10 * 60_000);
+    await expireSessions(scene.context, scene.relayId);
+    expect(await reasonOf(scene, sessionId)).toBe("never-opened");
+    const outcome = await terminateSession(scene.context, scene.admin, sessionId);
+    expect(outcome).toMatchObject({ ok: false, error: { code: "control.offline" } });
+    expect(terminated(scene)).toEqual([sessionId]);
+  });
+
+  it("has ended when its relay is back and has not shown it alive", async () => {
+    await using scene = await startSessionsScene();
+    const sessionId = await scene.open(scene.admin, await scene.makeConsole("a"));
+    await scene.report({ type: "session.opened", sessionId, clientAddress: "" });
+    await lose(scene);
+    await scene.services.query(
+      "UPDATE relays SET state = 'online', last_seen_at_ms = last_seen_at_ms + 1",
+    );
+    scene.services.moveClock(10 * 60_000);
+    const outcome = await terminateSession(scene.context, scene.admin, sessionId);
+    expect(outcome).toEqual({ ok: true, value: "ended" });
+    expect(terminated(scene)).toEqual([]);
+  });
+});
+
+/** The relay's link goes, and stays away longer than the grace. */
+async function lose(scene: SessionsScene): Promise<void> {
+  const { context, relayId, services } = scene;
+  services.answerPushes(relayId, { code: "control.offline", detail: "away" });
+  await markRelayOffline(context, relayId, "lost");
+  await endSessionsOfLostRelay(context, relayId);
+}
+
+async function reasonOf(scene: SessionsScene, sessionId: string): Promise<string | null> {
+  const read = await readSession(scene.context, scene.admin, sessionId);
+  return read.ok ? read.value.session.endReason : null;
+}

@@ -149,21 +149,22 @@ describe("sites", () => {
   });
 
   it("are what consoles are listed by, for those who may read relays", async () => {
-    const site = await makeSite();
+    const site = await makeSite(admin);
     const own = await makeConsole(site.id);
     const ofSource = await makeConsole();
     const listed = async (siteId: string): Promise<string[]> => {
       const ids: string[] = [];
-      let cursor = "";
-      do {
-        const page = await read(
-          await send("GET", `/consoles?siteId=${siteId}&limit=2${cursor}`),
-          200,
-        );
+      let cursor: unknown = "";
+      for (;;) {
+        const after = typeof cursor === "string" && cursor !== "" ? `&cursor=${cursor}` : "";
+        const path = `/consoles?siteId=${siteId}&limit=2${after}`;
+        const page = await read(await send("GET", path), 200);
         ids.push(...(page["items"] as { id: string }[]).map(({ id }) => id));
-        cursor = page["nextCursor"] === null ? "" : `&cursor=${String(page["nextCursor"])}`;
-      } while (cursor !== "");
-      return ids;
+        cursor = page["nextCursor"];
+        if (cursor === null) {
+          return ids;
+        }
+      }
     };
     expect(await listed(site.id)).toEqual([own]);
     expect(await listed("sit_none")).toEqual([]);

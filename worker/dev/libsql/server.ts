@@ -37,6 +37,11 @@ export interface LibsqlServerOptions {
 export interface LibsqlServer {
   /** Such as `http://127.0.0.1:41234`: what `createClient` takes. */
   readonly url: string;
+  /**
+   * Rolls back every transaction whose client pauses between two statements: for whoever knows that
+   * all clients have died, so that nobody waits until the transactions count as abandoned.
+   */
+  rollBackAbandoned(): void;
   /** Rolls back what is open, lets answers under way end, and moves the log into the file. */
   close(): Promise<void>;
 }
@@ -65,7 +70,11 @@ export async function startLibsqlServer(options: LibsqlServerOptions): Promise<L
     pool.close();
     checkpoint(options.file);
   };
-  return { url, close: () => (closing ??= close()) };
+  return {
+    url,
+    rollBackAbandoned: () => streams.closeParked(),
+    close: () => (closing ??= close()),
+  };
 }
 
 /** The one thing that is served: `POST /v2/pipeline`. */
