@@ -169,7 +169,8 @@ describe("sites", () => {
           200,
         );
         ids.push(...(page["items"] as { id: string }[]).map(({ id }) => id));
-        cursor = page["nextCursor"] === null ? "" : `&cursor=${String(page["nextCursor"])}`;
+        const next = page["nextCursor"] as string | null;
+        cursor = next === null ? "" : `&cursor=${next}`;
       } while (cursor !== "");
       return ids;
     };
