@@ -112,8 +112,13 @@ export async function deriveTicketKey(
   return { key: bits.slice(0, 32), keyId: bits.slice(32) };
 }
 
+/** Derives the key that hypervisors' passwords are sealed with for a relay in an epoch (see seal.ts). */
+export async function deriveSealKey(root: Bytes, relayId: string, epoch: number): Promise<Bytes> {
+  return await deriveRelayBytes({ root, relayId, epoch, purpose: "target-seal" }, 32);
+}
+
 /** Secret bytes that belong to one relay, one epoch and one purpose (HKDF-SHA-256). */
-export async function deriveRelayBytes(
+async function deriveRelayBytes(
   of: {
     readonly root: Bytes;
     readonly relayId: string;

@@ -18,6 +18,7 @@ import { openDatabase } from "../../worker/repositories/database.ts";
 import { relays } from "../../worker/repositories/schema/relays.ts";
 import { grantAccess } from "../../worker/services/access-rules.ts";
 import type {
+  ActingUser,
   Caller,
   PushFailure,
   RelayBar,
@@ -43,7 +44,7 @@ export interface ControlServices extends AsyncDisposable {
   /** How the relay's hub answers grants and terminations from now on; null acknowledges. */
   answerPushes(relayId: string, failure: PushFailure | null): void;
   /** Makes a user and gives them as a caller. */
-  makeCaller(username: string, role: Role): Promise<Caller & { actorId: string }>;
+  makeCaller(username: string, role: Role): Promise<ActingUser>;
   /** Grants the caller this level of one console. Gives the rule's id. */
   grant(caller: Caller, consoleId: string, level?: AccessLevel): Promise<string>;
   /** Makes a relay that is online, of the newest contract, and enforces nothing. Gives its id. */

@@ -1,18 +1,19 @@
 /** Sessions in a control plane without a Worker: a console, a relay, and users who open it. */
+import type { ActingUser } from "../../worker/services/context.ts";
 import type { RelayEvent } from "#shared/control/contract.ts";
 import { createConsole } from "../../worker/services/consoles.ts";
 import { storeRelayEvents } from "../../worker/services/relay-events.ts";
-import { issueTicket, type TicketCaller } from "../../worker/services/tickets.ts";
+import { issueTicket } from "../../worker/services/tickets.ts";
 import { type ControlServices, startControlServices } from "./control-services.ts";
 
 export interface SessionsScene extends AsyncDisposable {
   readonly services: ControlServices;
   readonly context: ControlServices["context"];
-  readonly admin: TicketCaller;
+  readonly admin: ActingUser;
   readonly relayId: string;
   makeConsole(name: string): Promise<string>;
   /** Gives the new session's id. */
-  open(caller: TicketCaller, consoleId: string): Promise<string>;
+  open(caller: ActingUser, consoleId: string): Promise<string>;
   /** Stores what the relay reports, at the clock's time. */
   report(...events: readonly RelayEvent[]): Promise<void>;
 }

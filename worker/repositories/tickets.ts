@@ -256,28 +256,7 @@ export async function takeConsoleFile(
       return null;
     }
     const [parts] = await transaction
-      .select({
-        sessionId: tickets.sessionId,
-        relayId: tickets.relayId,
-        ticketId: tickets.ticketId,
-        ticketEpoch: tickets.ticketEpoch,
-        ticketHash: tickets.ticketHash,
-        expiresAtMs: tickets.expiresAtMs,
-        way: tickets.way,
-        userId: sessions.userId,
-        consoleId: consoles.id,
-        consoleName: consoles.name,
-        host: relays.host,
-        tlsPort: relays.tlsPort,
-        connectPort: relays.connectPort,
-        hostSubject: relays.hostSubject,
-        own: {
-          // Never null in a row that is there, so that the whole is null only without one.
-          relayId: ownCertificates.relayId,
-          ca: ownCertificates.ca,
-          hostSubject: ownCertificates.hostSubject,
-        },
-      })
+      .select(CONSOLE_FILE_PARTS)
       .from(tickets)
       .innerJoin(sessions, eq(sessions.id, tickets.sessionId))
       .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
@@ -296,3 +275,27 @@ const TICKETS_AT_ONCE = 500;
 
 /** Runs in a batch, and by itself inside a transaction. */
 type Storing = BatchItem<"sqlite"> & PromiseLike<unknown>;
+
+/** What a console file is made of. */
+const CONSOLE_FILE_PARTS = {
+  sessionId: tickets.sessionId,
+  relayId: tickets.relayId,
+  ticketId: tickets.ticketId,
+  ticketEpoch: tickets.ticketEpoch,
+  ticketHash: tickets.ticketHash,
+  expiresAtMs: tickets.expiresAtMs,
+  way: tickets.way,
+  userId: sessions.userId,
+  consoleId: consoles.id,
+  consoleName: consoles.name,
+  host: relays.host,
+  tlsPort: relays.tlsPort,
+  connectPort: relays.connectPort,
+  hostSubject: relays.hostSubject,
+  own: {
+    // Never null in a row that is there, so that the whole is null only without one.
+    relayId: ownCertificates.relayId,
+    ca: ownCertificates.ca,
+    hostSubject: ownCertificates.hostSubject,
+  },
+};

@@ -12,11 +12,9 @@ import {
 } from "../repositories/users.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
-import type { Caller, ServiceContext } from "./context.ts";
+import type { ActingUser, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 import { passwordFault } from "./users.ts";
-
-type OwnCaller = Caller & { readonly actorId: string };
 
 export interface Account {
   readonly user: UserSummary;
@@ -24,7 +22,7 @@ export interface Account {
 }
 
 /** Who the caller is. */
-export async function readAccount(context: ServiceContext, caller: OwnCaller): Promise<Account> {
+export async function readAccount(context: ServiceContext, caller: ActingUser): Promise<Account> {
   const { database } = context;
   const userId = caller.actorId;
   const [user, groups] = await Promise.all([
@@ -41,7 +39,7 @@ export async function readAccount(context: ServiceContext, caller: OwnCaller): P
  */
 export async function changeOwnPassword(
   context: ServiceContext,
-  caller: OwnCaller,
+  caller: ActingUser,
   change: { readonly currentPassword: string; readonly newPassword: string },
 ): Promise<Result<null, FieldFailure>> {
   const { database } = context;

@@ -25,7 +25,13 @@ import {
   storeApiToken,
 } from "../repositories/api-tokens.ts";
 import { auditRecord } from "./audit-record.ts";
-import type { Authenticated, Caller, RequestOrigin, ServiceContext } from "./context.ts";
+import type {
+  ActingUser,
+  Authenticated,
+  Caller,
+  RequestOrigin,
+  ServiceContext,
+} from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 import { runLater } from "./run-later.ts";
 
@@ -44,7 +50,7 @@ export interface IssuedApiToken extends ApiTokenView {
  */
 export async function createApiToken(
   context: ServiceContext,
-  caller: Caller & { readonly actorId: string },
+  caller: ActingUser,
   wanted: {
     readonly name: string;
     readonly scopes: readonly Permission[];

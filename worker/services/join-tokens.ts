@@ -12,7 +12,7 @@ import {
 } from "../repositories/join-tokens.ts";
 import { findSite } from "../repositories/sites.ts";
 import { auditRecord } from "./audit-record.ts";
-import type { Caller, ServiceContext } from "./context.ts";
+import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 
 /** What the relay is bound to that enrols with the token. */
@@ -37,7 +37,7 @@ export interface IssuedJoinToken {
  */
 export async function issueJoinToken(
   context: ServiceContext,
-  caller: Caller & { readonly actorId: string },
+  caller: ActingUser,
   wish: JoinTokenWish = {},
 ): Promise<Result<IssuedJoinToken, FieldFailure>> {
   const { name = null, siteId = null, minutes } = wish;

@@ -5,7 +5,7 @@
 import { toBase64Url } from "#shared/base/bytes.ts";
 import type { LinkKeys } from "#shared/control/contract.ts";
 import { RELAY_CLOCK_SKEW_SECONDS } from "#shared/control/limits.ts";
-import { deriveRelayBytes, deriveTicketKey } from "#shared/ticket/ticket.ts";
+import { deriveSealKey, deriveTicketKey } from "#shared/ticket/ticket.ts";
 import { findRelay, type RelayRow } from "../repositories/relays.ts";
 import type { ServiceContext } from "./context.ts";
 import { publishedKeys } from "./signing-keys.ts";
@@ -46,7 +46,7 @@ async function keysOfEpoch(context: ServiceContext, relayId: string, epoch: numb
   const root = context.settings.ticketRoot;
   const [{ key, keyId }, sealKey] = await Promise.all([
     deriveTicketKey(root, relayId, epoch),
-    deriveRelayBytes({ root, relayId, epoch, purpose: "target-seal" }, SEAL_KEY_BYTES),
+    deriveSealKey(root, relayId, epoch),
   ]);
   return {
     keyId: toBase64Url(keyId),
@@ -55,7 +55,5 @@ async function keysOfEpoch(context: ServiceContext, relayId: string, epoch: numb
   };
 }
 
-/** AES-256 (shared/ticket/seal.ts). */
-const SEAL_KEY_BYTES = 32;
 /** A ticket may be made with an epoch that was read just before, and the relay's clock may be off. */
 const EPOCH_OVERLAP_MS = TICKET_TTL_MS + 2 * RELAY_CLOCK_SKEW_SECONDS * 1000;

@@ -16,7 +16,13 @@ import { findCredentials, type UserCredentials } from "../repositories/users.ts"
 import { authenticateToken } from "./api-tokens.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
-import type { Authenticated, Caller, RequestOrigin, ServiceContext } from "./context.ts";
+import type {
+  ActingUser,
+  Authenticated,
+  Caller,
+  RequestOrigin,
+  ServiceContext,
+} from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
 import { runLater } from "./run-later.ts";
 
@@ -148,7 +154,7 @@ export async function authenticate(
 /** Ends the login that the caller asks with; its token is worth nothing afterwards. */
 export async function logOut(
   context: ServiceContext,
-  caller: Caller & { readonly actorId: string },
+  caller: ActingUser,
   loginId: string,
 ): Promise<void> {
   await deleteLogin(

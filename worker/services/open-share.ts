@@ -14,8 +14,9 @@ import { auditRecord } from "./audit-record.ts";
 import { readPolicy } from "./console-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
+import type { IssuedTicket } from "./prepare-ticket.ts";
 import { judgeIssuer, type ShareState, stateOf } from "./shares.ts";
-import { type IssuedTicket, openConsole } from "./tickets.ts";
+import { openConsole } from "./tickets.ts";
 
 export interface ShareOpening {
   readonly token: string;

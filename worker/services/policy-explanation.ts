@@ -6,10 +6,9 @@ import { may } from "../identity/permissions.ts";
 import { findConsole } from "../repositories/consoles.ts";
 import { findUser } from "../repositories/users.ts";
 import { readConsole } from "./consoles.ts";
-import type { ServiceContext } from "./context.ts";
+import type { ActingUser, ServiceContext } from "./context.ts";
 import { type EffectivePolicy, findEffectivePolicy } from "./effective-policy.ts";
 import { findWarnings, type PolicyWarning } from "./policies.ts";
-import type { TicketCaller } from "./tickets.ts";
 
 export interface PolicyExplanation extends EffectivePolicy {
   readonly console: { readonly id: string; readonly name: string };
@@ -25,7 +24,7 @@ export interface PolicyExplanation extends EffectivePolicy {
  */
 export async function explainPolicy(
   context: ServiceContext,
-  caller: TicketCaller,
+  caller: ActingUser,
   asked: { readonly consoleId: string; readonly userId: string },
 ): Promise<Result<PolicyExplanation, Failure>> {
   const { consoleId, userId } = asked;

@@ -9,6 +9,7 @@ import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
 import { type ActiveSession, findActiveSession } from "../repositories/sessions.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { runLater } from "./run-later.ts";
 import { recordDenial } from "./ticket-terms.ts";
 
 /** A session that its relay must end, because another one has its console. */
@@ -41,17 +42,14 @@ export async function endYielding(
   context: ServiceContext,
   yielding: readonly Yielding[],
 ): Promise<void> {
-  const told = Promise.all(
-    yielding.map(async ({ sessionId, relayId, yieldsTo, cause }) => {
-      const reason = `another session has its console: ${yieldsTo}`;
-      await context.hubs.push(relayId, { kind: "terminate", sessionId, reason, cause });
-    }),
-  );
-  if (context.defer === undefined) {
-    await told;
-  } else {
-    context.defer(told);
-  }
+  await runLater(context, "session.yield", async () => {
+    await Promise.all(
+      yielding.map(async ({ sessionId, relayId, yieldsTo, cause }) => {
+        const reason = `another session has its console: ${yieldsTo}`;
+        await context.hubs.push(relayId, { kind: "terminate", sessionId, reason, cause });
+      }),
+    );
+  });
 }
 
 /** Who it is, is for admins and for themselves. */

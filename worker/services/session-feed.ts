@@ -4,9 +4,8 @@
  * ends, and a follower goes on where it was by the last number that it saw.
  */
 import { readFeed, readFeedBounds, sweepFeed } from "../repositories/session-feed.ts";
-import type { ServiceContext } from "./context.ts";
+import type { ActingUser, ServiceContext } from "./context.ts";
 import { type SessionView, viewerOf, viewSession } from "./sessions.ts";
-import type { TicketCaller } from "./tickets.ts";
 
 export type FeedItem =
   /** Follows from here; `missed` says that older changes are forgotten: read the list again. */
@@ -31,7 +30,7 @@ export interface Following {
 /** Ends by itself after FOLLOW_LIFE_MS; the follower then comes again with its last number. */
 export async function* followSessions(
   context: ServiceContext,
-  caller: TicketCaller,
+  caller: ActingUser,
   following: Following,
 ): AsyncGenerator<FeedItem> {
   const { database, nowMs } = context;

@@ -9,8 +9,7 @@ import {
   type SessionFilter,
 } from "../repositories/session-list.ts";
 import { findSession, type FoundSession, type SessionSummary } from "../repositories/sessions.ts";
-import type { ServiceContext } from "./context.ts";
-import type { TicketCaller } from "./tickets.ts";
+import type { ActingUser, ServiceContext } from "./context.ts";
 
 /** What a caller may see of a session. */
 export interface SessionView extends Omit<SessionSummary, "userId" | "username"> {
@@ -35,7 +34,7 @@ export type ChannelView = Omit<SessionChannel, "clientAddress"> & {
  */
 export async function pageSessions(
   context: ServiceContext,
-  caller: TicketCaller,
+  caller: ActingUser,
   page: {
     readonly filter?: SessionFilter;
     readonly after: SessionCursor | null;
@@ -59,7 +58,7 @@ export async function pageSessions(
 /** Fails with `resource.not-found`, also for a session that is not the caller's to see. */
 export async function readSession(
   context: ServiceContext,
-  caller: TicketCaller,
+  caller: ActingUser,
   id: string,
 ): Promise<Result<SessionDetail, Failure>> {
   const [row, told] = await Promise.all([
@@ -81,11 +80,11 @@ export async function readSession(
 }
 
 /** Whose sessions the caller sees: one answer for lists and for the feed. */
-export function viewerOf(caller: TicketCaller): { userId: string; seesAll: boolean } {
+export function viewerOf(caller: ActingUser): { userId: string; seesAll: boolean } {
   return { userId: caller.actorId, seesAll: may(caller, "sessions.read-all") };
 }
 
-export function isVisible(row: FoundSession, caller: TicketCaller): boolean {
+export function isVisible(row: FoundSession, caller: ActingUser): boolean {
   return may(caller, "sessions.read-all") || row.userId === caller.actorId || row.ownsConsole;
 }
 
@@ -94,7 +93,7 @@ export function isVisible(row: FoundSession, caller: TicketCaller): boolean {
  * which is for those who run things. Who somebody else is, is for them too: a console's owner sees
  * that there is a session.
  */
-export function viewSession(row: SessionSummary, caller: TicketCaller): SessionView {
+export function viewSession(row: SessionSummary, caller: ActingUser): SessionView {
   const { userId, username, ...session } = row;
   const user = { id: userId, username };
   if (may(caller, "sessions.read-all")) {

@@ -5,10 +5,9 @@ import { may } from "../identity/permissions.ts";
 import { findConsoleSummary } from "../repositories/consoles.ts";
 import { findSession, type LiveSession } from "../repositories/sessions.ts";
 import { judgeConsole } from "./access.ts";
-import type { ServiceContext } from "./context.ts";
+import type { ActingUser, ServiceContext } from "./context.ts";
 import { type EndedSessions, endSessions, listEndable, mayLiveOn } from "./end-sessions.ts";
 import { isVisible } from "./sessions.ts";
-import type { TicketCaller } from "./tickets.ts";
 
 /** What became of an order to end many. */
 export interface Terminations extends EndedSessions {
@@ -23,7 +22,7 @@ export interface Terminations extends EndedSessions {
  */
 export async function terminateSession(
   context: ServiceContext,
-  caller: TicketCaller,
+  caller: ActingUser,
   id: string,
 ): Promise<Result<"requested" | "ended", Failure>> {
   const row = await findSession(context.database, { id, userId: caller.actorId });
@@ -49,7 +48,7 @@ export async function terminateSession(
  */
 export async function terminateSessionsOfConsole(
   context: ServiceContext,
-  caller: TicketCaller,
+  caller: ActingUser,
   consoleId: string,
 ): Promise<Result<Terminations, Failure>> {
   if (!may(caller, "sessions.end-all")) {
@@ -66,7 +65,7 @@ export async function terminateSessionsOfConsole(
 /** Ends the living sessions of a user, who may also be the caller. Fails with `auth.forbidden`. */
 export async function terminateSessionsOfUser(
   context: ServiceContext,
-  caller: TicketCaller,
+  caller: ActingUser,
   userId: string,
 ): Promise<Result<Terminations, Failure>> {
   return userId === caller.actorId || may(caller, "sessions.end-all")
@@ -76,7 +75,7 @@ export async function terminateSessionsOfUser(
 
 async function terminateLive(
   context: ServiceContext,
-  caller: TicketCaller,
+  caller: ActingUser,
   of: { readonly consoleId: string } | { readonly userId: string },
 ): Promise<Terminations> {
   const live = await listEndable(context, of, TERMINATIONS_AT_ONCE_MAX + 1);
@@ -85,7 +84,7 @@ async function terminateLive(
   return { ...ended, more: live.length > now.length };
 }
 
-function reasonFor(caller: TicketCaller): (session: LiveSession) => string {
+function reasonFor(caller: ActingUser): (session: LiveSession) => string {
   return ({ userId }) =>
     userId === caller.actorId ? "ended by its user" : "ended by an administrator";
 }

@@ -10,7 +10,7 @@ import { auditEvents } from "../../../worker/repositories/schema/audit.ts";
 import { apiTokens, logins, users } from "../../../worker/repositories/schema/people.ts";
 import { createApiToken, endApiToken, pageApiTokens } from "../../../worker/services/api-tokens.ts";
 import { auditRecord } from "../../../worker/services/audit-record.ts";
-import type { Caller } from "../../../worker/services/context.ts";
+import type { ActingUser } from "../../../worker/services/context.ts";
 import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import { authenticate, logIn } from "../../../worker/services/login.ts";
 import {
@@ -19,13 +19,11 @@ import {
   TEST_PASSWORD,
 } from "../../harness/control-services.ts";
 
-type Somebody = Caller & { readonly actorId: string };
-
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 async function issue(
   { context }: ControlServices,
-  caller: Somebody,
+  caller: ActingUser,
   scopes: readonly Permission[],
   lifeDays = 30,
 ) {
@@ -36,7 +34,7 @@ async function issue(
   return issued.value;
 }
 
-async function setRole({ context }: ControlServices, caller: Somebody, role: Role) {
+async function setRole({ context }: ControlServices, caller: ActingUser, role: Role) {
   await context.database.update(users).set({ role }).where(eq(users.id, caller.actorId));
 }
 

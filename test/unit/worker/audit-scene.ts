@@ -1,6 +1,6 @@
 /** A control plane in which every kind of change can be made, for tests of the audit trail. */
 import { createApiToken } from "../../../worker/services/api-tokens.ts";
-import type { Caller } from "../../../worker/services/context.ts";
+import type { ActingUser } from "../../../worker/services/context.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
 import { createGroup } from "../../../worker/services/groups.ts";
 import { issueJoinToken } from "../../../worker/services/join-tokens.ts";
@@ -13,7 +13,7 @@ import { type ControlServices, TEST_PASSWORD } from "../../harness/control-servi
 export interface Scene {
   readonly services: ControlServices;
   readonly context: ControlServices["context"];
-  readonly admin: Caller & { readonly actorId: string };
+  readonly admin: ActingUser;
   readonly relayId: string;
   readonly consoleId: string;
   readonly loginId: string;

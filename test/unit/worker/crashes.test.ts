@@ -5,7 +5,7 @@ import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { deleteConsole } from "../../../worker/services/consoles.ts";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { JOBS } from "../../../worker/jobs/jobs.ts";
-import type { ServiceContext } from "../../../worker/services/context.ts";
+import type { ActingUser, ServiceContext } from "../../../worker/services/context.ts";
 import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
 import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
@@ -21,7 +21,7 @@ import {
 } from "../../../worker/services/terminate-sessions.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { rankRelays } from "../../../worker/services/placement.ts";
-import { issueTicket, type TicketCaller } from "../../../worker/services/tickets.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, deleteUser } from "../../../worker/services/users.ts";
 import { findingsOf, verifyDatabase } from "../../harness/audit-trail.ts";
 import { countSteps, crashAt } from "../../harness/crash.ts";
@@ -53,7 +53,7 @@ const openedSession = async (scene: SessionsScene): Promise<string> => {
 };
 
 /** One that is open, and one whose ticket was not used. */
-const openSessions = async (scene: SessionsScene, caller: TicketCaller, consoleId: string) => {
+const openSessions = async (scene: SessionsScene, caller: ActingUser, consoleId: string) => {
   const id = await scene.open(caller, consoleId);
   await scene.open(caller, consoleId);
   await storeRelayEvents(scene.context, scene.relayId, "stream", openedEvents(id));

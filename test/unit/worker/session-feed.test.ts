@@ -1,3 +1,4 @@
+import type { ActingUser } from "../../../worker/services/context.ts";
 import { describe, expect, it } from "vitest";
 import { sweepFeed } from "../../../worker/repositories/session-feed.ts";
 import {
@@ -9,13 +10,12 @@ import {
   READ_EVERY_MS,
 } from "../../../worker/services/session-feed.ts";
 import { terminateSession } from "../../../worker/services/terminate-sessions.ts";
-import type { TicketCaller } from "../../../worker/services/tickets.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
 
 /** A follower whose sleeps move the clock, and do what the test wants to happen meanwhile. */
 async function follow(
   scene: SessionsScene,
-  caller: TicketCaller,
+  caller: ActingUser,
   script: {
     readonly afterSeq?: number;
     /** What happens while it sleeps, one after the other; after the last it goes. */
@@ -54,7 +54,7 @@ describe("the feed of sessions", () => {
   it("tells each change of what the caller may see, and of nothing else", async () => {
     await using scene = await startSessionsScene();
     const alice = await scene.services.makeCaller("alice", "admin");
-    const own: TicketCaller = { ...alice, permissions: new Set(["sessions.read"]) };
+    const own: ActingUser = { ...alice, permissions: new Set(["sessions.read"]) };
     const [first, second] = [await scene.makeConsole("a"), await scene.makeConsole("b")];
     let mine = "";
     let other = "";
@@ -80,7 +80,7 @@ describe("the feed of sessions", () => {
   it("goes on where the follower was, also over what is not his", async () => {
     await using scene = await startSessionsScene();
     const consoleId = await scene.makeConsole("a");
-    const stranger: TicketCaller = {
+    const stranger: ActingUser = {
       ...(await scene.services.makeCaller("bob", "user")),
       permissions: new Set(["sessions.read"]),
     };

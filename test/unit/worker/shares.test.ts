@@ -115,6 +115,8 @@ describe("opening a link", () => {
       aud: relayId,
       sub: owner.actorId,
       sessionId,
+      // So that a relay ends it when the link is revoked.
+      shareId: id,
     });
     const session = await readSession(services.context, owner, sessionId);
     expect(session).toMatchObject({

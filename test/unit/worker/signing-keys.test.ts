@@ -26,7 +26,7 @@ import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
-import { anonymous, holdConsole, issue, tokenOf } from "./tickets-fixture.ts";
+import { anonymous, holdConsole, issue, pushedGrants, tokenOf } from "./tickets-fixture.ts";
 import { recordedEvents } from "../../harness/audit-trail.ts";
 
 afterEach(() => {
@@ -50,10 +50,13 @@ async function auditTypes({ context }: ControlServices): Promise<string[]> {
   return records.map(({ event }) => event.type).filter((type) => type.startsWith("signing-key."));
 }
 
-/** Which key signed the grant that was pushed last. */
-function lastKid({ pushes }: ControlServices): string | undefined {
-  const command = pushes.at(-1)?.command;
-  return decodeProtectedHeader(command?.kind === "grant" ? command.grant : "").kid;
+/** Which key signed each of the grants that were pushed. */
+function kidsOf(services: ControlServices): (string | undefined)[] {
+  return pushedGrants(services).map(({ grant }) => decodeProtectedHeader(grant).kid);
+}
+
+function lastKid(services: ControlServices): string | undefined {
+  return kidsOf(services).at(-1);
 }
 
 describe("the first keys", () => {
@@ -265,6 +268,19 @@ describe("an emergency", () => {
     services.answerPushes(relayIds[0] ?? "", null);
     await issue(services, admin, consoleId);
     expect(lastKid(services)).not.toBe(old);
+  });
+
+  it("is learned from a relay's refusal in time for the next relay", async () => {
+    await using held = await holdConsole(["one", "two"]);
+    const { services, admin, consoleId } = held;
+    await issue(services, admin, consoleId);
+    const [first = ""] = services.pushes.map(({ relayId }) => relayId);
+    services.answerPushes(first, { code: "control.grant-invalid", detail: "" });
+    const { active: old } = await stateOf(services.context);
+    await rotate(isolateOf(services), true);
+    await issue(services, admin, consoleId);
+    const { active } = await stateOf(services.context);
+    expect(kidsOf(services)).toEqual([old, old, active]);
   });
 });
 

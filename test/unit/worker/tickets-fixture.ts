@@ -5,8 +5,9 @@ import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { pageAuditTrail } from "../../../worker/services/audit-trail.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
 import { publishedKeys } from "../../../worker/services/signing-keys.ts";
-import type { Caller } from "../../../worker/services/context.ts";
-import { type IssuedTicket, issueTicket } from "../../../worker/services/tickets.ts";
+import type { ActingUser, Caller } from "../../../worker/services/context.ts";
+import type { IssuedTicket } from "../../../worker/services/prepare-ticket.ts";
+import { issueTicket } from "../../../worker/services/tickets.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
 
 export const SPICE_PASSWORD = "hypervisor-secret";
@@ -37,11 +38,7 @@ async function startWithConsole(relayNames: readonly string[]) {
   return { services, admin, consoleId: created.value.id, relayIds };
 }
 
-export async function issue(
-  services: ControlServices,
-  caller: Caller & { actorId: string },
-  id: string,
-) {
+export async function issue(services: ControlServices, caller: ActingUser, id: string) {
   const issued = await issueTicket(services.context, caller, id);
   if (!issued.ok) {
     throw new Error(`${issued.error.code}: ${issued.error.detail}`);
@@ -49,14 +46,19 @@ export async function issue(
   return issued.value;
 }
 
+/** The grants that were pushed, and to whom. */
+export function pushedGrants({ pushes }: ControlServices) {
+  return pushes.flatMap(({ relayId, command }) =>
+    command.kind === "grant" ? [{ relayId, grant: command.grant }] : [],
+  );
+}
+
+/** Of the grants that were pushed, the one at this place. */
 export async function readGrant(services: ControlServices, index: number): Promise<Grant> {
-  const push = services.pushes[index];
-  if (push?.command.kind !== "grant") {
-    throw new Error("no grant was pushed");
-  }
+  const { grant = "" } = pushedGrants(services)[index] ?? {};
   const [publicKey] = await publishedKeys(services.context);
   const key = await importJWK({ ...publicKey }, "EdDSA");
-  const { payload } = await compactVerify(push.command.grant, key);
+  const { payload } = await compactVerify(grant, key);
   return grantSchema.parse(JSON.parse(new TextDecoder().decode(payload)));
 }
 

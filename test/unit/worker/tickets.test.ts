@@ -4,7 +4,7 @@ import { PLACEMENT_TRIED_MAX } from "#shared/audit/events.ts";
 import { unseal } from "#shared/ticket/seal.ts";
 import {
   authenticateTicket,
-  deriveRelayBytes,
+  deriveSealKey,
   deriveTicketKey,
   hashTicket,
 } from "#shared/ticket/ticket.ts";
@@ -23,6 +23,7 @@ import {
   holdConsole,
   issue,
   offline,
+  pushedGrants,
   readGrant,
   timeout,
   tokenOf,
@@ -87,8 +88,7 @@ describe("a ticket request", () => {
     await issue(held.services, held.admin, held.consoleId);
     const { target } = await readGrant(held.services, 0);
     const root = held.services.context.settings.ticketRoot;
-    const keyOf = (relayId: string) =>
-      deriveRelayBytes({ root, relayId, epoch: 1, purpose: "target-seal" }, 32);
+    const keyOf = (relayId: string) => deriveSealKey(root, relayId, 1);
     const sealed = target.sealedPassword ?? "";
     expect(await unseal(await keyOf(held.relayIds[0] ?? ""), sealed)).toBe(SPICE_PASSWORD);
     expect(await unseal(await keyOf("rly_other"), sealed)).toBeNull();
@@ -103,7 +103,7 @@ describe("a ticket request", () => {
     }
     const failed = await issueTicket(services.context, admin, consoleId);
     expect(failed.ok).toBe(false);
-    const [first, second] = services.pushes.map((push) => push.relayId);
+    const [first, second] = pushedGrants(services).map(({ relayId }) => relayId);
     services.answerPushes(second ?? "", null);
     const issued = await issue(services, admin, consoleId);
     const [refused, taken] = [await readGrant(services, 2), await readGrant(services, 3)];
@@ -159,7 +159,7 @@ describe("a ticket request", () => {
       services.answerPushes(relayId, index % 2 === 0 ? offline : timeout),
     );
     const result = await issueTicket(services.context, admin, held.consoleId);
-    expect(services.pushes.length).toBe(PLACEMENT_TRIED_MAX);
+    expect(pushedGrants(services)).toHaveLength(PLACEMENT_TRIED_MAX);
     expect(result).toMatchObject({ ok: false, error: { code: "console.no-relay" } });
     const detail = result.ok ? "" : result.error.detail;
     expect(detail.match(/control\.(offline|ack-timeout)/g)).toHaveLength(PLACEMENT_TRIED_MAX);

@@ -4,7 +4,7 @@ import type { Role } from "../../../worker/identity/permissions.ts";
 import { auditEvents } from "../../../worker/repositories/schema/audit.ts";
 import { logins, users } from "../../../worker/repositories/schema/people.ts";
 import { createApiToken } from "../../../worker/services/api-tokens.ts";
-import type { Caller } from "../../../worker/services/context.ts";
+import type { ActingUser } from "../../../worker/services/context.ts";
 import { createConsole } from "../../../worker/services/consoles.ts";
 import { authenticate, logIn } from "../../../worker/services/login.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
@@ -24,9 +24,7 @@ import {
   TEST_PASSWORD,
 } from "../../harness/control-services.ts";
 
-type Somebody = Caller & { readonly actorId: string };
-
-async function tokenOf({ context }: ControlServices, caller: Somebody, username: string) {
+async function tokenOf({ context }: ControlServices, caller: ActingUser, username: string) {
   const login = await logIn(context, caller, { username, password: TEST_PASSWORD });
   return login.ok ? login.value.token : login.error.code;
 }

@@ -5,7 +5,7 @@ import {
   endApiToken,
   pageApiTokens,
 } from "../../../../worker/services/api-tokens.ts";
-import { type ActingUser, type Caller } from "../../../../worker/services/context.ts";
+import { type ActingUser } from "../../../../worker/services/context.ts";
 import { expireCredentials } from "../../../../worker/services/expire-credentials.ts";
 import {
   addMember,
@@ -45,10 +45,7 @@ async function useLogins({ context }: ControlServices, admin: ActingUser): Promi
   await logOut(context, admin, authenticated?.credential.id ?? "");
 }
 
-async function usePeople(
-  { context }: ControlServices,
-  admin: Caller & { readonly actorId: string },
-): Promise<void> {
+async function usePeople({ context }: ControlServices, admin: ActingUser): Promise<void> {
   const created = await createUser(context, {
     username: "bob",
     password: TEST_PASSWORD,

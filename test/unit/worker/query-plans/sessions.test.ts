@@ -11,7 +11,7 @@ import {
   terminateSessionsOfConsole,
   terminateSessionsOfUser,
 } from "../../../../worker/services/terminate-sessions.ts";
-import { issueTicket, type TicketCaller } from "../../../../worker/services/tickets.ts";
+import { issueTicket } from "../../../../worker/services/tickets.ts";
 import type { ControlServices } from "../../../harness/control-services.ts";
 import { expectIndexed, makeConsole } from "./expect-indexed.ts";
 
@@ -77,7 +77,7 @@ function sessionFilters(ids: Readonly<Record<string, string>>): SessionFilter[] 
   );
 }
 
-async function followBriefly(context: ServiceContext, caller: TicketCaller): Promise<void> {
+async function followBriefly(context: ServiceContext, caller: ActingUser): Promise<void> {
   const following = {
     afterSeq: 0,
     sleep: async () => false,
