@@ -83,7 +83,7 @@ const rotateTicketKey = actCommand({
   tell: ({ ticketEpoch }) => ({ note: `Its tickets are of epoch ${ticketEpoch} from now on.` }),
 });
 
-export const KEY_COMMANDS: readonly Command[] = [list, rotate, relayKeys, rotateTicketKey];
+export const KEY_COMMANDS: readonly Command[] = [relayKeys, rotateTicketKey, list, rotate];
 
 type SigningKey = z.infer<typeof signingKeysSchema>["items"][number];
 
