@@ -2,12 +2,11 @@
  * The data plane as one thing: ports, gate, workers, sessions, telemetry. It needs the control plane
  * for nothing but the ports (interfaces) passed in, and goes on carrying what it carries without it.
  */
-import { X509Certificate } from "node:crypto";
 import { availableParallelism } from "node:os";
 import type { RandomBytes } from "#shared/base/ids.ts";
 import type { Load } from "#shared/control/load.ts";
 import { type DataPlaneLimits, withLimits } from "./limits.ts";
-import type { TlsIdentity } from "./listen/tls-settings.ts";
+import { certificateEndMs, type TlsIdentity } from "./listen/tls-settings.ts";
 import type { StartTimer } from "./sessions/deadlines.ts";
 import type { KeyRing } from "./sessions/key-ring.ts";
 import type { CommandHandler, ControlContact, EventSink, GrantLookup } from "./sessions/ports.ts";
@@ -102,7 +101,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
   const parts: { crew?: Crew; health?: HealthServer | null } = {};
   const state: ServingState = { status: "serving" };
   const processRegistry = createProcessRegistry();
-  const shown: ShownCertificate = { endsAtMs: endOf(options.tls) };
+  const shown: ShownCertificate = { endsAtMs: certificateEndMs(options.tls) };
   const metrics: Metrics = createMetrics(processRegistry, {
     connections: () => gate.connectionCount,
     certificateEndsAtMs: () => shown.endsAtMs,
@@ -221,7 +220,7 @@ class RunningDataPlane implements DataPlane {
 
   replaceIdentity(tls: TlsIdentity): void {
     this.#running.crew.replaceIdentity(tls);
-    this.#running.shown.endsAtMs = endOf(tls);
+    this.#running.shown.endsAtMs = certificateEndMs(tls);
   }
 
   setWebOrigins(origins: readonly string[]): void {
@@ -352,15 +351,6 @@ async function openHealth(common: Common, crew: Crew): Promise<HealthServer | nu
       return { status: state.status, linked: isLinked(), sessions, channels };
     },
   });
-}
-
-/** Zero for what is no certificate: whoever uses it will say so. */
-function endOf({ cert }: TlsIdentity): number {
-  try {
-    return new X509Certificate(cert).validToDate.getTime();
-  } catch {
-    return 0;
-  }
 }
 
 /** Expired grants are kept this much longer than needed at most. */

@@ -113,6 +113,11 @@ export function textOption(options: OptionValues, name: string): string | null {
   return typeof value === "string" ? value : null;
 }
 
+/** A text option, or undefined: what is not given is left out of a request. */
+export function givenText(options: OptionValues, name: string): string | undefined {
+  return textOption(options, name) ?? undefined;
+}
+
 /** A port option, or null when it is not given. */
 export function portOption(options: OptionValues, name: string): Result<number | null, CliFailure> {
   const text = textOption(options, name);

@@ -1,6 +1,6 @@
 /**
- * A console's policy as `kerbside console add` takes it: a file of JSON, and flags that win over
- * it. What is not said stays as the default policy has it.
+ * A policy's rules as commands take them: a file of JSON, and flags that win over it. What is not
+ * said is left to the other policies that apply, and to the default in the end.
  */
 import { readFile } from "node:fs/promises";
 import type { z } from "zod";

@@ -57,8 +57,8 @@ export interface Identity extends IdentityRecord {
 
 /** Names that tell a relay's state folder from another: the first, middle and last of its life. */
 export const STATE_FOLDER_MARKS: readonly string[] = [
-  "identity-key.pem.new",
-  "identity-key.pem",
+  `${KEY_FILES.identityKey}.new`,
+  KEY_FILES.identityKey,
   "identity.json",
   "spool.ndjson",
 ];
@@ -213,8 +213,8 @@ function parseJson(text: string): unknown {
 
 const FILES = {
   identity: "identity.json",
-  identityKey: "identity-key.pem",
+  identityKey: KEY_FILES.identityKey,
   tlsKey: "tls-key.pem",
   tlsCertificate: "tls-certificate.pem",
-  ca: "ca.pem",
+  ca: KEY_FILES.ca,
 } as const;

@@ -128,7 +128,7 @@ export type LinkInput =
   | { readonly kind: "load"; readonly load: Load; readonly channelsMax: number }
   | { readonly kind: "stop" };
 
-/** What the state machine puts into a hello; the shell adds what never changes. */
+/** What the state machine puts into a hello; the shell adds what the relay is, and its clock. */
 type HelloFacts = Pick<Hello, "epoch" | "appliedSeq" | "versions" | "draining" | "load">;
 
 export type LinkEffect =

@@ -3,10 +3,9 @@
  * renew, watch and rotate, and wakes them now and then while the control plane is linked. Nothing in
  * here may reach the data plane but the certificate that clients are shown.
  */
-import { X509Certificate } from "node:crypto";
 import type { Result } from "#shared/base/result.ts";
 import type { Hello, Welcome } from "#shared/control/contract.ts";
-import type { TlsIdentity } from "../listen/tls-settings.ts";
+import { certificateEndMs, type TlsIdentity } from "../listen/tls-settings.ts";
 import { type AskControlPlane, CertificateRenewal } from "./certificate-renewal.ts";
 import { CONTROL_LOG, type ControlLog } from "./control-log.ts";
 import { IdentityKeys } from "./identity-keys.ts";
@@ -110,7 +109,7 @@ export class Upkeep {
       fingerprint: this.#keys.fingerprint,
       certificate: {
         kind: this.#watch === null ? "issued" : "own",
-        endsAtMs: endOf(this.#tls),
+        endsAtMs: certificateEndMs(this.#tls),
         problem: this.#watch?.problem ?? null,
       },
     };
@@ -179,18 +178,14 @@ export class Upkeep {
   /** Once a day at most, for as long as it is so. */
   #warnOfEnd(): void {
     const { log, nowMs } = this.#options;
-    const leftMs = endOf(this.#tls) - nowMs();
+    const leftMs = certificateEndMs(this.#tls) - nowMs();
     if (leftMs >= WARNING_MS || nowMs() - this.#warnedAtMs < DAY_MS) {
       return;
     }
     this.#warnedAtMs = nowMs();
     const name = leftMs < 0 ? CONTROL_LOG.certificateEnded : CONTROL_LOG.certificateEndsSoon;
-    log.warn({ endsAt: new Date(endOf(this.#tls)).toISOString() }, name);
+    log.warn({ endsAt: new Date(certificateEndMs(this.#tls)).toISOString() }, name);
   }
-}
-
-function endOf({ cert }: TlsIdentity): number {
-  return new X509Certificate(cert).validToDate.getTime();
 }
 
 /** How late something may be done; a look at three small files costs nothing. */

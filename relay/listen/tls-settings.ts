@@ -2,7 +2,7 @@
  * How the relay speaks TLS to SPICE clients: versions, ciphers and groups that a scanner calls
  * modern, decided here and nowhere else. See docs/decisions/0011 for what was left out and why.
  */
-import { constants } from "node:crypto";
+import { constants, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 
 /** PEM texts; `cert` holds the server's certificate and then its issuers. */
@@ -23,6 +23,18 @@ export function makeServerContext(identity: TlsIdentity): SecureContext {
     honorCipherOrder: true,
     secureOptions: SECURE_OPTIONS,
   });
+}
+
+/**
+ * When the certificate ends, in milliseconds since 1970. Zero for what is no certificate: whoever
+ * uses it will say so.
+ */
+export function certificateEndMs({ cert }: TlsIdentity): number {
+  try {
+    return new X509Certificate(cert).validToDate.getTime();
+  } catch {
+    return 0;
+  }
 }
 
 /** Forward secret and authenticated only. AES first: with hardware support it costs the least. */

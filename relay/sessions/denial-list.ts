@@ -67,6 +67,9 @@ export class DenialList {
   }
 }
 
+/** Why something is refused or ended that a denial makes void. */
+export const DENIED_DETAIL = "its user, console, session or share was denied";
+
 function keyOf({ subject, id }: Pick<Denial, "subject" | "id">): string {
   return `${subject} ${id}`;
 }

@@ -11,6 +11,7 @@ import { type Denial, subjectsOfGrant } from "#shared/control/denials.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import type { DataPlaneLimits } from "../limits.ts";
 import { Deadlines, type StartTimer } from "./deadlines.ts";
+import { DENIED_DETAIL } from "./denial-list.ts";
 import { Foresight, type Phase } from "./foresight.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { Lives } from "./lives.ts";
@@ -123,7 +124,7 @@ export class Registry implements Admissions, CommandHandler {
     this.#desk.deny(denials, revision);
     for (const session of this.#lives.all()) {
       if (this.#desk.denials.denies(subjectsOfGrant(session.grant))) {
-        session.endAll("terminated", "its user, console or share was denied");
+        session.endAll("terminated", DENIED_DETAIL);
       }
     }
   }

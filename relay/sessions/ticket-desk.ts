@@ -12,7 +12,7 @@ import { unseal } from "#shared/ticket/seal.ts";
 import { sessionLabel } from "#shared/ticket/session-label.ts";
 import { authenticateTicket, hashTicket, parseTicket } from "#shared/ticket/ticket.ts";
 import type { MainFacts } from "./admission-rules.ts";
-import { DenialList } from "./denial-list.ts";
+import { DENIED_DETAIL, DenialList } from "./denial-list.ts";
 import { GrantStore, type GrantStoreLimits, type HeldGrant } from "./grant-store.ts";
 import type { KeyRing, RelayKeys } from "./key-ring.ts";
 import type { DialTarget, GrantLookup } from "./ports.ts";
@@ -178,9 +178,7 @@ export class TicketDesk {
     if (this.#options.keyRing.current()?.grantKeys.some((key) => key.kid === kid) !== true) {
       return { code: "control.grant-invalid", detail: "its key is not accepted any more" };
     }
-    return this.#isDenied(grant)
-      ? { code: "control.denied", detail: "its user, console, session or share was denied" }
-      : null;
+    return this.#isDenied(grant) ? { code: "control.denied", detail: DENIED_DETAIL } : null;
   }
 
   #isDenied(grant: Grant): boolean {

@@ -24,7 +24,7 @@ export class ProcessMeter {
     this.#histogram.enable();
   }
 
-  /** The look that the next one's delay is counted from. */
+  /** What was used until now. The delay is that since the read before. */
   read(): Pick<Usage, "cpuMicros" | "loopDelayMs"> {
     const { user, system } = process.cpuUsage();
     const { mean } = this.#histogram;

@@ -17,7 +17,7 @@ import { parseSecretsKeys, type SecretsKeys } from "../identity/secrets-keys.ts"
 import { openDatabase } from "../repositories/database.ts";
 import { SYSTEM_CALLER } from "../services/audit-record.ts";
 import { countSecrets, reencryptSecrets } from "../services/secrets-upkeep.ts";
-import { startLibsqlServer } from "./libsql/server.ts";
+import { type DatabaseAddress, withDatabaseFile } from "./folder-database.ts";
 import { generateSecrets } from "./secrets.ts";
 import { StateFolder } from "./state-folder.ts";
 
@@ -77,9 +77,7 @@ interface Request {
   readonly stateDir: string | null;
 }
 
-interface Deployment {
-  readonly url: string;
-  readonly authToken: string;
+interface Deployment extends DatabaseAddress {
   readonly secretsKeys: SecretsKeys;
 }
 
@@ -97,13 +95,10 @@ async function workInFolder(
   const { SECRETS_KEY } = await state.secrets(Date.now());
   const { SECRETS_KEYS } = ports.env;
   const secretsKeys = parseSecretsKeys({ SECRETS_KEYS, SECRETS_KEY });
-  const authToken = toBase64Url(randomBytes(KEY_BYTES));
-  const server = await startLibsqlServer({ file: state.databaseFile, authToken });
-  try {
-    return await work({ url: server.url, authToken, secretsKeys }, ports);
-  } finally {
-    await server.close();
-  }
+  return await withDatabaseFile(
+    state.databaseFile,
+    async (address) => await work({ ...address, secretsKeys }, ports),
+  );
 }
 
 async function count(deployment: Deployment, { writeOut }: SecretsCommandPorts): Promise<number> {

@@ -22,7 +22,7 @@ import {
   type PeopleContext,
   setPasswordNamed,
 } from "../services/users.ts";
-import { startLibsqlServer } from "./libsql/server.ts";
+import { type DatabaseAddress, withDatabaseFile } from "./folder-database.ts";
 import { StateFolder } from "./state-folder.ts";
 
 const USAGE = `Usage: npm run user -- COMMAND [--state-dir DIR]
@@ -92,19 +92,10 @@ async function performInFolder(request: Request, stateDir: string): Promise<Outc
   if (!existsSync(file)) {
     throw new Error(`There is no database ${file}.`);
   }
-  const authToken = randomBytes(32).toString("base64url");
-  const server = await startLibsqlServer({ file, authToken });
-  try {
-    return await perform(request, { url: server.url, authToken });
-  } finally {
-    await server.close();
-  }
+  return await withDatabaseFile(file, async (address) => await perform(request, address));
 }
 
-async function perform(
-  request: Request,
-  address: { readonly url: string; readonly authToken: string },
-): Promise<Outcome> {
+async function perform(request: Request, address: DatabaseAddress): Promise<Outcome> {
   const context: PeopleContext = {
     database: openDatabase(address),
     nowMs: () => Date.now(),

@@ -1,6 +1,6 @@
 /**
- * The secrets of a developer's control plane: made once, kept in the state folder (0600). A
- * deployment keeps the same ones in its platform's secret store.
+ * The secrets of a control plane, made once. One on this machine keeps them in its state folder
+ * (0600), a deployment in its platform's secret store.
  */
 import "reflect-metadata";
 import { randomBytes, webcrypto } from "node:crypto";

@@ -7,13 +7,11 @@
  *
  * Tells its parent `{type: "ready", secrets}` or `{type: "failed", message}` over IPC.
  */
-import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { toBase64Url } from "#shared/base/bytes.ts";
 import { runAsChild } from "../dev/child.ts";
 import { makeFirstAdmin } from "../dev/first-admin.ts";
-import { startLibsqlServer } from "../dev/libsql/server.ts";
+import { withDatabaseFile } from "../dev/folder-database.ts";
 import { migrateDatabase } from "../dev/migrate/migrate-database.ts";
 import { sayDamage } from "../dev/say-damage.ts";
 import type { Secrets } from "../dev/secrets.ts";
@@ -41,17 +39,11 @@ async function prepareData(state: StateFolder): Promise<Secrets> {
 }
 
 async function migrate(state: StateFolder): Promise<void> {
-  const authToken = toBase64Url(randomBytes(TOKEN_BYTES));
-  const server = await startLibsqlServer({ file: state.databaseFile, authToken });
-  try {
-    await migrateDatabase({ url: server.url, authToken });
-    await makeFirstAdmin({ url: server.url, authToken }, () => state.firstAdminPassword());
-  } finally {
-    await server.close();
-  }
+  await withDatabaseFile(state.databaseFile, async (address) => {
+    await migrateDatabase(address);
+    await makeFirstAdmin(address, () => state.firstAdminPassword());
+  });
 }
-
-const TOKEN_BYTES = 32;
 
 // Last, when every constant above has its value.
 await runAsChild(async () => {

@@ -11,6 +11,7 @@ import {
   misused,
   type OptionValues,
   requireText,
+  givenText,
   textOption,
 } from "../command.ts";
 import { findConsole, findGroupId, findUserId } from "../find-by-name.ts";
@@ -70,10 +71,10 @@ const grant = actCommand({
     }
     const match = {
       consoleId: found?.value.id,
-      source: textOption(options, "source") ?? undefined,
-      project: textOption(options, "project") ?? undefined,
-      tag: textOption(options, "tag") ?? undefined,
-      name: textOption(options, "name") ?? undefined,
+      source: givenText(options, "source"),
+      project: givenText(options, "project"),
+      tag: givenText(options, "tag"),
+      name: givenText(options, "name"),
     };
     // The control plane knows its levels, and names them where there is no such one.
     const level = (textOption(options, "level") ?? "open") as NewAccessRule["level"];

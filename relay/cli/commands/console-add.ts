@@ -16,6 +16,7 @@ import {
   parseCommand,
   portOption,
   requireText,
+  givenText,
   textOption,
 } from "../command.ts";
 import { readSecretFile } from "../password.ts";
@@ -109,16 +110,12 @@ async function readBody(options: OptionValues): Promise<Result<NewConsole, CliFa
     tlsPort: tlsPort.value ?? undefined,
     ca: ca.value ?? undefined,
     password: password.value ?? undefined,
-    proxy: given(options, "proxy"),
+    proxy: givenText(options, "proxy"),
     policy: policy.value ?? undefined,
-    hostSubject: given(options, "host-subject"),
-    source: given(options, "source"),
-    uuid: given(options, "uuid"),
+    hostSubject: givenText(options, "host-subject"),
+    source: givenText(options, "source"),
+    uuid: givenText(options, "uuid"),
   });
-}
-
-function given(options: OptionValues, name: string): string | undefined {
-  return textOption(options, name) ?? undefined;
 }
 
 async function readText(path: string): Promise<Result<string, CliFailure>> {

@@ -4,7 +4,7 @@ import { ok, type Result } from "#shared/base/result.ts";
 import { actCommand } from "../act-command.ts";
 import type { ApiClient } from "../api-client.ts";
 import { groupSchema, memberSchema } from "../api-schemas.ts";
-import { type CliFailure, type Command, textOption } from "../command.ts";
+import { type CliFailure, type Command, givenText, textOption } from "../command.ts";
 import { findGroupId, findUserId } from "../find-by-name.ts";
 import { listCommand } from "../list-command.ts";
 import { printable } from "../printable.ts";
@@ -16,7 +16,7 @@ const list = listCommand({
   help: "  --prefix TEXT        names that begin so\n",
   operation: "GET /api/v1/groups",
   item: groupSchema,
-  given: ({ options }) => ok([{ query: { prefix: textOption(options, "prefix") ?? undefined } }]),
+  given: ({ options }) => ok([{ query: { prefix: givenText(options, "prefix") } }]),
   columns: {
     ID: (group) => group.id,
     NAME: (group) => group.name,

@@ -2,7 +2,7 @@
 import { fail, ok } from "#shared/base/result.ts";
 import { actCommand } from "../act-command.ts";
 import { joinTokenSchema } from "../api-schemas.ts";
-import { misused, textOption } from "../command.ts";
+import { misused, givenText, textOption } from "../command.ts";
 import { findSiteId } from "../find-by-name.ts";
 import { printable } from "../printable.ts";
 
@@ -32,7 +32,7 @@ export const joinTokenCreateCommand = actCommand({
       return siteId;
     }
     const body = {
-      name: textOption(options, "name") ?? undefined,
+      name: givenText(options, "name"),
       siteId: siteId.value,
       minutes: minutes === null ? undefined : Number(minutes),
     };

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ok } from "#shared/base/result.ts";
 import { actCommand } from "../act-command.ts";
 import { relayKeysSchema, signingKeysSchema } from "../api-schemas.ts";
-import { type Command, textOption } from "../command.ts";
+import { type Command, givenText } from "../command.ts";
 import { findRelayId } from "../find-by-name.ts";
 import { formatTable, printable } from "../printable.ts";
 
@@ -36,7 +36,7 @@ expires, so no ticket fails.`,
   operation: "POST /api/v1/signing-keys/rotate",
   schema: signingKeysSchema,
   given: ({ options }) => {
-    const activeKid = textOption(options, "if-active") ?? undefined;
+    const activeKid = givenText(options, "if-active");
     return ok([{ body: { activeKid, emergency: options["emergency"] === true } }]);
   },
   tell: ({ items }, { options }) => {
@@ -83,7 +83,7 @@ const rotateTicketKey = actCommand({
   tell: ({ ticketEpoch }) => ({ note: `Its tickets are of epoch ${ticketEpoch} from now on.` }),
 });
 
-export const KEY_COMMANDS: readonly Command[] = [list, rotate, relayKeys, rotateTicketKey];
+export const KEY_COMMANDS: readonly Command[] = [relayKeys, rotateTicketKey, list, rotate];
 
 type SigningKey = z.infer<typeof signingKeysSchema>["items"][number];
 

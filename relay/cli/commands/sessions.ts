@@ -1,7 +1,7 @@
 /** `kerbside sessions`: who uses which console. */
 import { ok } from "#shared/base/result.ts";
 import { sessionSchema } from "../api-schemas.ts";
-import { textOption } from "../command.ts";
+import { givenText } from "../command.ts";
 import { listCommand } from "../list-command.ts";
 import {
   ABOUT_OPTIONS,
@@ -33,8 +33,8 @@ ${ABOUT_OPTIONS_HELP}  --from T             begun then or later, such as 2026-03
     const query = {
       state: options["all"] === true ? undefined : ("live" as const),
       ...about.value,
-      from: textOption(options, "from") ?? undefined,
-      to: textOption(options, "to") ?? undefined,
+      from: givenText(options, "from"),
+      to: givenText(options, "to"),
     };
     return ok([{ query }]);
   },

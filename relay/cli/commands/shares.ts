@@ -2,7 +2,7 @@
 import { fail, ok } from "#shared/base/result.ts";
 import { actCommand } from "../act-command.ts";
 import { issuedShareSchema, revokedShareSchema, shareSchema } from "../api-schemas.ts";
-import { type Command, misused, textOption } from "../command.ts";
+import { type Command, misused, givenText, textOption } from "../command.ts";
 import { findConsole } from "../find-by-name.ts";
 import { listCommand } from "../list-command.ts";
 import {
@@ -77,7 +77,7 @@ ${POLICY_OPTIONS_HELP}`,
       consoleId: console.value.id,
       expiresInS,
       uses: uses === null ? undefined : Number(uses),
-      label: textOption(options, "label") ?? undefined,
+      label: givenText(options, "label"),
       policy: policy.value ?? undefined,
     };
     return ok([{ body }]);

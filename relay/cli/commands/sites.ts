@@ -4,7 +4,7 @@ import { ok, type Result } from "#shared/base/result.ts";
 import { actCommand } from "../act-command.ts";
 import type { ApiClient } from "../api-client.ts";
 import { siteSchema } from "../api-schemas.ts";
-import { type CliFailure, type Command, textOption } from "../command.ts";
+import { type CliFailure, type Command, givenText, textOption } from "../command.ts";
 import { findSiteId } from "../find-by-name.ts";
 import { listCommand } from "../list-command.ts";
 import { printable } from "../printable.ts";
@@ -38,7 +38,7 @@ const add = actCommand({
     if (!fallbackIds.ok) {
       return fallbackIds;
     }
-    const description = textOption(options, "description") ?? undefined;
+    const description = givenText(options, "description");
     return ok([{ body: { name, description, fallbackIds: fallbackIds.value } }]);
   },
   tell: (site) => ({ print: site.id, note: `Made ${printable(site.name)}.` }),

@@ -11,7 +11,7 @@ import {
   type OptionValues,
   type ParsedCommand,
   requireText,
-  textOption,
+  givenText,
 } from "../command.ts";
 import { findUserId } from "../find-by-name.ts";
 import { listCommand } from "../list-command.ts";
@@ -30,7 +30,7 @@ const list = listCommand({
   operation: "GET /api/v1/users",
   item: userSchema,
   given: ({ options }) =>
-    ok([{ query: { prefix: text(options, "prefix"), role: roleOption(options) } }]),
+    ok([{ query: { prefix: givenText(options, "prefix"), role: roleOption(options) } }]),
   columns: {
     ID: (user) => user.id,
     NAME: (user) => user.username,
@@ -68,8 +68,8 @@ const add = actCommand({
       username,
       password: password.value,
       role: roleOption(options),
-      displayName: text(options, "display-name"),
-      email: text(options, "email"),
+      displayName: givenText(options, "display-name"),
+      email: givenText(options, "email"),
     };
     return ok([{ body }]);
   },
@@ -94,8 +94,8 @@ const change = actCommand({
   given: async (parsed, client) =>
     changeOf(parsed, client, {
       role: roleOption(parsed.options),
-      displayName: text(parsed.options, "display-name"),
-      email: text(parsed.options, "email"),
+      displayName: givenText(parsed.options, "display-name"),
+      email: givenText(parsed.options, "email"),
     }),
   tell: (user) => ({ note: `${printable(user.username)} is changed.` }),
 });
@@ -174,9 +174,5 @@ async function readNewPassword(options: OptionValues): Promise<Result<string, Cl
 
 /** The control plane knows its roles, and names them where there is no such one. */
 function roleOption(options: OptionValues): Role | undefined {
-  return text(options, "role") as Role | undefined;
-}
-
-function text(options: OptionValues, name: string): string | undefined {
-  return textOption(options, name) ?? undefined;
+  return givenText(options, "role") as Role | undefined;
 }

@@ -99,6 +99,8 @@ it("tells what changes, also while its connection is lost, until Ctrl-C", async 
   await watcher.waitForOutput("stdout", new RegExp(`"id":"${second}","state":"pending"`));
   await watcher.waitForOutput("stdout", new RegExp(`"id":"${first}",.*"endRequest":{"at"`));
   expect(watcher.output("stderr")).toMatch(/\nFollowing again\.\n$/);
+  // A terminal sends it to the launcher and to the command, which the launcher sends it to as well.
+  watcher.signal("SIGINT");
   watcher.signal("SIGINT");
   expect(await watcher.waitForExit()).toEqual({ code: 0, signal: null });
 }, 60_000);

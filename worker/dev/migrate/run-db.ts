@@ -3,7 +3,6 @@
  * its URL. A file is served by the embedded server for the length of the command, with a token that
  * nobody else knows; a running `npm start` may have the same file open.
  */
-import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -15,7 +14,7 @@ import { unreachable } from "#shared/base/assert.ts";
 import { fail, ok } from "#shared/base/result.ts";
 
 import { DatabaseFileError } from "../libsql/database-file.ts";
-import { startLibsqlServer } from "../libsql/server.ts";
+import { withDatabaseFile } from "../folder-database.ts";
 import { migrateDown, migrateUp, migrationStatus } from "./migrate.ts";
 
 import type { MigrationError } from "./migration-error.ts";
@@ -124,14 +123,11 @@ async function withClient(
   } else if (!existsSync(target.file)) {
     return fail({ message: `There is no database ${target.file} yet: "up" makes it.` });
   }
-  const authToken = randomBytes(TOKEN_BYTES).toString("base64url");
   try {
-    const server = await startLibsqlServer({ file: target.file, authToken });
-    try {
-      return await useClient(server.url, authToken, action);
-    } finally {
-      await server.close();
-    }
+    return await withDatabaseFile(
+      target.file,
+      async ({ url, authToken }) => await useClient(url, authToken, action),
+    );
   } catch (error) {
     if (error instanceof DatabaseFileError) {
       return fail({ message: error.message });
@@ -194,7 +190,6 @@ function report<Item>(
 const STATE_FOLDER = ".kerbside";
 const DATABASE_NAME = "control.db";
 const FOLDER_MODE = 0o700;
-const TOKEN_BYTES = 32;
 
 /** As wide as an ISO time, so that the tags stand in one column. */
 const NOT_APPLIED = "pending".padEnd("2026-01-01T00:00:00.000Z".length);
