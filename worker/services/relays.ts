@@ -23,6 +23,7 @@ import { signRelayCertificate } from "./certificate-authority.ts";
 import type { Caller, LinkReport, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 import { findTokenKey, fingerprintOf, noteKeyUse } from "./relay-keys.ts";
+import { unauthorized } from "./relay-tokens.ts";
 
 /** What a list of relays may be narrowed to. */
 export const RELAY_STATES = ["online", "offline", "draining", "disabled"] as const;
@@ -187,10 +188,6 @@ function claimedRelay(token: string): string | null {
   } catch {
     return null;
   }
-}
-
-function unauthorized(detail: string): Result<never, Failure> {
-  return fail({ code: "relay.unauthorized", detail });
 }
 
 const ED25519_KEY_BYTES = 32;
