@@ -26,7 +26,7 @@ export function createHubs(namespace: Env["HUB"]): Hubs {
       await ask(namespace, relayId, async (hub) => await hub.tellKeys(relayId)),
     confirmOnline: async (relayId) => {
       try {
-        const hub = namespace.get(namespace.idFromName(relayId));
+        const hub = hubOf(namespace, relayId);
         await withDeadline(hub.confirmOnline(relayId), HUB_ANSWER_DEADLINE_MS);
       } catch (error) {
         logFailure("hub.unreachable", error, { relayId });
@@ -39,8 +39,12 @@ export function createHubs(namespace: Env["HUB"]): Hubs {
   };
 }
 
+function hubOf(namespace: Env["HUB"], relayId: string): DurableObjectStub<RelayHub> {
+  return namespace.get(namespace.idFromName(relayId));
+}
+
 async function expelFromHub(namespace: Env["HUB"], relayId: string, bar: RelayBar): Promise<void> {
-  const hub = namespace.get(namespace.idFromName(relayId));
+  const hub = hubOf(namespace, relayId);
   try {
     const expelling = async (): Promise<void> => {
       await hub.expel(relayId, linkRefusal(bar));
@@ -53,7 +57,7 @@ async function expelFromHub(namespace: Env["HUB"], relayId: string, bar: RelayBa
 }
 
 async function askHub(namespace: Env["HUB"], relayId: string): Promise<LinkReport | null> {
-  const hub = namespace.get(namespace.idFromName(relayId));
+  const hub = hubOf(namespace, relayId);
   try {
     const asking = async (): Promise<LinkReport> => await hub.report();
     return await withDeadline(asking(), REPORT_DEADLINE_MS);
@@ -67,7 +71,7 @@ async function ask(
   relayId: string,
   question: (hub: DurableObjectStub<RelayHub>) => Promise<Result<null, PushFailure>>,
 ): Promise<Result<null, PushFailure>> {
-  const hub = namespace.get(namespace.idFromName(relayId));
+  const hub = hubOf(namespace, relayId);
   try {
     const answer = await withDeadline(question(hub), HUB_ANSWER_DEADLINE_MS);
     return answer.ok ? ok(null) : fail({ code: answer.error.code, detail: answer.error.detail });

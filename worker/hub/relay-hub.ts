@@ -69,27 +69,17 @@ export class RelayHub extends DurableObject<Env> {
       const detail = `a command of ${described.sizeBytes} bytes is more than a message holds`;
       return fail({ code: "control.grant-invalid", detail });
     }
-    return await new Promise((resolve) => {
-      const waiterId = crypto.randomUUID();
-      const settle = (failure: PushFailure | null): void => {
-        resolve(failure === null ? ok(null) : fail(failure));
-      };
-      this.#waiting.set(waiterId, { command, settle });
-      this.#step({ kind: "push", waiterId, command: described });
-    });
+    return await this.#wait(command, (waiterId) => ({
+      kind: "push",
+      waiterId,
+      command: described,
+    }));
   }
 
   /** RPC. Sends the relay the keys as the database has them (see Hubs.tellKeys). */
   async tellKeys(relayId: string): Promise<Result<null, PushFailure>> {
     this.#store.rememberRelayId(relayId);
-    return await new Promise((resolve) => {
-      const waiterId = crypto.randomUUID();
-      const settle = (failure: PushFailure | null): void => {
-        resolve(failure === null ? ok(null) : fail(failure));
-      };
-      this.#waiting.set(waiterId, { command: null, settle });
-      this.#step({ kind: "tell-keys", waiterId });
-    });
+    return await this.#wait(null, (waiterId) => ({ kind: "tell-keys", waiterId }));
   }
 
   /** RPC. The database shows the relay online; where that is not so, it will be corrected. */
@@ -163,6 +153,21 @@ export class RelayHub extends DurableObject<Env> {
       this.#step({ kind: "closed", linkId, code });
     }
     await this.#work.settled();
+  }
+
+  /** Has the reducer settle a caller who waits, with their command until it is stored. */
+  async #wait(
+    command: Command | null,
+    inputOf: (waiterId: string) => HubInput,
+  ): Promise<Result<null, PushFailure>> {
+    return await new Promise((resolve) => {
+      const waiterId = crypto.randomUUID();
+      const settle = (failure: PushFailure | null): void => {
+        resolve(failure === null ? ok(null) : fail(failure));
+      };
+      this.#waiting.set(waiterId, { command, settle });
+      this.#step(inputOf(waiterId));
+    });
   }
 
   /** One transition with its effects, without waiting for anything. */

@@ -11,7 +11,6 @@ import { siteFallbacks, sites } from "./schema/sites.ts";
 export interface PlacementRow {
   /** 0: the console's own site; from 1 on: its fallbacks. */
   readonly step: number;
-  readonly siteId: string;
   readonly siteName: string;
   readonly relay: PlacedRelay | null;
 }
@@ -64,7 +63,6 @@ export async function listRelaysForConsole(
     .with(home, chain)
     .select({
       step: chain.step,
-      siteId: sites.id,
       siteName: sites.name,
       relay: {
         id: relays.id,

@@ -15,6 +15,25 @@ export interface RenewalCount {
   readonly renewalsSinceMs: number;
 }
 
+/** A relay as far as its certificates go, also when it was deleted. */
+export async function findCertifiedRelay(
+  database: Database,
+  id: string,
+): Promise<Pick<RelayRow, "id" | "name" | "host" | "renewals" | "renewalsSinceMs"> | null> {
+  const [row] = await database
+    .select({
+      id: relays.id,
+      name: relays.name,
+      host: relays.host,
+      renewals: relays.renewals,
+      renewalsSinceMs: relays.renewalsSinceMs,
+    })
+    .from(relays)
+    .where(eq(relays.id, id))
+    .limit(1);
+  return row ?? null;
+}
+
 /** False when another renewal of the relay came first; then nothing is stored. */
 export async function storeRenewedCertificate(
   database: Database,

@@ -61,7 +61,7 @@ export async function storeRelayOnline(
     if (row === undefined) {
       return fail(await whyNotGreeted(transaction, id));
     }
-    const turned = await turnServing(transaction, { id, draining });
+    const turned = row.draining !== draining && (await turnServing(transaction, { id, draining }));
     await insertAuditRecords(
       transaction,
       turned ? [audits.online, audits.serving] : [audits.online],

@@ -3,7 +3,7 @@
  * become changes: the position is read, the caller decides on what was read, and changes, audit
  * rows and the new position are stored together or not at all.
  */
-import { and, desc, eq, inArray, isNull, ne, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, ne, or, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Database, Transaction } from "./database.ts";
 import { type ChannelChanges, storeChannelChanges } from "./session-channels.ts";
@@ -68,11 +68,8 @@ export async function applyToStream(
       .where(and(eq(relayStreams.relayId, relayId), eq(relayStreams.stream, stream)))
       .limit(1);
     const storedSeq = position?.storedSeq ?? 0;
-    const [about, viewers] = await Promise.all([
-      loadSessions(transaction, batch),
-      loadViewers(transaction, batch.aliveIds),
-    ]);
-    const changes = decide({ storedSeq, sessions: [...viewers, ...about] });
+    const sessions = await loadSessions(transaction, batch);
+    const changes = decide({ storedSeq, sessions });
     if (changes.storedSeq === storedSeq) {
       return storedSeq;
     }
@@ -99,35 +96,25 @@ export async function findNewestStream(
   return row ?? null;
 }
 
+/**
+ * Those that the events name, the relay's active ones where they are wanted, and the active ones of
+ * the consoles that a session is about to become active of.
+ */
 async function loadSessions(transaction: Transaction, batch: StreamBatch): Promise<SessionFacts[]> {
-  if (batch.sessionIds.length === 0 && !batch.withActive) {
-    return [];
-  }
-  const named = idIn(batch.sessionIds);
-  const active = and(eq(sessions.relayId, batch.relayId), eq(sessions.state, "active"));
-  return await selectFacts(transaction, batch.withActive ? or(named, active) : named);
-}
-
-/** The active sessions of the consoles of those among these sessions that are not active yet. */
-async function loadViewers(
-  transaction: Transaction,
-  aliveIds: readonly string[],
-): Promise<SessionFacts[]> {
-  if (aliveIds.length === 0) {
-    return [];
-  }
+  const { relayId, sessionIds, withActive, aliveIds } = batch;
+  const isActive = eq(sessions.state, "active");
   const opening = transaction
     .select({ consoleId: sessions.consoleId })
     .from(sessions)
     .where(and(idIn(aliveIds), ne(sessions.state, "active")));
-  const viewers = and(inArray(sessions.consoleId, opening), eq(sessions.state, "active"));
-  return await selectFacts(transaction, viewers);
-}
-
-async function selectFacts(
-  transaction: Transaction,
-  condition: SQL | undefined,
-): Promise<SessionFacts[]> {
+  const wanted = or(
+    sessionIds.length > 0 ? idIn(sessionIds) : undefined,
+    withActive ? and(eq(sessions.relayId, relayId), isActive) : undefined,
+    aliveIds.length > 0 ? and(inArray(sessions.consoleId, opening), isActive) : undefined,
+  );
+  if (wanted === undefined) {
+    return [];
+  }
   return await transaction
     .select({
       id: sessions.id,
@@ -142,7 +129,7 @@ async function selectFacts(
       refusedCode: sessions.refusedCode,
     })
     .from(sessions)
-    .where(condition);
+    .where(wanted);
 }
 
 /** All asked at once, so that they share a round trip: each has a row of its own. */

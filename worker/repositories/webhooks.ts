@@ -1,5 +1,5 @@
 /** Webhooks: where audit events are sent, and how far along the trail each is. */
-import { and, asc, eq, lte, sql } from "drizzle-orm";
+import { and, asc, desc, eq, lte, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
 import type { Database } from "./database.ts";
 import { auditEvents } from "./schema/audit.ts";
@@ -84,20 +84,23 @@ export async function releaseWebhook(
     .where(and(eq(webhooks.id, id), eq(webhooks.leaseUntilMs, untilMs)));
 }
 
-/** The first and the last place of the trail that hold an event; zeros when it is empty. */
-export async function findTrailEnds(
-  database: Database,
-): Promise<{ readonly oldest: number; readonly newest: number }> {
-  const end = async (order: "ASC" | "DESC"): Promise<number> => {
-    const [row] = await database
-      .select({ position: auditEvents.position })
-      .from(auditEvents)
-      .orderBy(sql`${auditEvents.position} ${sql.raw(order)}`)
-      .limit(1);
-    return row?.position ?? 0;
-  };
-  const [oldest, newest] = await Promise.all([end("ASC"), end("DESC")]);
-  return { oldest, newest };
+/** The first place of the trail that holds an event; 0 when it is empty. */
+export async function findOldestPosition(database: Database): Promise<number> {
+  return await findPosition(database, asc(auditEvents.position));
+}
+
+/** The last place of the trail that holds an event; 0 when it is empty. */
+export async function findNewestPosition(database: Database): Promise<number> {
+  return await findPosition(database, desc(auditEvents.position));
+}
+
+async function findPosition(database: Database, order: SQL): Promise<number> {
+  const [row] = await database
+    .select({ position: auditEvents.position })
+    .from(auditEvents)
+    .orderBy(order)
+    .limit(1);
+  return row?.position ?? 0;
 }
 
 /** How far the webhook that is farthest behind has come; null when none is enabled. */

@@ -10,10 +10,11 @@ import {
 } from "../repositories/access-rules.ts";
 import { findConsoleSummary } from "../repositories/consoles.ts";
 import { findUser } from "../repositories/users.ts";
-import { cutPage, type PageWish, type RuleListPage } from "./access-rules.ts";
+import { type PageWish, type RuleListPage } from "./access-rules.ts";
 import { accessTo } from "./access.ts";
 import type { ActingUser, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { cutPage, timeCursor, withOneMore } from "./page.ts";
 
 /** A page of the rules by which anybody reaches the console. Fails with `resource.not-found`. */
 export async function pageRulesOfConsole(
@@ -25,8 +26,9 @@ export async function pageRulesOfConsole(
   if ((await findConsoleSummary(context.database, wanted)) === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  const rows = await listRulesOfConsole(context.database, { ...page, limit: page.limit + 1 });
-  return ok(cutPage(rows, page.limit));
+  const rows = await listRulesOfConsole(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return ok({ items, next: timeCursor(last) });
 }
 
 /** Why somebody may do with a console what they may. */

@@ -20,6 +20,7 @@ import { isUniqueViolation } from "../repositories/database-errors.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
+import { cutPage, timeCursor, withOneMore } from "./page.ts";
 import { type MatchInput, type NewRuleInput, resolveMatch, resolveSubject } from "./rule-input.ts";
 
 /** Fails with `request.invalid` and the field, or `resource.conflict` when the subject has it. */
@@ -136,8 +137,9 @@ export async function pageRules(
     readonly consoleId: string | undefined;
   },
 ): Promise<RuleListPage> {
-  const rows = await listRules(context.database, { ...page, limit: page.limit + 1 });
-  return cutPage(rows, page.limit);
+  const rows = await listRules(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return { items, next: timeCursor(last) };
 }
 
 /** As it is stored. */
@@ -160,15 +162,6 @@ async function refuseTwin<Value>(
     }
     throw error;
   }
-}
-
-export function cutPage(rows: readonly RuleSummary[], limit: number): RuleListPage {
-  // One more than asked for tells whether there is another page.
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return {
-    items: rows.slice(0, limit),
-    next: last === undefined ? null : { createdAtMs: last.createdAtMs, id: last.id },
-  };
 }
 
 function ruleData(rule: RuleSummary) {

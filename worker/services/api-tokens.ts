@@ -33,6 +33,7 @@ import type {
   ServiceContext,
 } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { cutPage, timeCursor, withOneMore } from "./page.ts";
 import { runLater } from "./run-later.ts";
 
 export interface ApiTokenView extends Omit<ApiTokenSummary, "scopes"> {
@@ -109,12 +110,11 @@ export async function pageApiTokens(
     readonly limit: number;
   },
 ): Promise<{ readonly items: ApiTokenView[]; readonly next: ApiTokenCursor | null }> {
-  // One more than asked for tells whether there is another page.
-  const rows = await listApiTokens(context.database, { ...page, limit: page.limit + 1 });
-  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
+  const rows = await listApiTokens(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
   return {
-    items: rows.slice(0, page.limit).map((row) => ({ ...row, scopes: readScopes(row.scopes) })),
-    next: last === undefined ? null : { createdAtMs: last.createdAtMs, id: last.id },
+    items: items.map((row) => ({ ...row, scopes: readScopes(row.scopes) })),
+    next: timeCursor(last),
   };
 }
 

@@ -32,6 +32,7 @@ import { isCertificateBundle } from "./certificate-bundle.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { announceDenial, prepareDenial } from "./denials.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { cutPage, withOneMore } from "./page.ts";
 import { sealSecret } from "./secrets.ts";
 
 /** A new console, its fields' forms already checked. */
@@ -176,16 +177,14 @@ export async function pageConsoles(
     return fail({ code: "auth.forbidden", detail: "Sites are for those who may read relays." });
   }
   const rows = await listConsoles(context.database, {
-    ...page,
+    ...withOneMore(page),
     userId: caller.actorId,
     seesAll: seesAllConsoles(caller),
-    // One more than asked for tells whether there is another page.
-    limit: page.limit + 1,
   });
-  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
+  const { items, last } = cutPage(rows, page.limit);
   return ok({
-    items: rows.slice(0, page.limit).map((row) => viewConsole(row, caller)),
-    next: last === undefined ? null : { name: last.name, id: last.id },
+    items: items.map((row) => viewConsole(row, caller)),
+    next: last === null ? null : { name: last.name, id: last.id },
   });
 }
 

@@ -21,6 +21,7 @@ import {
 } from "../repositories/groups.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { cutPage, withOneMore } from "./page.ts";
 
 export interface GroupChanges {
   readonly name?: string | undefined;
@@ -52,10 +53,9 @@ export async function pageGroups(
   context: ServiceContext,
   page: { readonly prefix: string | null; readonly after: string | null; readonly limit: number },
 ): Promise<{ readonly items: GroupSummary[]; readonly nextName: string | null }> {
-  // One more than asked for tells whether there is another page; so in the other lists.
-  const rows = await listGroups(context.database, { ...page, limit: page.limit + 1 });
-  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
-  return { items: rows.slice(0, page.limit), nextName: last?.name ?? null };
+  const rows = await listGroups(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return { items, nextName: last?.name ?? null };
 }
 
 /** Fails with `resource.not-found`. */
@@ -123,9 +123,9 @@ export async function pageMembers(
   if ((await findGroup(context.database, page.groupId)) === null) {
     return fail(NOT_FOUND);
   }
-  const rows = await listGroupMembers(context.database, { ...page, limit: page.limit + 1 });
-  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
-  return ok({ items: rows.slice(0, page.limit), nextId: last?.userId ?? null });
+  const rows = await listGroupMembers(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return ok({ items, nextId: last?.userId ?? null });
 }
 
 /** A page of the groups that a user is in. */
@@ -133,9 +133,9 @@ export async function pageGroupsOfUser(
   context: ServiceContext,
   page: { readonly userId: string; readonly after: string | null; readonly limit: number },
 ): Promise<{ readonly items: GroupOfUser[]; readonly nextId: string | null }> {
-  const rows = await listGroupsOfUser(context.database, { ...page, limit: page.limit + 1 });
-  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
-  return { items: rows.slice(0, page.limit), nextId: last?.id ?? null };
+  const rows = await listGroupsOfUser(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return { items, nextId: last?.id ?? null };
 }
 
 /** Puts a user into a group; who is in it already stays. Fails with `resource.not-found`. */

@@ -14,6 +14,7 @@ import { findSite } from "../repositories/sites.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { cutPage, timeCursor, withOneMore } from "./page.ts";
 
 /** What the relay is bound to that enrols with the token. */
 export interface JoinTokenWish {
@@ -69,15 +70,10 @@ export async function pageJoinTokens(
   context: ServiceContext,
   page: { readonly after: JoinTokenCursor | null; readonly limit: number },
 ): Promise<{ readonly items: PendingJoinToken[]; readonly next: JoinTokenCursor | null }> {
-  const { after, limit } = page;
-  // One more than asked for tells whether there is another page.
-  const wanted = { nowMs: context.nowMs(), after, limit: limit + 1 };
+  const wanted = { ...withOneMore(page), nowMs: context.nowMs() };
   const rows = await listPendingJoinTokens(context.database, wanted);
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return {
-    items: rows.slice(0, limit),
-    next: last === undefined ? null : { createdAtMs: last.createdAtMs, id: last.id },
-  };
+  const { items, last } = cutPage(rows, page.limit);
+  return { items, next: timeCursor(last) };
 }
 
 /** Fails with `resource.not-found`, also for a token that was used or has expired. */

@@ -10,6 +10,7 @@ import {
 } from "../repositories/logins.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { cutPage, timeCursor, withOneMore } from "./page.ts";
 
 /** A page of a user's living logins, newest first. */
 export async function pageLogins(
@@ -21,13 +22,9 @@ export async function pageLogins(
   },
 ): Promise<{ readonly items: LoginSummary[]; readonly next: LoginCursor | null }> {
   const { nowMs, database } = context;
-  // One more than asked for tells whether there is another page.
-  const rows = await listLogins(database, { ...page, nowMs: nowMs(), limit: page.limit + 1 });
-  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
-  return {
-    items: rows.slice(0, page.limit),
-    next: last === undefined ? null : { createdAtMs: last.createdAtMs, id: last.id },
-  };
+  const rows = await listLogins(database, { ...withOneMore(page), nowMs: nowMs() });
+  const { items, last } = cutPage(rows, page.limit);
+  return { items, next: timeCursor(last) };
 }
 
 /** Fails with `resource.not-found`, also when it is somebody else's. */

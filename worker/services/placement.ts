@@ -172,7 +172,7 @@ export function judgeRelay(relay: PlacementRelay, wish: PlacementWish): Placemen
   if (wish.way === "connect" && relay.connectPort === null) {
     return "connect-port";
   }
-  if (!wish.needs.every((rule) => relay.enforces.includes(rule))) {
+  if (lackingOf(wish.needs, relay.enforces).length > 0) {
     return "needs";
   }
   if (relay.full) {

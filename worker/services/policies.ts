@@ -21,6 +21,7 @@ import { listOnlineEnforcements } from "../repositories/relays.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy } from "./console-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { cutPage, withOneMore } from "./page.ts";
 
 export interface PolicyView {
   readonly id: string;
@@ -52,10 +53,9 @@ export async function pagePolicies(
   context: ServiceContext,
   page: { readonly afterName: string | null; readonly limit: number },
 ): Promise<{ readonly items: PolicyView[]; readonly nextName: string | null }> {
-  // One more than asked for tells whether there is another page.
-  const rows = await listPolicies(context.database, { ...page, limit: page.limit + 1 });
-  const items = rows.slice(0, page.limit).map(viewPolicy);
-  return { items, nextName: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null };
+  const rows = await listPolicies(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return { items: items.map(viewPolicy), nextName: last?.name ?? null };
 }
 
 /** Fails with `resource.not-found`. */

@@ -14,6 +14,7 @@ import {
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { cutPage, withOneMore } from "./page.ts";
 
 export type AttachmentView = Attachment;
 
@@ -26,10 +27,9 @@ export async function pageAttachments(
     readonly limit: number;
   },
 ): Promise<{ readonly items: Attachment[]; readonly nextId: string | null }> {
-  // One more than asked for tells whether there is another page.
-  const rows = await listAttachments(context.database, { ...page, limit: page.limit + 1 });
-  const items = rows.slice(0, page.limit);
-  return { items, nextId: rows.length > page.limit ? (items.at(-1)?.id ?? null) : null };
+  const rows = await listAttachments(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return { items, nextId: last?.id ?? null };
 }
 
 /** Attaching once more changes nothing. Fails with `request.invalid` and the field. */

@@ -5,7 +5,7 @@ import { type Openness, opennessAt } from "#shared/policy/hours.ts";
 import { may } from "../identity/permissions.ts";
 import { findConsole } from "../repositories/consoles.ts";
 import { findUser } from "../repositories/users.ts";
-import { readConsole } from "./consoles.ts";
+import { judgeConsole } from "./access.ts";
 import type { ActingUser, ServiceContext } from "./context.ts";
 import { type EffectivePolicy, findEffectivePolicy } from "./effective-policy.ts";
 import { findWarnings, type PolicyWarning } from "./policies.ts";
@@ -32,21 +32,22 @@ export async function explainPolicy(
   if (!isOwn && !(may(caller, "policies.read") && may(caller, "people.read"))) {
     return fail({ code: "auth.forbidden", detail: "" });
   }
-  const visible = await readConsole(context, caller, consoleId);
-  if (!visible.ok) {
-    return visible;
-  }
   const [row, user] = await Promise.all([
     findConsole(context.database, { id: consoleId, userId: caller.actorId }),
     findUser(context.database, userId),
   ]);
-  if (row === null || user === null) {
+  const visible = judgeConsole(caller, row, "view");
+  if (!visible.ok) {
+    return visible;
+  }
+  if (user === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  const policy = await findEffectivePolicy(context, { console: row, userId });
+  const { id, name } = visible.value;
+  const policy = await findEffectivePolicy(context, { console: visible.value, userId });
   return ok({
     ...policy,
-    console: { id: row.id, name: row.name },
+    console: { id, name },
     user: { id: userId, username: user.username },
     openness: opennessAt(policy.rules.allowedHours ?? [], context.nowMs()),
     warnings: await findWarnings(context, policy.rules),

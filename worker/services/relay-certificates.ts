@@ -7,6 +7,7 @@ import type { OwnCertificate, RelayAnswer } from "#shared/control/relay-requests
 import type { Failure } from "#shared/errors/catalogue.ts";
 import {
   deleteOwnCertificate,
+  findCertifiedRelay,
   findOwnCertificate,
   listEndingCertificates,
   markWarned,
@@ -14,7 +15,7 @@ import {
   storeOwnCertificate,
   storeRenewedCertificate,
 } from "../repositories/relay-certificates.ts";
-import { findRelay, type RelayRow } from "../repositories/relays.ts";
+import type { RelayRow } from "../repositories/relays.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { auditRecord, relayCaller, SYSTEM_CALLER } from "./audit-record.ts";
 import { signRelayCertificate } from "./certificate-authority.ts";
@@ -32,7 +33,7 @@ export async function renewRelayCertificate(
 ): Promise<Result<RelayAnswer, Failure>> {
   const { database, settings, randomBytes } = context;
   const nowMs = context.nowMs();
-  const row = await findRelay(database, relayId);
+  const row = await findCertifiedRelay(database, relayId);
   if (row === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
@@ -72,7 +73,7 @@ export async function noteShownCertificate(
   const { database } = context;
   const caller = relayCaller(relayId);
   const [row, before] = await Promise.all([
-    findRelay(database, relayId),
+    findCertifiedRelay(database, relayId),
     findOwnCertificate(database, relayId),
   ]);
   if (row === null) {

@@ -39,6 +39,7 @@ export async function verifyRelayToken(
   }
 }
 
-function unauthorized(detail: string): Result<never, Failure> {
+/** With a detail for operators. */
+export function unauthorized(detail: string): Result<never, Failure> {
   return fail({ code: "relay.unauthorized", detail });
 }

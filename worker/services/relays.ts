@@ -22,7 +22,9 @@ import { auditRecord } from "./audit-record.ts";
 import { signRelayCertificate } from "./certificate-authority.ts";
 import type { Caller, LinkReport, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { cutPage, withOneMore } from "./page.ts";
 import { findTokenKey, fingerprintOf, noteKeyUse } from "./relay-keys.ts";
+import { unauthorized } from "./relay-tokens.ts";
 
 /** What a list of relays may be narrowed to. */
 export const RELAY_STATES = ["online", "offline", "draining", "disabled"] as const;
@@ -36,10 +38,9 @@ export async function pageRelays(
     readonly limit: number;
   },
 ): Promise<{ readonly items: SitedRelay[]; readonly nextName: string | null }> {
-  // One more than asked for tells whether there is another page.
-  const rows = await listRelays(context.database, { ...page, limit: page.limit + 1 });
-  const items = rows.slice(0, page.limit);
-  return { items, nextName: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null };
+  const rows = await listRelays(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return { items, nextName: last?.name ?? null };
 }
 
 /** A relay, and what its hub knows at this moment; null: the hub did not say. */
@@ -187,10 +188,6 @@ function claimedRelay(token: string): string | null {
   } catch {
     return null;
   }
-}
-
-function unauthorized(detail: string): Result<never, Failure> {
-  return fail({ code: "relay.unauthorized", detail });
 }
 
 const ED25519_KEY_BYTES = 32;

@@ -10,6 +10,7 @@ import {
 } from "../repositories/session-list.ts";
 import { findSession, type FoundSession, type SessionSummary } from "../repositories/sessions.ts";
 import type { ActingUser, ServiceContext } from "./context.ts";
+import { cutPage, timeCursor, withOneMore } from "./page.ts";
 
 /** What a caller may see of a session. */
 export interface SessionView extends Omit<SessionSummary, "userId" | "username"> {
@@ -42,16 +43,14 @@ export async function pageSessions(
   },
 ): Promise<{ readonly items: SessionView[]; readonly next: SessionCursor | null }> {
   const { rows, resume } = await listSessions(context.database, {
+    ...withOneMore(page),
     ...viewerOf(caller),
     filter: page.filter ?? {},
-    after: page.after,
-    // One more than asked for tells whether there is another page.
-    limit: page.limit + 1,
   });
-  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined;
+  const { items, last } = cutPage(rows, page.limit);
   return {
-    items: rows.slice(0, page.limit).map((row) => viewSession(row, caller)),
-    next: last === undefined ? resume : { createdAtMs: last.createdAtMs, id: last.id },
+    items: items.map((row) => viewSession(row, caller)),
+    next: timeCursor(last) ?? resume,
   };
 }
 

@@ -74,7 +74,8 @@ export async function ensureSigningKeys(context: ServiceContext): Promise<Signin
   }
   const made = await Promise.all(
     missing.map(async (state) => {
-      const given = state === "active" && rows.length === 0 ? settingOf(context) : null;
+      const given =
+        state === "active" && rows.length === 0 ? context.settings.grantSigningKey : null;
       return await makeSigningKey(context, state, given);
     }),
   );
@@ -163,10 +164,6 @@ function publish(rows: readonly SigningKeyRow[], nowMs: number): PublishedKey[] 
       ...{ kty: "OKP" as const, crv: "Ed25519" as const, x, kid },
       ...(verifiesUntilMs === null ? {} : { untilMs: verifiesUntilMs }),
     }));
-}
-
-function settingOf(context: ServiceContext): PrivateSigningKey | null {
-  return context.settings.grantSigningKey;
 }
 
 async function generateKey(): Promise<Pick<PrivateSigningKey, "kid" | "x" | "d">> {

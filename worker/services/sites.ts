@@ -18,6 +18,7 @@ import {
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
+import { cutPage, withOneMore } from "./page.ts";
 
 export interface NewSite {
   readonly name: string;
@@ -37,10 +38,9 @@ export async function pageSites(
   context: ServiceContext,
   page: { readonly afterName: string | null; readonly limit: number },
 ): Promise<{ readonly items: Site[]; readonly nextName: string | null }> {
-  // One more than asked for tells whether there is another page.
-  const rows = await listSites(context.database, { ...page, limit: page.limit + 1 });
-  const items = rows.slice(0, page.limit);
-  return { items, nextName: rows.length > page.limit ? (items.at(-1)?.name ?? null) : null };
+  const rows = await listSites(context.database, withOneMore(page));
+  const { items, last } = cutPage(rows, page.limit);
+  return { items, nextName: last?.name ?? null };
 }
 
 /** Fails with `resource.not-found`. */

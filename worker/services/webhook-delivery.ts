@@ -15,7 +15,7 @@ import {
 } from "../repositories/webhook-deliveries.ts";
 import {
   claimWebhook,
-  findTrailEnds,
+  findNewestPosition,
   listWebhooks,
   releaseWebhook,
   type WebhookRow,
@@ -44,8 +44,8 @@ async function findDue({ database, nowMs }: ServiceContext): Promise<WebhookRow[
   if (!all.some(({ enabled }) => enabled)) {
     return [];
   }
-  const [{ newest }, dueIds] = await Promise.all([
-    findTrailEnds(database),
+  const [newest, dueIds] = await Promise.all([
+    findNewestPosition(database),
     listWebhooksDue(database, nowMs()),
   ]);
   return all.filter(

@@ -6,7 +6,8 @@ import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
 import {
   deleteWebhook,
-  findTrailEnds,
+  findNewestPosition,
+  findOldestPosition,
   findWebhook,
   insertWebhook,
   listWebhooks,
@@ -87,7 +88,7 @@ export async function createWebhook(
 
 export async function readWebhooks(context: ServiceContext): Promise<WebhookView[]> {
   const rows = await listWebhooks(context.database);
-  const { newest } = await findTrailEnds(context.database);
+  const newest = await findNewestPosition(context.database);
   return rows.map((row) => viewAt(row, newest));
 }
 
@@ -193,7 +194,7 @@ async function resume(
   context: ServiceContext,
   row: WebhookRow,
 ): Promise<{ readonly position: number; readonly skipped: number }> {
-  const { oldest } = await findTrailEnds(context.database);
+  const oldest = await findOldestPosition(context.database);
   const skipped = Math.max(0, oldest - 1 - row.position);
   return { position: row.position + skipped, skipped };
 }
@@ -216,7 +217,7 @@ async function view(
   context: ServiceContext,
   row: Omit<Parameters<typeof viewAt>[0], "position"> & { readonly position?: number },
 ): Promise<WebhookView> {
-  const { newest } = await findTrailEnds(context.database);
+  const newest = await findNewestPosition(context.database);
   return viewAt({ ...row, position: row.position ?? newest }, newest);
 }
 
