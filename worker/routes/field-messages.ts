@@ -9,11 +9,13 @@ export function sayFieldFault(issue: Issue): string | undefined {
     case "invalid_type":
       return issue.input === undefined ? "is missing" : `must be ${nameType(issue.expected)}`;
     case "invalid_value":
-      return `must be ${issue.values.length === 1 ? "" : "one of "}${issue.values.join(", ")}`;
+      return sayChoice(issue.values);
     case "invalid_format":
       return FORMATS[issue.format];
     case "invalid_union":
-      return issue.discriminator === undefined ? "is in none of the forms it may have" : undefined;
+      return issue.options === undefined
+        ? "is in none of the forms it may have"
+        : sayChoice(issue.options);
     case "too_small":
       return issue.minimum === 1 && COUNTED[issue.origin] !== undefined
         ? "must not be empty"
@@ -23,6 +25,10 @@ export function sayFieldFault(issue: Issue): string | undefined {
     default:
       return undefined;
   }
+}
+
+function sayChoice(values: readonly unknown[]): string {
+  return `must be ${values.length === 1 ? "" : "one of "}${values.map(String).join(", ")}`;
 }
 
 function sayBound(issue: { readonly origin: string; readonly inclusive?: boolean }, bound: string) {

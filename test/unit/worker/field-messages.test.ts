@@ -19,6 +19,12 @@ const schema = z.strictObject({
   uuid: z.guid().optional(),
   loss: z.union([z.literal("static"), z.object({ strict: z.int() })]).optional(),
   inner: z.strictObject({ a: z.int() }).optional(),
+  of: z
+    .discriminatedUnion("kind", [
+      z.object({ kind: z.literal("a") }),
+      z.object({ kind: z.literal("b") }),
+    ])
+    .optional(),
   said: z.string().min(2, "is our own affair").optional(),
   form: z.string().regex(/^x$/, "must be x").optional(),
 });
@@ -53,6 +59,8 @@ describe("a field that a schema refuses", () => {
     [{ loss: "maybe" }, "loss: is in none of the forms it may have"],
     [{ inner: {} }, "inner.a: is missing"],
     [{ inner: { a: 1, b: 2 } }, "inner.b: is not known"],
+    [{ of: { kind: "c" } }, "of.kind: must be one of a, b"],
+    [{ of: {} }, "of.kind: must be one of a, b"],
     [{ said: "x" }, "said: is our own affair"],
     [{ form: "y" }, "form: must be x"],
   ])("%j", (input, fault) => {
