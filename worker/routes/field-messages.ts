@@ -13,16 +13,20 @@ export function sayFieldFault(issue: Issue): string | undefined {
     case "invalid_format":
       return FORMATS[issue.format];
     case "invalid_union":
-      return issue.options === undefined
-        ? "is in none of the forms it may have"
-        : sayChoice(issue.options);
+      return Array.isArray(issue.options)
+        ? sayChoice(issue.options)
+        : "is in none of the forms it may have";
     case "too_small":
       return issue.minimum === 1 && COUNTED[issue.origin] !== undefined
         ? "must not be empty"
         : sayBound(issue, `at least ${issue.minimum}`);
     case "too_big":
       return sayBound(issue, `at most ${issue.maximum}`);
-    default:
+    case "not_multiple_of":
+    case "unrecognized_keys":
+    case "invalid_key":
+    case "invalid_element":
+    case "custom":
       return undefined;
   }
 }
