@@ -27,6 +27,7 @@ export function sayFieldFault(issue: Issue): string | undefined {
     case "invalid_key":
     case "invalid_element":
     case "custom":
+    default:
       return undefined;
   }
 }
