@@ -3,7 +3,7 @@
  * every failure into problem details. What went wrong inside is logged with the request's id and
  * never answered.
  */
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
@@ -18,11 +18,12 @@ import { auditExportRoutes } from "./routes/audit-export.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { refuseCrossOrigin } from "./routes/caller.ts";
-import { answerConditionally } from "./routes/conditional-answers.ts";
+import { answerConditionally, refuseIfMatch } from "./routes/conditional-answers.ts";
 import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { describeApi, registerSecurity } from "./routes/description/describe-api.ts";
 import { docsRoutes } from "./routes/docs.ts";
+import { sayFieldFault } from "./routes/field-messages.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { measureRequests } from "./routes/measure-requests.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
@@ -59,6 +60,7 @@ import { webhookRoutes } from "./routes/webhooks.ts";
 import { siteRoutes } from "./routes/sites.ts";
 
 export function createApp(): OpenAPIHono<RouteEnv> {
+  z.config({ customError: sayFieldFault });
   const app = new OpenAPIHono<RouteEnv>({
     defaultHook: (result, context) =>
       result.success
@@ -84,7 +86,8 @@ export function createApp(): OpenAPIHono<RouteEnv> {
     await next();
   });
   app.use(demandTls, limitUrl);
-  app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin, answerConditionally);
+  app.use("/api/*", limitBody, requireJson, limitJson, refuseCrossOrigin, refuseIfMatch);
+  app.use("/api/*", answerConditionally);
 
   app.route("/", pageRoutes);
   app.route("/", metricsRoutes);

@@ -1640,7 +1640,7 @@ export interface Operations {
     readonly answer: Console;
   };
 
-  /** Delete a console; sessions that live go on */
+  /** Delete a console; its tickets are void, and its sessions end */
   readonly "DELETE /api/v1/consoles/{id}": {
     readonly params: {
       readonly id: string;

@@ -395,6 +395,10 @@ export const auditEventSchema = z.discriminatedUnion("type", [
 export type AuditEvent = z.infer<typeof auditEventSchema>;
 export type AuditEventType = AuditEvent["type"];
 
+export const AUDIT_EVENT_TYPES: readonly AuditEventType[] = auditEventSchema.options.map(
+  (option) => option.shape.type.value,
+);
+
 /** Who did it. */
 export const ACTOR_KINDS = ["user", "guest", "relay", "system", "anonymous"] as const;
 export type ActorKind = (typeof ACTOR_KINDS)[number];

@@ -64,6 +64,11 @@ export const ERRORS = {
     405,
     "Use one of the methods that the Allow header names.",
   ),
+  "request.precondition-failed": http(
+    "client",
+    412,
+    "Send no If-Match: tags are for If-None-Match, and a PATCH changes only what it names.",
+  ),
   "request.too-large": http("client", 413, "Send a smaller body."),
   "request.url-too-long": http("client", 414, "Send a shorter address with fewer parameters."),
   "request.rate-limited": http(

@@ -12,6 +12,7 @@ import {
 import { endLogin, endLogins, pageLogins } from "../services/logins.ts";
 import { PASSWORD_CHARACTERS_MAX } from "../services/users.ts";
 import { requireLogin, requirePermission } from "./caller.ts";
+import { printableSchema } from "./console-fields.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
 import {
@@ -123,7 +124,7 @@ const createTokenRoute = createRoute({
     body: jsonBody(
       z
         .strictObject({
-          name: z.string().min(1).max(TOKEN_NAME_CHARACTERS_MAX),
+          name: printableSchema(TOKEN_NAME_CHARACTERS_MAX),
           scopes: z.array(z.enum(PERMISSIONS)).min(1).max(PERMISSIONS.length),
           lifeDays: z.int().min(1).max(TOKEN_LIFE_DAYS_MAX),
         })

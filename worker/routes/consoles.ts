@@ -189,7 +189,7 @@ const changeConsoleRoute = createRoute({
 const deleteConsoleRoute = createRoute({
   method: "delete",
   path: "/consoles/{id}",
-  summary: "Delete a console; sessions that live go on",
+  summary: "Delete a console; its tickets are void, and its sessions end",
   security: LOGIN_SECURITY,
   middleware: [requirePermission("consoles.manage")] as const,
   request: { params: idParams },

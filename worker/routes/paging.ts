@@ -6,6 +6,7 @@ import { z } from "@hono/zod-openapi";
 import { fromBase64Url, toBase64Url, utf8 } from "#shared/base/bytes.ts";
 import { invalidField } from "../services/field-failure.ts";
 import { ProblemError } from "./problem.ts";
+import { holdsZero } from "./zero-character.ts";
 
 /** Rows in a page: what a screen shows, and what one answer can hold without being slow. */
 const PAGE_ROWS_DEFAULT = 50;
@@ -58,7 +59,8 @@ export function readCursor<Position>(
 
 function parseJson(bytes: Uint8Array | null): unknown {
   try {
-    return bytes === null ? null : JSON.parse(new TextDecoder().decode(bytes));
+    const text = bytes === null ? "null" : new TextDecoder().decode(bytes);
+    return holdsZero(text) ? null : JSON.parse(text);
   } catch {
     return null;
   }

@@ -4,15 +4,12 @@ import { ROLES } from "../identity/permissions.ts";
 import type { ApiTokenView } from "../services/api-tokens.ts";
 import type { pageLogins } from "../services/logins.ts";
 import type { pageUsers } from "../services/users.ts";
+import { printableSchema } from "./console-fields.ts";
 import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
 
 export const roleSchema = z.enum(ROLES);
 
-export const displayNameSchema = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u, "one line of text");
+export const displayNameSchema = printableSchema(128);
 
 /** RFC 5321 bounds an address at 254 characters. */
 export const emailSchema = z.email().max(254);

@@ -63,11 +63,19 @@ export function problemResponse<E extends RouteEnv>(
   });
 }
 
-/** The fields that a schema refused. */
+/** The fields that a schema refused; of an object's unknown ones, each by its name. */
 export function fieldErrors(error: z.ZodError): FieldError[] {
-  return error.issues.slice(0, FIELD_ERRORS_MAX).map((issue) => ({
-    field: issue.path.map(String).join("."),
-    message: issue.message,
+  const errors = error.issues.flatMap((issue) =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => ({
+          path: [...issue.path, key.slice(0, KEY_CHARACTERS_MAX)],
+          message: "is not known",
+        }))
+      : [issue],
+  );
+  return errors.slice(0, FIELD_ERRORS_MAX).map(({ path, message }) => ({
+    field: path.map(String).join("."),
+    message,
   }));
 }
 
@@ -116,8 +124,8 @@ export function statusOf(code: ErrorCode): number {
 }
 
 /**
- * Failures that belong to no operation: of addresses that are none, and of the relays' socket,
- * which OpenAPI does not describe.
+ * Failures that belong to no operation: of addresses that are none, of headers that none takes, and
+ * of the relays' socket, which OpenAPI does not describe.
  */
 export const GENERAL_CODES = [
   "api.version-unknown",
@@ -126,6 +134,7 @@ export const GENERAL_CODES = [
   "relay.disabled",
   "relay.unauthorized",
   "relay.version-unsupported",
+  "request.precondition-failed",
   "request.url-too-long",
 ] as const satisfies readonly ErrorCode[];
 
@@ -134,3 +143,5 @@ const EVERYWHERE: readonly ErrorCode[] = ["database.unavailable", "internal.erro
 export const PROBLEM_TYPE = "application/problem+json";
 /** An answer names at most so many fields: a hostile body must not be echoed at length. */
 const FIELD_ERRORS_MAX = 20;
+/** The same for the name of a field that is none. Ours are shorter. */
+const KEY_CHARACTERS_MAX = 64;

@@ -6,6 +6,7 @@ import { newId } from "#shared/base/ids.ts";
 import { isNestedDeeper } from "./json-depth.ts";
 import { refuse } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
+import { holdsZero } from "./zero-character.ts";
 
 /** Takes the caller's request id when it is a sane one, else makes one; it is always answered. */
 export const identifyRequest = createMiddleware<RouteEnv>(
@@ -66,14 +67,21 @@ export const limitUrl = createMiddleware<RouteEnv>(async function limitUrl(conte
   if (url.length > URL_CHARACTERS_MAX || parameters > PARAMETERS_MAX) {
     refuse("request.url-too-long");
   }
+  if (url.includes("%00")) {
+    refuse("request.invalid", NO_ZERO);
+  }
   await next();
 });
 
-/** Refuses JSON that is nested deeper than any body of ours, before it is taken apart. */
+/** Refuses JSON that no body of ours is like, before it is taken apart. */
 export const limitJson = createMiddleware<RouteEnv>(async function limitJson(context, next) {
   const { raw } = context.req;
-  if (raw.body !== null && isNestedDeeper(await raw.clone().text(), JSON_DEPTH_MAX)) {
+  const text = raw.body === null ? "" : await raw.clone().text();
+  if (isNestedDeeper(text, JSON_DEPTH_MAX)) {
     refuse("request.invalid", `The JSON is nested more than ${JSON_DEPTH_MAX} deep.`);
+  }
+  if (holdsZero(text)) {
+    refuse("request.invalid", NO_ZERO);
   }
   await next();
 });
@@ -141,5 +149,6 @@ const TLS_MEMORY_S = 2 * 365 * 24 * 60 * 60;
 const URL_CHARACTERS_MAX = 8 * 1024;
 /** The list with most filters takes fewer. */
 const PARAMETERS_MAX = 32;
+const NO_ZERO = "No text may hold the character U+0000.";
 /** A policy's rules are the deepest that we take, and far from it. */
 const JSON_DEPTH_MAX = 32;

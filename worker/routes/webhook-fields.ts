@@ -1,6 +1,7 @@
 /** Webhooks and their messages in the API's form. */
 import { z } from "@hono/zod-openapi";
-import { EVENT_PATTERN } from "#shared/audit/event-patterns.ts";
+import { asksForType, EVENT_PATTERN } from "#shared/audit/event-patterns.ts";
+import { AUDIT_EVENT_TYPES } from "#shared/audit/events.ts";
 import type { DeliveryView } from "../services/webhook-deliveries.ts";
 import type { WebhookView } from "../services/webhooks.ts";
 import { formatOptionalTime, formatTime, timeSchema } from "./times.ts";
@@ -9,9 +10,19 @@ const PATTERNS_MAX = 32;
 const DESCRIPTION_CHARACTERS_MAX = 256;
 const URL_CHARACTERS_MAX = 2048;
 
+const asksForSome = (pattern: string): boolean =>
+  AUDIT_EVENT_TYPES.some((type) => asksForType([pattern], type));
+
 const eventsSchema = z
   .array(
-    z.string().max(64).regex(EVENT_PATTERN, "must be a type, a family such as session.*, or *"),
+    z
+      .string()
+      .max(64)
+      .regex(EVENT_PATTERN, {
+        error: "must be a type, a family such as session.*, or *",
+        abort: true,
+      })
+      .refine(asksForSome, "asks for no type of event that there is"),
   )
   .min(1)
   .max(PATTERNS_MAX)

@@ -1,6 +1,6 @@
 /** Reading the audit trail. Writing it is part of each change, in the change's own transaction. */
 import { asksForType } from "#shared/audit/event-patterns.ts";
-import { auditEventSchema } from "#shared/audit/events.ts";
+import { AUDIT_EVENT_TYPES } from "#shared/audit/events.ts";
 import type { StoredAuditEvent } from "#shared/audit/stored-event.ts";
 import {
   type AuditCursor,
@@ -69,10 +69,6 @@ export function filterOf(query: AuditQuery): AuditFilter | null {
 /** A family has the types that this build knows; a single type may be one of another build's. */
 function typesOf(pattern: string): string[] {
   return pattern.endsWith(".*")
-    ? EVENT_TYPES.filter((type) => asksForType([pattern], type))
+    ? AUDIT_EVENT_TYPES.filter((type) => asksForType([pattern], type))
     : [pattern];
 }
-
-const EVENT_TYPES: readonly string[] = auditEventSchema.options.map(
-  (option) => option.shape.type.value,
-);

@@ -115,7 +115,7 @@ describe("rules of access", () => {
     ["a tag that is none", "match.tag", { match: { tag: "a b" } }],
     ["an empty pattern", "match.name", { match: { name: "" } }],
     ["a pattern of many stars", "match.name", { match: { name: "a*b*c*d*e*f" } }],
-    ["an unknown part", "match", { match: { colour: "red" } }],
+    ["an unknown part", "match.colour", { match: { colour: "red" } }],
   ];
 
   it.each(wrong)("are refused for %s", async (_what, field, values) => {
@@ -272,7 +272,7 @@ describe("a link for a guest", () => {
     ["uses", { uses: 0 }],
     ["uses", { uses: 101 }],
     ["label", { label: "a\nb" }],
-    ["policy", { policy: { colour: "red" } }],
+    ["policy.colour", { policy: { colour: "red" } }],
   ])("is refused for a wrong %s: %j", async (field, values) => {
     const json = { consoleId: "con_none", expiresInS: 60, ...values };
     const problem = await expectProblem(

@@ -56,6 +56,26 @@ describe("what is read after a login", () => {
   });
 });
 
+describe("a change", () => {
+  it("that is only to be made where nobody else made one is refused", async () => {
+    const { token } = await makeUser("admin");
+    const path = `/consoles/${await makeConsole(token)}`;
+    const found = await call(path, { token });
+    const change = (tag: string) =>
+      call(path, {
+        method: "PATCH",
+        token,
+        json: { name: uniqueName("new") },
+        headers: { "If-Match": tag },
+      });
+    const tag = found.headers.get("ETag") ?? "";
+    await expectProblem(await change(tag), 412, "request.precondition-failed");
+    const { name } = await read(found, 200);
+    expect(await read(await call(path, { token }), 200)).toMatchObject({ name });
+    await read(await change("*"), 200);
+  });
+});
+
 describe("other answers", () => {
   it("to nobody in particular, or that their route wants kept by nobody, carry no tag", async () => {
     const app = new Hono<UserRouteEnv>()

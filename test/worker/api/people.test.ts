@@ -289,6 +289,19 @@ describe("API tokens", () => {
     expect(ofToken).toMatchObject([{ actor: { kind: "user", id: bob.id } }]);
   });
 
+  it("have a name that can be read", async () => {
+    const { token } = await makeUser("user");
+    for (const name of ["", "  ", "a\nb"]) {
+      const json = { name, scopes: ["consoles.read"], lifeDays: 1 };
+      const problem = await expectProblem(
+        await call("/account/tokens", { token, json }),
+        422,
+        "request.invalid",
+      );
+      expect(fieldsOf(problem)).toEqual(["name"]);
+    }
+  });
+
   it("make no tokens, change no passwords and end no logins", async () => {
     const admin = await makeUser("admin");
     const issued = await read(await make(admin.token, ["people.manage", "people.read"]), 201);
@@ -371,6 +384,17 @@ describe("groups", () => {
     await expectProblem(again, 404, "resource.not-found");
     expect((await call(path, { method: "DELETE", token })).status).toBe(204);
     await expectProblem(await call(path, { token }), 404, "resource.not-found");
+  });
+
+  it("have a name that can be read, without blanks around it", async () => {
+    const { token } = await makeUser("admin");
+    const name = uniqueName("group");
+    const made = await read(await call("/groups", { token, json: { name: ` ${name} ` } }), 201);
+    expect(made["name"]).toBe(name);
+    for (const wrong of ["  ", "a\nb", "x".repeat(129)]) {
+      const refused = await call("/groups", { token, json: { name: wrong } });
+      expect(fieldsOf(await expectProblem(refused, 422, "request.invalid"))).toContain("name");
+    }
   });
 
   it("have names of their own", async () => {

@@ -178,7 +178,7 @@ describe("/policy-attachments", () => {
   it.each([
     [{ kind: "console" }, "subjectId"],
     [{ kind: "user", subjectId: "usr_none" }, "subjectId"],
-    [{ kind: "everyone", subjectId: "usr_none" }, ""],
+    [{ kind: "everyone", subjectId: "usr_none" }, "subjectId"],
     [{ kind: "planet", subjectId: "usr_none" }, "kind"],
   ])("refuses %j", async (to, field) => {
     const { id } = await makePolicy({});

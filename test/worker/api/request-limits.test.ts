@@ -43,6 +43,30 @@ describe("what a request may hold", () => {
     await expectProblem(await call("/users", deep(32)), 401, "auth.required");
   });
 
+  it.each([
+    "/users/%00",
+    "/users?prefix=a%00",
+    `/users?cursor=${btoa(JSON.stringify({ name: "\0" })).replace(/=+$/, "")}`,
+  ])("is no zero character: %s", async (path) => {
+    const { token } = await makeUser("admin");
+    await expectProblem(await call(path, { token }), 422, "request.invalid");
+  });
+
+  it("is no zero character, in a body", async () => {
+    const { token } = await makeUser("admin");
+    for (const name of ["\0", "a\\\0"]) {
+      const refused = await call("/sites", { token, json: { name: "x", description: name } });
+      expect(await expectProblem(refused, 422, "request.invalid")).toMatchObject({
+        detail: expect.stringContaining("U+0000"),
+      });
+    }
+    const credentials = { username: "a\0", password: PASSWORD };
+    await expectProblem(await call("/auth/login", { json: credentials }), 422, "request.invalid");
+    const plain = { name: `zero-${crypto.randomUUID()}`, description: "\\u0000" };
+    const made = await read(await call("/sites", { token, json: plain }), 201);
+    expect(made).toMatchObject({ description: "\\u0000" });
+  });
+
   it("takes what is within the bounds", async () => {
     const { token } = await makeUser("user");
     await read(await call(`/consoles?${"a=1&".repeat(31)}b=1`, { token }), 200);

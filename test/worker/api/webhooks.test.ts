@@ -73,7 +73,9 @@ describe("a webhook", () => {
     [{ url: "https://localhost/" }, "url"],
     [{ url: URL, events: [] }, "events"],
     [{ url: URL, events: ["Session"] }, "events.0"],
-    [{ url: URL, secret: "mine" }, ""],
+    [{ url: URL, events: ["session.openned"] }, "events.0"],
+    [{ url: URL, events: ["sessions.*"] }, "events.0"],
+    [{ url: URL, secret: "mine" }, "secret"],
     [{}, "url"],
   ])("is refused: %j", async (json, field) => {
     const admin = await makeUser("admin");
