@@ -2,9 +2,13 @@
  * The Worker as plain workerd runs it, without Cloudflare's edge in front: what that edge would have
  * told of a request is put in its place here.
  */
+import { linkRush } from "./hub/link-rush.ts";
 import { withPeerAddress } from "./peer-address.ts";
 import type { Env } from "./env.ts";
 import worker from "./index.ts";
+
+// One process, one isolate: each hub is in this one.
+linkRush.countHubs();
 
 // workerd looks for the Durable Objects' classes in this module.
 export * from "./index.ts";

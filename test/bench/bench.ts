@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- [start|relay|real|selfhost|access] [--json] …`: measures, and prints a table or, with `--json`, one object.
+ * `npm run bench -- [start|relay|real|selfhost|access|control] [--json] …`: measures, and prints a table or, with `--json`, one object.
  * No name stands for `start`. Nothing here fails because of a figure: a benchmark is no test.
  */
 import { runAccessBench } from "./access/access-bench.ts";
+import { runControlBench } from "./control/control-bench.ts";
 import { runRealBench } from "./real/real-bench.ts";
 import { runRelayBench } from "./relay/relay-bench.ts";
 import { runSelfhostBench } from "./selfhost-bench.ts";
@@ -21,8 +22,12 @@ async function main(args: readonly string[]): Promise<void> {
     await runSelfhostBench(rest);
   } else if (name === "access") {
     await runAccessBench(rest);
+  } else if (name === "control") {
+    await runControlBench(rest);
   } else {
-    throw new Error(`there is no benchmark "${name}": start, relay, real, selfhost or access`);
+    throw new Error(
+      `there is no benchmark "${name}": start, relay, real, selfhost, access or control`,
+    );
   }
 }
 

@@ -14,8 +14,16 @@ export async function makeLargeDatabase(options: {
   readonly nowMs: number;
   readonly size?: DatabaseSize;
 }): Promise<void> {
-  const { file, nowMs, size = DESIGN_SIZE } = options;
-  await writeMigratedDatabase(file);
+  await writeMigratedDatabase(options.file);
+  fillLargeDatabase(options.file, options);
+}
+
+/** Fills a file that is migrated and has no such rows. */
+export function fillLargeDatabase(
+  file: string,
+  options: { readonly nowMs: number; readonly size?: DatabaseSize },
+): void {
+  const { nowMs, size = DESIGN_SIZE } = options;
   const database = new Database(file);
   try {
     database.exec("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN");

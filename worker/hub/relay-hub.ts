@@ -21,6 +21,7 @@ import type { Env } from "../env.ts";
 import { logNotice } from "../log.ts";
 import type { LinkReport, PushFailure } from "../services/context.ts";
 import type { HubEffect, HubInput, HubLink, HubState, LinkRefusal } from "./hub-state.ts";
+import { LINK_PLACE_HEADER, linkRush } from "./link-rush.ts";
 import { attachmentOf, linkOf, parseAttachment } from "./link-attachment.ts";
 import { describeCommand } from "./outbox-entry.ts";
 import { OutboxStore } from "./outbox-store.ts";
@@ -34,6 +35,8 @@ export class RelayHub extends DurableObject<Env> {
   /** Callers of push that wait, with their command until it is stored; others without one. */
   readonly #waiting = new Map<string, WaitingCaller>();
   #state: HubState;
+  /** The place that the link in the making was given; null: none is being made. */
+  #place: string | null = null;
   /** What the alarm is set to; null: not known, or not set. */
   #alarmAtMs: number | null = null;
 
@@ -57,6 +60,7 @@ export class RelayHub extends DurableObject<Env> {
     const linkId = crypto.randomUUID();
     this.ctx.acceptWebSocket(server, [linkId]);
     this.#step({ kind: "connected", linkId });
+    this.#place = request.headers.get(LINK_PLACE_HEADER);
     const headers = { "Sec-WebSocket-Protocol": CONTROL_SUBPROTOCOL };
     return new Response(null, { status: 101, webSocket: client, headers });
   }
@@ -175,6 +179,7 @@ export class RelayHub extends DurableObject<Env> {
     const moment = { nowMs: Date.now(), spareEpoch: crypto.randomUUID() };
     const { state, effects } = stepHub(this.#state, input, moment);
     this.#state = state;
+    this.#leaveRush(state.link);
     this.#attach(state.link);
     for (const effect of effects) {
       this.#perform(effect);
@@ -249,6 +254,7 @@ export class RelayHub extends DurableObject<Env> {
       }),
       isCurrent: (linkId) =>
         this.#state.link.phase !== "none" && this.#state.link.linkId === linkId,
+      hasLink: () => this.#state.link.phase !== "none",
       feed: (input) => {
         this.#step(input);
       },
@@ -274,6 +280,13 @@ export class RelayHub extends DurableObject<Env> {
 
   #socket(linkId: string): WebSocket | undefined {
     return this.ctx.getWebSockets(linkId)[0];
+  }
+
+  #leaveRush(link: HubLink): void {
+    if (this.#place !== null && (link.phase === "none" || link.phase === "linked")) {
+      linkRush.leave(this.#place);
+      this.#place = null;
+    }
   }
 
   /** Keeps on the socket what a hub that wakes up without memory must know of it. */

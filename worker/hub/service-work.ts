@@ -22,6 +22,7 @@ import type { HubEffect, HubInput, LookupAnswer, WelcomeFacts } from "./hub-stat
 import { workOnKeys } from "./key-work.ts";
 import { linkRefusal } from "./link-refusals.ts";
 import { withDeadline } from "./with-deadline.ts";
+import { WorkGate } from "./work-gate.ts";
 
 /** The effects that need a service. */
 export type ServiceEffect = Extract<
@@ -48,8 +49,13 @@ export interface ServiceWorkPorts {
   readonly relayId: string;
   /** Whether that socket still counts; work for one that does not is skipped. */
   readonly isCurrent: (linkId: string) => boolean;
+  /** Whether the relay has a link, or one is being made. */
+  readonly hasLink: () => boolean;
   readonly feed: (input: HubInput) => void;
 }
+
+/** The database writes for one after the other; a few keep it busy. */
+const LOSSES_TOLD_AT_ONCE = 4;
 
 export class ServiceWork {
   readonly #running = new Set<Promise<void>>();
@@ -115,22 +121,10 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
         attempt: async (work) => await attempt(effect.kind, ports, work),
       });
       break;
-    case "mark-offline": {
-      const done = await attempt(effect.kind, ports, async (context) => {
-        await markRelayOffline(context, ports.relayId, effect.code);
-        return true;
-      });
-      ports.feed({ kind: "presence-saved", step: "marked", done: done ?? false });
+    case "mark-offline":
+    case "end-sessions":
+      await tellLoss(effect, ports);
       break;
-    }
-    case "end-sessions": {
-      const done = await attempt(effect.kind, ports, async (context) => {
-        await endSessionsOfLostRelay(context, ports.relayId);
-        return true;
-      });
-      ports.feed({ kind: "presence-saved", step: "ended", done: done ?? false });
-      break;
-    }
     case "expire-sessions": {
       const found = await attempt(effect.kind, ports, async (context) => {
         return { nextMs: await expireSessions(context, ports.relayId) };
@@ -148,6 +142,26 @@ async function run(effect: ServiceEffect, ports: ServiceWorkPorts): Promise<void
       });
       break;
   }
+}
+
+/** A relay that is back meanwhile is not told of: its greeting says the opposite. */
+async function tellLoss(
+  effect: Extract<ServiceEffect, { kind: "mark-offline" | "end-sessions" }>,
+  ports: ServiceWorkPorts,
+): Promise<void> {
+  const step = effect.kind === "mark-offline" ? "marked" : "ended";
+  const leave = await lossGate.enter(() => !ports.hasLink());
+  if (leave === null) {
+    ports.feed({ kind: "presence-saved", step, done: false });
+    return;
+  }
+  const done = await attempt(effect.kind, ports, async (context) => {
+    await (effect.kind === "mark-offline"
+      ? markRelayOffline(context, ports.relayId, effect.code)
+      : endSessionsOfLostRelay(context, ports.relayId));
+    return true;
+  }).finally(leave);
+  ports.feed({ kind: "presence-saved", step, done: done ?? false });
 }
 
 async function greet(
@@ -212,7 +226,7 @@ async function attempt<Value>(
   ports: ServiceWorkPorts,
   work: (context: ServiceContext) => Promise<Value>,
 ): Promise<Value | undefined> {
-  const deadlineMs = kind === "look-up" ? LOOKUP_WORK_DEADLINE_MS : WORK_DEADLINE_MS;
+  const deadlineMs = WORK_DEADLINES_MS[kind] ?? WORK_DEADLINE_MS;
   try {
     return await withDeadline(work(ports.openContext()), deadlineMs);
   } catch (error) {
@@ -221,7 +235,22 @@ async function attempt<Value>(
   }
 }
 
+/** Of all hubs of this isolate. */
+const lossGate = new WorkGate(LOSSES_TOLD_AT_ONCE, {
+  nowMs: () => Date.now(),
+  wait: async (ms) => {
+    await new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
+  },
+  chance: () => Math.random(),
+});
+
 /** Below HELLO_DEADLINE_MS, so that a relay hears why it is not welcomed. */
 const WORK_DEADLINE_MS = 4_000;
-/** The relay gives up after LOOKUP_DEADLINE_MS; the rest is for the way there and back. */
-const LOOKUP_WORK_DEADLINE_MS = LOOKUP_DEADLINE_MS - 500;
+const WORK_DEADLINES_MS: Readonly<Partial<Record<ServiceEffect["kind"], number>>> = {
+  /** The relay gives up after LOOKUP_DEADLINE_MS; the rest is for the way there and back. */
+  "look-up": LOOKUP_DEADLINE_MS - 500,
+  /** The relay waits fifteen seconds for its events' acknowledgement, and would only send them again. */
+  "store-events": 12_000,
+};
