@@ -11,7 +11,7 @@ import { findShareByToken, type IssuedShare } from "../repositories/shares.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
-import { readPolicy } from "./console-policy.ts";
+import { readPolicy } from "./stored-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
 import { judgeIssuer, type ShareState, stateOf } from "./shares.ts";
