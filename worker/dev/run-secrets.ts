@@ -88,7 +88,7 @@ async function workInFolder(
   ports: SecretsCommandPorts,
   work: Work,
 ): Promise<number> {
-  const state = new StateFolder(stateDir);
+  const state = new StateFolder(stateDir, "restore it from a backup");
   if (!existsSync(state.databaseFile)) {
     throw new Error(`There is no database ${state.databaseFile}.`);
   }

@@ -34,7 +34,7 @@ export async function listJobs(env: ClockEnv): Promise<readonly JobState[]> {
   return await withDeadline(clockOf(env).list() as Promise<JobState[]>, ANSWER_DEADLINE_MS);
 }
 
-/** Runs a job now and waits until it has ended, or a while; false: there is none of that name. */
+/** Has a job run when those that run have ended. Resolves when it has ended, or at its deadline. */
 export async function runJobNow(env: ClockEnv, name: string): Promise<void> {
   await clockOf(env).run(name);
 }

@@ -7,7 +7,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { createServiceContext } from "../context.ts";
 import { clockIsOn, type Env } from "../env.ts";
-import { type JobRun, dueJobs, nextRingMs } from "./job-rules.ts";
+import { dueJobs, type JobRun, nextRingMs, RING_AFTER_MS_MAX } from "./job-rules.ts";
 import { JobStore } from "./job-store.ts";
 import { type Job, JOBS } from "./jobs.ts";
 import { runJob } from "./run-job.ts";
@@ -32,8 +32,10 @@ export class JobClock extends DurableObject<Env> {
 
   /** RPC. Sees to it that the clock goes. */
   async wake(): Promise<void> {
-    if ((await this.ctx.storage.getAlarm()) === null) {
-      await this.ctx.storage.setAlarm(Date.now());
+    const [alarmAtMs, nowMs] = [await this.ctx.storage.getAlarm(), Date.now()];
+    // One that is further away was set before the machine's clock was turned back.
+    if (alarmAtMs === null || alarmAtMs > nowMs + RING_AFTER_MS_MAX) {
+      await this.ctx.storage.setAlarm(nowMs);
     }
   }
 
@@ -61,12 +63,12 @@ export class JobClock extends DurableObject<Env> {
       return;
     }
     await this.#inTurn(async () => {
-      for (const job of dueJobs(JOBS, this.#store.load(), Date.now())) {
+      for (const job of dueJobs(this.#idleJobs(), this.#store.load(), Date.now())) {
         await this.#runOne(job);
       }
     });
     const nowMs = Date.now();
-    const nextMs = nextRingMs(JOBS, this.#store.load(), nowMs);
+    const nextMs = nextRingMs(this.#idleJobs(), this.#store.load(), nowMs);
     await this.ctx.storage.setAlarm(Math.max(nextMs, nowMs + PAUSE_MS));
   }
 
@@ -75,6 +77,11 @@ export class JobClock extends DurableObject<Env> {
     // A job's failure is its outcome, so this one is a bug; the next turn comes all the same.
     this.#turn = turn.catch(() => undefined);
     await turn;
+  }
+
+  /** One that still runs is not due, however long ago it began: ringing for it would never pause. */
+  #idleJobs(): Job[] {
+    return JOBS.filter(({ name }) => !this.#running.has(name));
   }
 
   /** A job whose last run outlasted its deadline and goes on is left alone. */

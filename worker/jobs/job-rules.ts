@@ -17,16 +17,16 @@ type JobRuns = ReadonlyMap<string, JobRun>;
 
 /** The jobs whose time has come, in the order of the table. */
 export function dueJobs(jobs: readonly Job[], runs: JobRuns, nowMs: number): Job[] {
-  return jobs.filter((job) => dueAtMs(job, runs.get(job.name)) <= nowMs);
+  return jobs.filter((job) => comesAtMs(job, runs.get(job.name), nowMs) <= nowMs);
 }
 
-/** When the next job is due. */
+/** When the clock looks next: when the first of the jobs is due, or before. */
 export function nextRingMs(jobs: readonly Job[], runs: JobRuns, nowMs: number): number {
-  const next = Math.min(...jobs.map((job) => dueAtMs(job, runs.get(job.name))));
+  const next = Math.min(...jobs.map((job) => comesAtMs(job, runs.get(job.name), nowMs)));
   return Math.min(Math.max(next, nowMs), nowMs + RING_AFTER_MS_MAX);
 }
 
-/** A job that never ran is due at once; so is one whose clock was turned back. */
+/** A job that never ran is due at once. */
 export function dueAtMs(job: Job, run: JobRun | undefined): number {
   if (run === undefined) {
     return 0;
@@ -34,5 +34,10 @@ export function dueAtMs(job: Job, run: JobRun | undefined): number {
   return run.again ? run.startedAtMs : run.startedAtMs + job.everyMs;
 }
 
-/** The clock looks at least so often, also where no job is listed. */
-const RING_AFTER_MS_MAX = 60 * 60_000;
+/** One that ran after now is due at once too: the machine's clock was turned back. */
+function comesAtMs(job: Job, run: JobRun | undefined, nowMs: number): number {
+  return run !== undefined && run.startedAtMs > nowMs ? nowMs : dueAtMs(job, run);
+}
+
+/** The clock looks at least so often: a job that runs past its deadline tells nobody when it ends. */
+export const RING_AFTER_MS_MAX = 10_000;

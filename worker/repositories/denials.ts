@@ -7,6 +7,7 @@ import type { Database, Transaction } from "./database.ts";
 import { denials } from "./schema/denials.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
+import { PRESUMED_REASONS } from "./session-lifecycle.ts";
 
 /** A denial to be stored, with its circumstances. */
 export interface NewDenial {
@@ -158,13 +159,13 @@ export async function listSessionsAtRelay(
   return rows.map(({ id }) => id);
 }
 
-/** Sessions that are not over, and those that are only presumed to be: their relay was lost. */
+/** Sessions that are not over, and those that are only presumed to be. */
 function mayLive(lostAfterMs: number): SQL | undefined {
   return or(
     inArray(sessions.state, ["pending", "active"]),
     and(
       eq(sessions.state, "ended"),
-      inArray(sessions.endReason, [...PRESUMED_REASONS]),
+      inArray(sessions.endReason, PRESUMED_REASONS),
       gt(sessions.endedAtMs, lostAfterMs),
     ),
   );
@@ -189,6 +190,3 @@ function fromRow(row: typeof denials.$inferSelect): DenialRow {
   const { revision, subject, subjectId, atMs, untilMs } = row;
   return { revision, subject, id: subjectId, atMs, untilMs };
 }
-
-/** Ends that the control plane presumed of relays that were lost. */
-const PRESUMED_REASONS = ["relay-lost", "relay-restarted"] as const;

@@ -3,11 +3,18 @@
  * go out grouped, one statement for each kind of change.
  */
 import { and, asc, eq, inArray, lte, type SQL, sql } from "drizzle-orm";
-import type { AuditRecord } from "#shared/audit/events.ts";
+import type { AuditRecord, SessionEndReason } from "#shared/audit/events.ts";
 import type { Database, Transaction } from "./database.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
 import { insertAuditRecords } from "./store-with-audit.ts";
+
+/** Ends that the control plane presumes: the session may live all the same, and its relay knows. */
+export const PRESUMED_REASONS = [
+  "relay-lost",
+  "relay-restarted",
+  "never-opened",
+] as const satisfies readonly SessionEndReason[];
 
 /** The columns that a session's life changes. */
 export type SessionPatch = Partial<

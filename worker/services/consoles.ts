@@ -27,7 +27,7 @@ import { findSite } from "../repositories/sites.ts";
 import { findSourceId, insertSource } from "../repositories/sources.ts";
 import { accessTo, judgeConsole, seesAllConsoles } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
-import { readPolicy, writePolicy } from "./console-policy.ts";
+import { readPolicy, writePolicy } from "./stored-policy.ts";
 import { isCertificateBundle } from "./certificate-bundle.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { announceDenial, prepareDenial } from "./denials.ts";

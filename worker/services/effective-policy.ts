@@ -16,7 +16,7 @@ import {
   type AttachedSubject,
   findApplyingPolicies,
 } from "../repositories/policy-attachments.ts";
-import { readPolicy } from "./console-policy.ts";
+import { readPolicy } from "./stored-policy.ts";
 import type { ServiceContext } from "./context.ts";
 
 /** Where rules come from. */

@@ -11,7 +11,7 @@ import { findShareByToken, type IssuedShare } from "../repositories/shares.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
-import { readPolicy } from "./console-policy.ts";
+import { readPolicy } from "./stored-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
 import type { IssuedTicket } from "./prepare-ticket.ts";
@@ -38,24 +38,23 @@ export async function openShare(
   if (!attempt.ok) {
     return attempt;
   }
-  const opened = await openByToken(context, caller, opening);
-  if (opened.ok) {
-    await settleAttempt(context, attempt.value);
-  }
-  return opened;
-}
-
-async function openByToken(
-  context: ServiceContext,
-  caller: Caller,
-  opening: ShareOpening,
-): Promise<Result<IssuedTicket, Failure>> {
   const share = isSecretToken("shareLink", opening.token)
     ? await findShareByToken(context.database, await hashSecretToken(opening.token))
     : null;
   if (share === null) {
     return fail(GONE);
   }
+  // Who has a link does not guess, whatever has become of it.
+  await settleAttempt(context, attempt.value);
+  return await openFound(context, caller, { share, opening });
+}
+
+async function openFound(
+  context: ServiceContext,
+  caller: Caller,
+  found: { readonly share: IssuedShare; readonly opening: ShareOpening },
+): Promise<Result<IssuedTicket, Failure>> {
+  const { share, opening } = found;
   const guest: Caller = { ...caller, actorKind: "guest", actorId: share.id };
   const wanted = { id: share.consoleId, userId: share.issuerId };
   const [console, placeable] = await Promise.all([

@@ -19,7 +19,7 @@ import {
 } from "../repositories/policies.ts";
 import { listOnlineEnforcements } from "../repositories/relays.ts";
 import { auditRecord } from "./audit-record.ts";
-import { readPolicy } from "./console-policy.ts";
+import { readPolicy } from "./stored-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { cutPage, withOneMore } from "./page.ts";
 

@@ -13,7 +13,7 @@
 import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import type { SessionFacts, StreamChanges, StreamFacts } from "../repositories/relay-streams.ts";
-import type { SessionPatch } from "../repositories/session-lifecycle.ts";
+import { PRESUMED_REASONS, type SessionPatch } from "../repositories/session-lifecycle.ts";
 import { type ChannelLedger, closeChannel, openChannel } from "./channel-ledger.ts";
 import type { Yielding } from "./second-viewers.ts";
 
@@ -334,11 +334,10 @@ function audit(
 }
 
 function isPresumed(session: Pick<SessionFacts, "state" | "endReason">): boolean {
-  return session.state === "ended" && PRESUMED_REASONS.includes(session.endReason ?? "");
+  const { state, endReason } = session;
+  return state === "ended" && PRESUMED_REASONS.some((reason) => reason === endReason);
 }
 
-/** Ends that the control plane presumed. */
-const PRESUMED_REASONS = ["relay-lost", "relay-restarted", "never-opened"];
 /** What a session is told that must give way to one that was there before it. */
 const REFUSED_VIEWER = "console.in-use";
 const REVIVED = { state: "active", endedAtMs: null, endReason: null, endDetail: null } as const;

@@ -20,7 +20,7 @@ import {
 } from "../repositories/shares.ts";
 import { judgeConsole } from "./access.ts";
 import { auditRecord } from "./audit-record.ts";
-import { readPolicy, writePolicy } from "./console-policy.ts";
+import { readPolicy, writePolicy } from "./stored-policy.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { announceDenial, prepareDenial } from "./denials.ts";
 import { endSessions, listEndable } from "./end-sessions.ts";

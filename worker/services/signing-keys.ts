@@ -1,7 +1,7 @@
 /**
  * The keys that sign grants: where they come from, which one signs, how they change. Private halves
- * are sealed in the database and gone once a key is retired. The first key of all is that of the
- * settings, where an installation has one there; from then on the database alone decides.
+ * are sealed in the database and gone once a key is retired. The first key of an installation is the
+ * setting GRANT_SIGNING_KEY, where there is one; from then on the database alone decides.
  */
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from "jose";
 import type { AuditEvent } from "#shared/audit/events.ts";

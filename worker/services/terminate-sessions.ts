@@ -16,9 +16,10 @@ export interface Terminations extends EndedSessions {
 }
 
 /**
- * Tells the session's relay to end it: a user their own, an owner those of their console. The value says whether there was anything to end: a session
- * that has ended already is a success. Fails with `resource.not-found`, `auth.forbidden`, or the
- * code of the push when the relay could not be told; then the session may still live.
+ * Tells the session's relay to end it: a user their own, an owner those of their console. The value
+ * says whether there was anything to end: a session that has ended already is a success. Fails with
+ * `resource.not-found`, `auth.forbidden`, or the code of the push when the relay could not be told;
+ * then the session may still live.
  */
 export async function terminateSession(
   context: ServiceContext,
@@ -29,15 +30,14 @@ export async function terminateSession(
   if (row === null || !isVisible(row, caller)) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  const isOwn = row.userId === caller.actorId;
-  if (!isOwn && !row.ownsConsole && !may(caller, "sessions.end-all")) {
+  const { ownsConsole } = row;
+  if (row.userId !== caller.actorId && !ownsConsole && !may(caller, "sessions.end-all")) {
     return fail({ code: "auth.forbidden", detail: "" });
   }
   if (row.relayId === null || (row.state === "ended" && !(await mayLiveOn(context, id)))) {
     return ok("ended");
   }
-  const who = isOwn ? "its user" : row.ownsConsole ? "the console's owner" : "an administrator";
-  const { unreached } = await endSessions(context, caller, [row], () => `ended by ${who}`);
+  const { unreached } = await endSessions(context, caller, [row], saysWho(caller, ownsConsole));
   const [failed] = unreached;
   return failed === undefined ? ok("requested") : fail({ code: failed.code, detail: "" });
 }
@@ -51,7 +51,8 @@ export async function terminateSessionsOfConsole(
   caller: ActingUser,
   consoleId: string,
 ): Promise<Result<Terminations, Failure>> {
-  if (!may(caller, "sessions.end-all")) {
+  const endsAll = may(caller, "sessions.end-all");
+  if (!endsAll) {
     const wanted = { id: consoleId, userId: caller.actorId };
     const row = await findConsoleSummary(context.database, wanted);
     const judged = judgeConsole(caller, row, "own");
@@ -59,7 +60,7 @@ export async function terminateSessionsOfConsole(
       return judged;
     }
   }
-  return ok(await terminateLive(context, caller, { consoleId }));
+  return ok(await terminateLive(context, caller, { of: { consoleId }, asOwner: !endsAll }));
 }
 
 /** Ends the living sessions of a user, who may also be the caller. Fails with `auth.forbidden`. */
@@ -69,24 +70,30 @@ export async function terminateSessionsOfUser(
   userId: string,
 ): Promise<Result<Terminations, Failure>> {
   return userId === caller.actorId || may(caller, "sessions.end-all")
-    ? ok(await terminateLive(context, caller, { userId }))
+    ? ok(await terminateLive(context, caller, { of: { userId }, asOwner: false }))
     : fail({ code: "auth.forbidden", detail: "" });
 }
 
 async function terminateLive(
   context: ServiceContext,
   caller: ActingUser,
-  of: { readonly consoleId: string } | { readonly userId: string },
+  order: {
+    readonly of: { readonly consoleId: string } | { readonly userId: string };
+    /** Whether by right of owning the console. */
+    readonly asOwner: boolean;
+  },
 ): Promise<Terminations> {
+  const { of, asOwner } = order;
   const live = await listEndable(context, of, TERMINATIONS_AT_ONCE_MAX + 1);
   const now = live.slice(0, TERMINATIONS_AT_ONCE_MAX);
-  const ended = await endSessions(context, caller, now, reasonFor(caller));
+  const ended = await endSessions(context, caller, now, saysWho(caller, asOwner));
   return { ...ended, more: live.length > now.length };
 }
 
-function reasonFor(caller: ActingUser): (session: LiveSession) => string {
-  return ({ userId }) =>
-    userId === caller.actorId ? "ended by its user" : "ended by an administrator";
+/** What a relay is told of whose wish a session's end is. */
+function saysWho(caller: ActingUser, isOwner: boolean): (session: LiveSession) => string {
+  const others = isOwner ? "ended by the console's owner" : "ended by an administrator";
+  return ({ userId }) => (userId === caller.actorId ? "ended by its user" : others);
 }
 
 /** Each is a push that is waited for; more would keep the caller waiting too long. */

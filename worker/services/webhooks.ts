@@ -130,10 +130,16 @@ export async function changeWebhook(
     return ok(await view(context, row));
   }
   const resumed = after.enabled && !before.enabled ? await resume(context, row) : null;
-  // Its place is left alone otherwise: a run of the job may have moved it on since it was read.
+  // What is not asked for is left alone: a run of the job may have moved or disabled it meanwhile.
   const restart =
     resumed === null ? {} : { position: resumed.position, deadInARow: 0, disabledReason: null };
-  const patch = { ...after, events: JSON.stringify(after.events), ...restart };
+  const { enabled, ...plain } = after;
+  const patch = {
+    ...plain,
+    events: JSON.stringify(after.events),
+    ...(changes.enabled === undefined ? {} : { enabled }),
+    ...restart,
+  };
   const changed = { ...row, ...patch };
   const origin = originOf(changed);
   await updateWebhook(context.database, id, patch, [

@@ -11,10 +11,12 @@ import { sessions, tickets } from "../../../worker/repositories/schema/sessions.
 import { deleteConsole } from "../../../worker/services/consoles.ts";
 import type { Caller, ServiceContext } from "../../../worker/services/context.ts";
 import { tendDenials } from "../../../worker/services/denials.ts";
+import { expireAllSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import { endSessionsOfLostRelay, welcomeRelay } from "../../../worker/services/relay-presence.ts";
 import { issueShare, revokeShare } from "../../../worker/services/shares.ts";
+import { TICKET_TTL_MS } from "../../../worker/services/ticket-life.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser, deleteUser } from "../../../worker/services/users.ts";
 import { recordedEvents } from "../../harness/audit-trail.ts";
@@ -91,6 +93,14 @@ describe("a denial", () => {
       endRequestedBy: admin.actorId,
       endRequestedAtMs: context.nowMs(),
     });
+  });
+
+  it("finds the relay of a session that nobody seems to have opened", async () => {
+    await using held = await holdSession();
+    held.services.moveClock(TICKET_TTL_MS + OPENING_GRACE_MS);
+    await expireAllSessions(held.context);
+    await held.deny("user", held.admin.actorId);
+    expect(held.pushed()).toHaveLength(1);
   });
 
   it("finds the relay of a session that is only presumed to be over", async () => {

@@ -54,6 +54,13 @@ describe("a job", () => {
     ]);
   });
 
+  it("is due at once when the clock was turned back", () => {
+    const runs = new Map([["hourly", ran(5_000)]]);
+    expect(names(dueJobs([HOURLY], runs, 5_000))).toEqual([]);
+    expect(names(dueJobs([HOURLY], runs, 4_999))).toEqual(["hourly"]);
+    expect(nextRingMs([HOURLY], runs, 4_999)).toBe(4_999);
+  });
+
   it("is due as well after one that failed or was cut off", () => {
     const failed = ran(0, { error: "x", succeededAtMs: null });
     expect(names(dueJobs([OFTEN], new Map([["often", failed]]), 10_000))).toEqual(["often"]);
@@ -63,14 +70,15 @@ describe("a job", () => {
 });
 
 describe("the clock", () => {
-  it("rings for the job that is due first, and within the hour", () => {
+  it("rings for the job that is due first, and within ten seconds", () => {
     const runs = new Map([
       ["hourly", ran(0)],
       ["often", ran(5)],
     ]);
     expect(nextRingMs([HOURLY, OFTEN], runs, 6)).toBe(10_005);
     expect(nextRingMs([HOURLY, OFTEN], new Map(), 6)).toBe(6);
-    expect(nextRingMs([], new Map(), 6)).toBe(3_600_006);
+    expect(nextRingMs([HOURLY], runs, 6)).toBe(10_006);
+    expect(nextRingMs([], new Map(), 6)).toBe(10_006);
   });
 });
 

@@ -11,6 +11,7 @@ import { issueShare } from "../../../worker/services/shares.ts";
 import { terminateSessionsOfConsole } from "../../../worker/services/terminate-sessions.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
 import { changeUser } from "../../../worker/services/users.ts";
+import { changeWebhook, createWebhook } from "../../../worker/services/webhooks.ts";
 import { countSteps, interruptAt } from "../../harness/crash.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
 
@@ -146,6 +147,25 @@ describe("two guests with one last use", () => {
     services.answerPushes(scene.relayId, null);
     expect((await open(context, token)).ok).toBe(true);
     expect(await services.query("SELECT uses_left FROM shares")).toEqual([{ uses_left: 0 }]);
+  });
+});
+
+describe("a webhook that disables itself while somebody changes it", () => {
+  it("stays disabled, unless that is what was changed", async () => {
+    for (const enabled of [undefined, true]) {
+      await using scene = await startSessionsScene();
+      const { context, admin, services } = scene;
+      const hook = { url: "https://hooks.example.com/", description: "", events: ["*"] };
+      const made = await createWebhook(context, admin, hook);
+      const id = made.ok ? made.value.webhook.id : "";
+      const by = async () => await services.query("UPDATE webhooks SET enabled = 0");
+      const read = { step: 1, moment: "after", by } as const;
+      const changes = { description: "other", enabled };
+      await interruptAt(context, read, (slow) => changeWebhook(slow, admin, id, changes));
+      expect(await services.query("SELECT description, enabled FROM webhooks")).toEqual([
+        { description: "other", enabled: enabled === true ? 1 : 0 },
+      ]);
+    }
   });
 });
 

@@ -347,6 +347,16 @@ describe("a link opens nothing", () => {
     },
   );
 
+  it("once it is used up, and whoever has it is not taken for somebody who guesses", async () => {
+    await using held = await holdOwned();
+    const { services, owner, consoleId } = held;
+    const { token } = await share(services, owner, { consoleId });
+    await open(services, token);
+    for (let again = 0; again < 40; again += 1) {
+      expect(await open(services, token)).toEqual(gone);
+    }
+  });
+
   it("for an address that guesses: it has to wait, whatever it brings then", async () => {
     await using held = await holdOwned();
     const { services, owner, consoleId } = held;

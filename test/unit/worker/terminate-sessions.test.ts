@@ -64,6 +64,9 @@ describe("ending the sessions of a console", () => {
     const id = granted.ok ? granted.value.id : "";
     await changeAccess(scene.context, scene.admin, { id, level: "own" });
     expect(await attempt()).toBe(1);
+    expect(scene.services.pushes.at(-1)).toMatchObject({
+      command: { kind: "terminate", reason: "ended by the console's owner" },
+    });
   });
 
   it("says which relays could not be told; their tickets open nothing all the same", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { partialPolicySchema } from "#shared/policy/policy.ts";
-import { readPolicy, writePolicy } from "../../../worker/services/console-policy.ts";
+import { readPolicy, writePolicy } from "../../../worker/services/stored-policy.ts";
 
 const hours = { timeZone: "UTC", windows: [{ days: ["mon"], from: "07:00", to: "19:00" }] };
 
