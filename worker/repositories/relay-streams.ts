@@ -68,8 +68,7 @@ export async function applyToStream(
       .where(and(eq(relayStreams.relayId, relayId), eq(relayStreams.stream, stream)))
       .limit(1);
     const storedSeq = position?.storedSeq ?? 0;
-    const sessions = await loadSessions(transaction, batch);
-    const changes = decide({ storedSeq, sessions });
+    const changes = decide({ storedSeq, sessions: await loadSessions(transaction, batch) });
     if (changes.storedSeq === storedSeq) {
       return storedSeq;
     }
