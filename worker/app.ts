@@ -23,7 +23,7 @@ import { consoleFileRoutes } from "./routes/console-files.ts";
 import { consoleRoutes } from "./routes/consoles.ts";
 import { describeApi, registerSecurity } from "./routes/description/describe-api.ts";
 import { docsRoutes } from "./routes/docs.ts";
-import { sayFieldFault } from "./routes/field-messages.ts";
+import { fieldErrors, sayFieldFault } from "./routes/field-messages.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { measureRequests } from "./routes/measure-requests.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
@@ -34,7 +34,7 @@ import { keyRoutes, publicKeyRoutes } from "./routes/keys.ts";
 import { pageRoutes } from "./routes/pages.ts";
 import { policyRoutes } from "./routes/policies.ts";
 import { policyAttachmentRoutes } from "./routes/policy-attachments.ts";
-import { fieldErrors, ProblemError, problemResponse } from "./routes/problem.ts";
+import { ProblemError, problemResponse } from "./routes/problem.ts";
 import { relayLifecycleRoutes } from "./routes/relay-lifecycle.ts";
 import { relayRoutes } from "./routes/relays.ts";
 import {

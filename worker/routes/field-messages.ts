@@ -1,7 +1,24 @@
-/** What is said of a field that a schema refuses, in the place of zod's own words. Pure. */
+/** What is said of fields that a schema refuses, in the place of zod's own words. Pure. */
 import type { z } from "@hono/zod-openapi";
+import type { FieldError } from "../services/field-failure.ts";
 
 type Issue = z.core.$ZodRawIssue;
+
+/** The fields that a schema refused; of an object's unknown ones, each by its name. */
+export function fieldErrors(error: z.ZodError): FieldError[] {
+  const errors = error.issues.flatMap((issue) =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => ({
+          path: [...issue.path, key.slice(0, KEY_CHARACTERS_MAX)],
+          message: "is not known",
+        }))
+      : [issue],
+  );
+  return errors.slice(0, FIELD_ERRORS_MAX).map(({ path, message }) => ({
+    field: path.map(String).join("."),
+    message,
+  }));
+}
 
 /** Undefined: zod's words will do. A schema's own words come before these. */
 export function sayFieldFault(issue: Issue): string | undefined {
@@ -65,3 +82,8 @@ const FORMATS: Partial<Record<string, string>> = {
   email: "must be an address such as ann@example.org",
   guid: "must be a UUID",
 };
+
+/** An answer names at most so many fields: a hostile body must not be echoed at length. */
+const FIELD_ERRORS_MAX = 20;
+/** The same for the name of a field that is none. Ours are shorter. */
+const KEY_CHARACTERS_MAX = 64;

@@ -9,7 +9,7 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { Result } from "#shared/base/result.ts";
 import { type ErrorCode, errorRow } from "#shared/errors/catalogue.ts";
-import type { FieldError, FieldFailure } from "../services/field-failure.ts";
+import type { FieldFailure } from "../services/field-failure.ts";
 import { problems } from "../telemetry/measures.ts";
 import type { RouteEnv } from "./route-env.ts";
 
@@ -61,22 +61,6 @@ export function problemResponse<E extends RouteEnv>(
     ...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
     ...(failure.retryAfterS === undefined ? {} : { "Retry-After": String(failure.retryAfterS) }),
   });
-}
-
-/** The fields that a schema refused; of an object's unknown ones, each by its name. */
-export function fieldErrors(error: z.ZodError): FieldError[] {
-  const errors = error.issues.flatMap((issue) =>
-    issue.code === "unrecognized_keys"
-      ? issue.keys.map((key) => ({
-          path: [...issue.path, key.slice(0, KEY_CHARACTERS_MAX)],
-          message: "is not known",
-        }))
-      : [issue],
-  );
-  return errors.slice(0, FIELD_ERRORS_MAX).map(({ path, message }) => ({
-    field: path.map(String).join("."),
-    message,
-  }));
 }
 
 const problemSchema = z
@@ -141,7 +125,3 @@ export const GENERAL_CODES = [
 /** Any route can meet a database that is away, and a bug of ours. */
 const EVERYWHERE: readonly ErrorCode[] = ["database.unavailable", "internal.error"];
 export const PROBLEM_TYPE = "application/problem+json";
-/** An answer names at most so many fields: a hostile body must not be echoed at length. */
-const FIELD_ERRORS_MAX = 20;
-/** The same for the name of a field that is none. Ours are shorter. */
-const KEY_CHARACTERS_MAX = 64;

@@ -1,8 +1,7 @@
 /** What callers are told of fields that a schema refuses. */
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { fieldErrors } from "../../../worker/routes/problem.ts";
-import { sayFieldFault } from "../../../worker/routes/field-messages.ts";
+import { fieldErrors, sayFieldFault } from "../../../worker/routes/field-messages.ts";
 
 z.config({ customError: sayFieldFault });
 
