@@ -233,22 +233,7 @@ export async function takeConsoleFile(
           isNull(tickets.consumedAtMs),
           isNull(tickets.withdrawnAtMs),
           gt(tickets.expiresAtMs, taking.nowMs),
-          exists(
-            transaction
-              .select({ id: sessions.id })
-              .from(sessions)
-              .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
-              .innerJoin(users, eq(users.id, sessions.userId))
-              .where(
-                and(
-                  eq(sessions.id, tickets.sessionId),
-                  ne(sessions.state, "ended"),
-                  isNull(consoles.deletedAtMs),
-                  // A deleted user is disabled as well.
-                  isNull(users.disabledAtMs),
-                ),
-              ),
-          ),
+          mayBeOpened(transaction),
         ),
       )
       .returning({ sessionId: tickets.sessionId });
@@ -268,6 +253,25 @@ export async function takeConsoleFile(
     await insertAuditRecords(transaction, [auditOf(parts)]);
     return parts;
   });
+}
+
+/** Whether the ticket's session is not over, and its console and its user are still there. */
+function mayBeOpened(transaction: Transaction) {
+  const session = transaction
+    .select({ id: sessions.id })
+    .from(sessions)
+    .innerJoin(consoles, eq(consoles.id, sessions.consoleId))
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .where(
+      and(
+        eq(sessions.id, tickets.sessionId),
+        ne(sessions.state, "ended"),
+        isNull(consoles.deletedAtMs),
+        // A deleted user is disabled as well.
+        isNull(users.disabledAtMs),
+      ),
+    );
+  return exists(session);
 }
 
 /** Bound values of one statement, and audit rows of one transaction. */
