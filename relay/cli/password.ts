@@ -32,7 +32,9 @@ export async function readUsername(given: string | null): Promise<Result<string,
     return ok(given);
   }
   const typed = process.stdin.isTTY ? await ask("User name: ", { isHidden: false }) : null;
-  return typed === null || typed === "" ? fail(misused("--username is missing.")) : ok(typed);
+  return typed === null || typed === ""
+    ? fail(misused("--username is missing: who logs in."))
+    : ok(typed);
 }
 
 /** The first line of a file that holds a secret. */

@@ -144,6 +144,21 @@ describe("what stands in two places", () => {
 });
 
 describe("documentation", () => {
+  it("numbers each decision once, and lists all in their order", () => {
+    const decisions = files.filter((file) => /^docs\/decisions\/\d{4}-/.test(file)).toSorted();
+    const numbers = decisions.map((file) =>
+      Number(file.slice("docs/decisions/".length).slice(0, 4)),
+    );
+    expect(new Set(numbers).size).toBe(numbers.length);
+    for (const [index, file] of decisions.entries()) {
+      expect(read(file)).toMatch(new RegExp(`^# ${numbers[index]}\\. `));
+    }
+    const listed = [...read("docs/decisions/README.md").matchAll(/^(\d+)\. \[.+\]\((.+)\)$/gm)];
+    expect(listed.map(([, number, file]) => [Number(number), `docs/decisions/${file}`])).toEqual(
+      decisions.map((file, index) => [numbers[index], file]),
+    );
+  });
+
   it("has the errors page as the catalogue makes it", () => {
     expect(read("docs/api/errors.md")).toBe(renderErrorsPage());
   });

@@ -1,7 +1,6 @@
 /** `kerbside sessions`: who uses which console. */
 import { ok } from "#shared/base/result.ts";
 import { sessionSchema } from "../api-schemas.ts";
-import { givenText } from "../command.ts";
 import { listCommand } from "../list-command.ts";
 import {
   ABOUT_OPTIONS,
@@ -9,6 +8,7 @@ import {
   readAbout,
   SESSION_COLUMNS,
 } from "../sessions-shown.ts";
+import { TIMES, timeOption } from "../time-option.ts";
 
 export const sessionsCommand = listCommand({
   name: "sessions",
@@ -20,7 +20,7 @@ export const sessionsCommand = listCommand({
     to: { type: "string" },
   },
   help: `  --all                ended sessions too
-${ABOUT_OPTIONS_HELP}  --from T             begun then or later, such as 2026-03-01T12:00:00Z
+${ABOUT_OPTIONS_HELP}  --from T             begun then or later: ${TIMES}
   --to T               begun before
 `,
   operation: "GET /api/v1/sessions",
@@ -30,11 +30,20 @@ ${ABOUT_OPTIONS_HELP}  --from T             begun then or later, such as 2026-03
     if (!about.ok) {
       return about;
     }
+    const nowMs = Date.now();
+    const from = timeOption(options, "from", nowMs);
+    const to = timeOption(options, "to", nowMs);
+    if (!from.ok) {
+      return from;
+    }
+    if (!to.ok) {
+      return to;
+    }
     const query = {
       state: options["all"] === true ? undefined : ("live" as const),
       ...about.value,
-      from: givenText(options, "from"),
-      to: givenText(options, "to"),
+      from: from.value ?? undefined,
+      to: to.value ?? undefined,
     };
     return ok([{ query }]);
   },

@@ -156,7 +156,7 @@ describe("kerbside audit export", () => {
     [["export", "--output", "f", "--whole", "--type", "a.b"], "--whole goes with no filter"],
     [
       ["export", "--output", "f", "--from", "someday"],
-      '--from cannot be "someday": it is no time.',
+      '--from cannot be "someday": give a time such as 2026-03-01, ',
     ],
     [["search", "--limit", "0"], "--limit must be a whole number from 1 on."],
   ])("refuses %j", async (args, sentence) => {
