@@ -36,16 +36,16 @@ export async function measureLogins(
 
 /** What everybody else notices while people log in. */
 async function measureBesideLogins(scene: ControlScene, rounds: number): Promise<CallFigure> {
-  let isOver = false;
+  const over = new AbortController();
   const { path, as } = LISTS["consoles, with 50 rules"];
   const loggingIn = Array.from({ length: 4 }, async (_, caller) => {
-    for (let index = caller; !isOver; index += 4) {
+    for (let index = caller; !over.signal.aborted; index += 4) {
       await logIn(scene, index);
     }
   });
   const call = async (): Promise<void> => await list(scene, path, as);
   const figure = await measureCalls({ callers: 1, calls: LIST_CALLS / 2, rounds, call });
-  isOver = true;
+  over.abort();
   await Promise.all(loggingIn);
   return figure;
 }
