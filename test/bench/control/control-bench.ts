@@ -4,7 +4,7 @@
  * answer is looked at, and what was lost fails the benchmark; no figure does.
  */
 import { parseArgs } from "node:util";
-import { SCENE, startControlScene } from "./control-scene.ts";
+import { type ControlScene, SCENE, startControlScene } from "./control-scene.ts";
 import { readHostMemory } from "./host-memory.ts";
 import { measureLists, measureLogins } from "./lists-and-logins.ts";
 import { measureOrders } from "./orders.ts";
@@ -12,64 +12,75 @@ import { measureStorm, type StormFigure } from "./storms.ts";
 import type { CallFigure } from "./summary.ts";
 import { measureTickets } from "./tickets.ts";
 
-/** Prints the figures; `--json` prints one object, `--rounds` says how often each is taken. */
+/**
+ * Prints the figures; `--json` prints one object, `--rounds` says how often each is taken, `--only`
+ * which of calls, logins and storm are measured.
+ */
 export async function runControlBench(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
-    options: { json: { type: "boolean" }, rounds: { type: "string", default: "5" } },
+    options: {
+      json: { type: "boolean" },
+      rounds: { type: "string", default: "5" },
+      only: { type: "string" },
+    },
   });
-  const figures = await measureAll(Number(values.rounds));
+  const figures = await measureAll(Number(values.rounds), values.only ?? "calls,logins,storm");
   if (values.json === true) {
     console.log(JSON.stringify(figures));
   } else {
     printAll(figures);
   }
-  if (figures.storm.findings.length > 0) {
-    throw new Error(`the storm has lost something:\n${figures.storm.findings.join("\n")}`);
+  const findings = figures.storm?.findings ?? [];
+  if (findings.length > 0) {
+    throw new Error(`the storm has lost something:\n${findings.join("\n")}`);
   }
 }
 
 type Figures = Awaited<ReturnType<typeof measureAll>>;
 
-async function measureAll(rounds: number) {
+async function measureAll(rounds: number, only: string) {
   const startedMs = performance.now();
+  const wanted = new Set(only.split(","));
   await using scene = await startControlScene();
   const linked = readHostMemory(scene.place);
   say(startedMs, "the scene is set");
-  const { sessionIds, ...tickets } = await measureTickets(scene, rounds);
-  say(startedMs, "tickets");
-  // The newest are good for two minutes.
-  const orders = await measureOrders(scene, sessionIds.slice(-ORDERED));
-  say(startedMs, "orders");
-  const lists = await measureLists(scene, rounds);
-  say(startedMs, "lists");
-  const logins = await measureLogins(scene, rounds);
+  const calls = wanted.has("calls") ? await measureAllCalls(scene, rounds) : null;
+  say(startedMs, "calls");
+  const logins = wanted.has("logins") ? await measureLogins(scene, rounds) : {};
   say(startedMs, "logins");
   const afterLoad = readHostMemory(scene.place);
-  const storm = await measureStorm(scene, STORM_AWAY_MS_MAX);
+  const storm = wanted.has("storm") ? await measureStorm(scene, STORM_AWAY_MS_MAX) : null;
+  say(startedMs, "storm");
   return {
-    scene: SCENE,
-    rounds,
-    tickets,
-    orders,
-    lists,
-    logins,
+    ...{ scene: SCENE, rounds, calls, logins, storm },
     memory: { idle: scene.idle, linked, afterLoad },
-    storm,
   };
 }
 
-function printAll({ tickets, orders, lists, logins, memory, storm }: Figures): void {
-  const { calls, callToRelay, relayToAnswer } = tickets;
-  printCalls("Tickets", { ...calls, "call to relay": callToRelay, "to answer": relayToAnswer });
-  printCalls("Orders", orders);
-  printCalls("Lists", lists);
+async function measureAllCalls(scene: ControlScene, rounds: number) {
+  const { sessionIds, ...tickets } = await measureTickets(scene, rounds);
+  // The newest are good for two minutes.
+  const orders = await measureOrders(scene, sessionIds.slice(-ORDERED));
+  return { tickets, orders, lists: await measureLists(scene, rounds) };
+}
+
+function printAll({ calls, logins, memory, storm }: Figures): void {
+  if (calls !== null) {
+    const { callToRelay, relayToAnswer } = calls.tickets;
+    const parts = { "call to relay": callToRelay, "relay to answer": relayToAnswer };
+    printCalls("Tickets", { ...calls.tickets.calls, ...parts });
+    printCalls("Orders", calls.orders);
+    printCalls("Lists", calls.lists);
+  }
   printCalls("Logins", logins);
   for (const [when, parts] of Object.entries(memory)) {
     console.log(`Memory, ${when}`);
     console.table(parts);
   }
-  printStorm(storm);
+  if (storm !== null) {
+    printStorm(storm);
+  }
 }
 
 function printCalls(title: string, figures: Readonly<Record<string, CallFigure>>): void {
