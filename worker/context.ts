@@ -8,6 +8,7 @@ import { createLimits, type Limiter } from "./limits/limits.ts";
 import { openDatabase } from "./repositories/database.ts";
 import type { ServiceContext } from "./services/context.ts";
 import { SigningKeyCache } from "./services/signing-key-cache.ts";
+import { isolatePorts, WorkGate } from "./work-gate.ts";
 
 /** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
 export function createServiceContext(env: Env): ServiceContext {
@@ -19,6 +20,7 @@ export function createServiceContext(env: Env): ServiceContext {
     limits: createLimits((name) => limiterNamed(env, name)),
     signingKeys: SIGNING_KEYS,
     ...egressOf(env, settings.webhookPrivateTargets),
+    passwordGate: PASSWORD_GATE,
     nowMs: () => Date.now(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   };
@@ -37,6 +39,12 @@ function limiterNamed({ LIMITS }: Env, name: string): Limiter {
 
 /** One an isolate: it holds values alone, and nothing that belongs to a request. */
 const SIGNING_KEYS = new SigningKeyCache();
+
+/**
+ * Judging a password holds the isolate's thread for 130 ms on purpose. One after the other, with a
+ * pause in which everybody else is served, many who log in at once are slow for themselves alone.
+ */
+const PASSWORD_GATE = new WorkGate({ placesMax: 1, waitingMax: 64, lookEveryMs: 40 }, isolatePorts);
 
 /** Where private addresses are allowed, the way out that keeps to public ones is not taken. */
 function egressOf(env: Env, allowPrivate: boolean): Pick<ServiceContext, "egress"> {

@@ -128,6 +128,11 @@ export const ERRORS = {
     503,
     "The login provider does not answer as it should. Try again later, or log in another way.",
   ),
+  "auth.busy": http(
+    "control",
+    503,
+    "Too many log in by a password at this moment. Try again in a few seconds.",
+  ),
   "auth.method-off": http(
     "client",
     403,

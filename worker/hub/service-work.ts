@@ -18,11 +18,11 @@ import {
   markRelayServing,
   welcomeRelay,
 } from "../services/relay-presence.ts";
+import { isolatePorts, WorkGate } from "../work-gate.ts";
 import type { HubEffect, HubInput, LookupAnswer, WelcomeFacts } from "./hub-state.ts";
 import { workOnKeys } from "./key-work.ts";
 import { linkRefusal } from "./link-refusals.ts";
 import { withDeadline } from "./with-deadline.ts";
-import { WorkGate } from "./work-gate.ts";
 
 /** The effects that need a service. */
 export type ServiceEffect = Extract<
@@ -54,8 +54,19 @@ export interface ServiceWorkPorts {
   readonly feed: (input: HubInput) => void;
 }
 
-/** The database writes for one after the other; a few keep it busy. */
-const LOSSES_TOLD_AT_ONCE = 4;
+/**
+ * How many hubs of this isolate tell the database at once that their relay has gone. Hundreds do
+ * when the control plane was restarted, or a network broke. The database has one writer: told by all
+ * at once it would be late for everybody, the greetings of relays that are back among them.
+ */
+const LOSSES_TOLD = {
+  // It writes for one after the other; a few keep it busy.
+  placesMax: 4,
+  // Beyond, a loss is told with the next try (PRESENCE_RETRY_MS).
+  waitingMax: 2_000,
+  // Seldom enough that hundreds who wait take little of the thread.
+  lookEveryMs: 250,
+};
 
 export class ServiceWork {
   readonly #running = new Set<Promise<void>>();
@@ -236,15 +247,7 @@ async function attempt<Value>(
 }
 
 /** Of all hubs of this isolate. */
-const lossGate = new WorkGate(LOSSES_TOLD_AT_ONCE, {
-  nowMs: () => Date.now(),
-  wait: async (ms) => {
-    await new Promise((resolve) => {
-      setTimeout(resolve, ms);
-    });
-  },
-  chance: () => Math.random(),
-});
+const lossGate = new WorkGate(LOSSES_TOLD, isolatePorts);
 
 /** Below HELLO_DEADLINE_MS, so that a relay hears why it is not welcomed. */
 const WORK_DEADLINE_MS = 4_000;

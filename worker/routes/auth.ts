@@ -77,6 +77,7 @@ const loginRoute = createRoute({
       z.object({ token: z.string(), expiresAt: timeSchema }).openapi("Login"),
     ),
     ...problemResponses(
+      "auth.busy",
       "auth.invalid-credentials",
       "auth.method-off",
       "auth.not-admitted",

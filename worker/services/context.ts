@@ -11,6 +11,7 @@ import type { Permission, Role } from "../identity/permissions.ts";
 import type { LimitAnswer, LimitRequest, LimitSource } from "../limits/limit-rules.ts";
 import type { SecretsKeys } from "../identity/secrets-keys.ts";
 import type { Database } from "../repositories/database.ts";
+import type { WorkGate } from "../work-gate.ts";
 import type { SigningKeyCache } from "./signing-key-cache.ts";
 
 export interface ServiceContext {
@@ -20,6 +21,8 @@ export interface ServiceContext {
   readonly settings: ServiceSettings;
   readonly hubs: Hubs;
   readonly limits: Limits;
+  /** Where guesses at passwords wait for their turn; absent: all are judged at once. */
+  readonly passwordGate?: WorkGate;
   /** Milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly randomBytes: RandomBytes;

@@ -40,8 +40,8 @@ export interface PasswordLogin {
 }
 
 /**
- * Fails with `auth.invalid-credentials`, whatever was wrong; with `request.rate-limited`; or with
- * `auth.method-off` where nobody logs in by a password.
+ * Fails with `auth.invalid-credentials`, whatever was wrong; with `request.rate-limited`; with
+ * `auth.busy` when too many try at once; or with `auth.method-off` where nobody logs in by a password.
  */
 export async function logIn(
   context: ServiceContext,
@@ -60,7 +60,10 @@ export async function logIn(
     return attempt;
   }
   const user = await findCredentials(database, given.username);
-  const isRight = await verifyPassword(given.password, user?.passwordHash ?? null);
+  const isRight = await judgeInTurn(context, given.password, user?.passwordHash ?? null);
+  if (isRight === null) {
+    return fail({ code: "auth.busy", detail: "" });
+  }
   const reason = refusalOf(context, user, isRight);
   if (user === null || reason !== null) {
     const refused = auditRecord(context, caller, {
@@ -78,6 +81,20 @@ export async function logIn(
   await settleAttempt(context, attempt.value);
   const { userAgent = null } = given;
   return ok(await openLogin(context, caller, { user, method: PASSWORD_METHOD, userAgent }));
+}
+
+/** Whether the password is the stored one; null when its turn does not come in time. */
+async function judgeInTurn(
+  { passwordGate, nowMs }: ServiceContext,
+  password: string,
+  stored: string | null,
+): Promise<boolean | null> {
+  if (passwordGate === undefined) {
+    return await verifyPassword(password, stored);
+  }
+  const deadlineMs = nowMs() + PASSWORD_TURN_DEADLINE_MS;
+  const leave = await passwordGate.enter(() => nowMs() < deadlineMs);
+  return leave === null ? null : await verifyPassword(password, stored).finally(leave);
 }
 
 /**
@@ -189,6 +206,8 @@ function plainText(text: string): string {
 
 /** A working day: after it the user shows again who they are. */
 export const LOGIN_LIFE_MS = 12 * 60 * 60 * 1000;
+/** Fifty others at 130 ms and a pause each; people and programs wait so long for an answer. */
+const PASSWORD_TURN_DEADLINE_MS = 9_000;
 /** Often enough to recognise a login by, and no write with each request. */
 const USE_NOTED_EVERY_MS = 60 * 1000;
 

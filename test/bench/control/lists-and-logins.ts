@@ -25,7 +25,7 @@ export async function measureLogins(
   rounds: number,
 ): Promise<Record<string, CallFigure>> {
   const figures: Record<string, CallFigure> = {};
-  for (const callers of [1, 4, 16]) {
+  for (const callers of [1, 4, 32]) {
     const call = async (index: number): Promise<void> => await logIn(scene, index);
     const calls = Math.max(LOGIN_CALLS, callers);
     figures[`login, ${callers} at once`] = await measureCalls({ callers, calls, rounds, call });

@@ -4,6 +4,7 @@ import { logins } from "../../../worker/repositories/schema/people.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { authenticate, logIn, LOGIN_LIFE_MS, logOut } from "../../../worker/services/login.ts";
 import { createUser } from "../../../worker/services/users.ts";
+import { isolatePorts, WorkGate } from "../../../worker/work-gate.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -25,6 +26,59 @@ async function logInAs({ context }: ControlServices, username: string) {
   }
   return login.value;
 }
+
+describe("logins by password that come at once", () => {
+  const given = { username: "alice", password: TEST_PASSWORD };
+  const gateOf = (waitingMax: number) =>
+    new WorkGate({ placesMax: 1, waitingMax, lookEveryMs: 1 }, isolatePorts);
+
+  it("are judged one after the other, and all are let in", async () => {
+    await using services = await startControlServices();
+    await services.makeCaller("alice", "user");
+    const context = { ...services.context, passwordGate: gateOf(5) };
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, async () => await logIn(context, anonymous, given)),
+    );
+    expect(answers.map(({ ok }) => ok)).toEqual([true, true, true, true]);
+  });
+
+  it("are told to come again when too many wait, whether or not the password is right", async () => {
+    await using services = await startControlServices();
+    await services.makeCaller("alice", "user");
+    const passwordGate = gateOf(0);
+    const context = { ...services.context, passwordGate };
+    const leave = await passwordGate.enter(() => true);
+    for (const password of [TEST_PASSWORD, "a wrong password"]) {
+      const refused = await logIn(context, anonymous, { ...given, password });
+      expect(refused).toMatchObject({ ok: false, error: { code: "auth.busy" } });
+    }
+    leave?.();
+    expect(await logIn(context, anonymous, given)).toMatchObject({ ok: true });
+    const wrong = await logIn(context, anonymous, { ...given, password: "a wrong password" });
+    expect(wrong).toMatchObject({ error: { code: "auth.invalid-credentials" } });
+    // The gate is free again after a wrong one as well.
+    expect(await logIn(context, anonymous, given)).toMatchObject({ ok: true });
+  });
+
+  it("wait for their turn so long and no longer", async () => {
+    await using services = await startControlServices();
+    await services.makeCaller("alice", "user");
+    const passwordGate = new WorkGate(
+      { placesMax: 1, waitingMax: 1, lookEveryMs: 1_000 },
+      {
+        nowMs: services.context.nowMs,
+        wait: async (ms) => {
+          services.moveClock(ms);
+          await Promise.resolve();
+        },
+        chance: () => 0.5,
+      },
+    );
+    await passwordGate.enter(() => true);
+    const refused = await logIn({ ...services.context, passwordGate }, anonymous, given);
+    expect(refused).toMatchObject({ ok: false, error: { code: "auth.busy" } });
+  });
+});
 
 describe("a login", () => {
   it("is good until its twelve hours are over", async () => {

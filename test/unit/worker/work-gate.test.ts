@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { PLACE_LIFE_MS, WorkGate } from "../../../worker/hub/work-gate.ts";
+import { PLACE_LIFE_MS, WorkGate } from "../../../worker/work-gate.ts";
+
+const LIMITS = { placesMax: 1, waitingMax: 2, lookEveryMs: 100 };
 
 /** A gate with one place; time passes as somebody waits. */
 function startGate() {
   let nowMs = 0;
   const onWait: (() => void)[] = [];
-  const gate = new WorkGate(1, {
+  const gate = new WorkGate(LIMITS, {
     nowMs: () => nowMs,
     wait: async (ms) => {
       nowMs += ms;
@@ -19,7 +21,7 @@ function startGate() {
 
 const wanted = (): boolean => true;
 
-describe("the gate of hubs that lost their relay", () => {
+describe("a gate", () => {
   it("lets the next one in when a place is given back", async () => {
     const { gate, onWait } = startGate();
     const leave = await gate.enter(wanted);
@@ -32,7 +34,7 @@ describe("the gate of hubs that lost their relay", () => {
     expect(left).toBe(true);
   });
 
-  it("lets nobody in whose relay is back", async () => {
+  it("lets nobody in who does not want it any more", async () => {
     const { gate, onWait } = startGate();
     await gate.enter(wanted);
     let isWanted = true;
@@ -40,6 +42,24 @@ describe("the gate of hubs that lost their relay", () => {
       isWanted = false;
     });
     expect(await gate.enter(() => isWanted)).toBeNull();
+  });
+
+  it("turns away at once whom too many wait before, and lets the next wait again", async () => {
+    const { gate, onWait, now } = startGate();
+    await gate.enter(wanted);
+    let isWanted = true;
+    const waiting = [gate.enter(() => isWanted), gate.enter(() => isWanted)];
+    const startedMs = now();
+    expect(await gate.enter(wanted)).toBeNull();
+    isWanted = false;
+    expect(await Promise.all(waiting)).toEqual([null, null]);
+    expect(now() - startedMs).toBeLessThan(1_000);
+    let looks = 0;
+    onWait.push(() => {
+      looks += 1;
+    });
+    expect(await gate.enter(() => looks === 0)).toBeNull();
+    expect(looks).toBe(1);
   });
 
   it("takes a place back whose holder is gone", async () => {
