@@ -23,7 +23,8 @@ export interface GateLimits {
 export class WorkGate {
   readonly #limits: GateLimits;
   readonly #ports: GatePorts;
-  #waiting = 0;
+  /** Who waits, and when they last looked: one who is gone looks no more. */
+  readonly #lookedAtMs = new Map<symbol, number>();
   readonly #takenAtMs = new Map<symbol, number>();
 
   constructor(limits: GateLimits, ports: GatePorts) {
@@ -39,24 +40,26 @@ export class WorkGate {
     const { nowMs, wait, chance } = this.#ports;
     const { lookEveryMs, waitingMax } = this.#limits;
     let leave = isWanted() ? this.#take(nowMs()) : null;
-    if (leave !== null || this.#waiting >= waitingMax) {
+    if (leave !== null || this.#countWaiting(nowMs()) >= waitingMax) {
       return leave;
     }
-    this.#waiting += 1;
+    const waiter = Symbol("waiter");
     while (leave === null && isWanted()) {
+      this.#lookedAtMs.set(waiter, nowMs());
       await wait(lookEveryMs * (0.5 + chance()));
       leave = isWanted() ? this.#take(nowMs()) : null;
     }
-    this.#waiting -= 1;
+    this.#lookedAtMs.delete(waiter);
     return leave;
   }
 
+  #countWaiting(nowMs: number): number {
+    forgetOlder(this.#lookedAtMs, nowMs, LOOKS_MISSED_MAX * this.#limits.lookEveryMs);
+    return this.#lookedAtMs.size;
+  }
+
   #take(nowMs: number): (() => void) | null {
-    for (const [place, takenAtMs] of this.#takenAtMs) {
-      if (nowMs - takenAtMs >= PLACE_LIFE_MS) {
-        this.#takenAtMs.delete(place);
-      }
-    }
+    forgetOlder(this.#takenAtMs, nowMs, PLACE_LIFE_MS);
     if (this.#takenAtMs.size >= this.#limits.placesMax) {
       return null;
     }
@@ -67,6 +70,18 @@ export class WorkGate {
     };
   }
 }
+
+function forgetOlder(times: Map<symbol, number>, nowMs: number, ageMs: number): void {
+  for (const [key, atMs] of times) {
+    // Also when the clock was turned back.
+    if (nowMs - atMs >= ageMs || atMs > nowMs) {
+      times.delete(key);
+    }
+  }
+}
+
+/** A busy thread looks late; one who missed so many looks is gone. */
+const LOOKS_MISSED_MAX = 50;
 
 /** The isolate's own time and chance. */
 export const isolatePorts: GatePorts = {

@@ -79,7 +79,11 @@ export const HEARTBEAT_PONG = "pong";
 
 const id = z.string().min(1).max(64);
 const sequence = z.int().nonnegative();
-const shortText = z.string().max(1024);
+/** Without the zero character, which databases do not take. */
+const shortText = z
+  .string()
+  .max(1024)
+  .overwrite((text) => text.replaceAll("\u0000", ""));
 const bytes = z.int().nonnegative();
 
 /** What happened at a relay. Facts only; the control plane decides what they mean. */

@@ -480,6 +480,7 @@ export const ERRORS = {
 
   // Between control plane and relay.
   "control.offline": link("The relay has no link to the control plane. Try again shortly."),
+  "control.rush": link("Too many relays connect at this moment. The relay tries again by itself."),
   "control.hub-silent": link("The relay's hub did not answer. Try again shortly."),
   "control.ack-timeout": link("The relay did not acknowledge in time. Try again shortly."),
   "control.queue-full": link("Too much is waiting for this relay. Try again shortly."),

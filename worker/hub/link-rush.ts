@@ -8,6 +8,7 @@
  * Elsewhere the hubs have threads of their own.
  */
 export class LinkRush {
+  /** By relay, so that one which comes over and over takes one place. */
   readonly #sinceMs = new Map<string, number>();
   #hasHubs = false;
 
@@ -16,32 +17,32 @@ export class LinkRush {
     this.#hasHubs = true;
   }
 
-  /** A place for a link that is being made; null: there is none now. */
-  enter(nowMs: number): string | null {
-    for (const [place, sinceMs] of this.#sinceMs) {
-      if (nowMs - sinceMs >= PLACE_LIFE_MS) {
-        this.#sinceMs.delete(place);
+  /** Whether the relay, which has proved to be that, may make its link. */
+  enter(relayId: string, nowMs: number): boolean {
+    if (!this.#hasHubs) {
+      return true;
+    }
+    for (const [id, sinceMs] of this.#sinceMs) {
+      // Also when the clock was turned back.
+      if (nowMs - sinceMs >= PLACE_LIFE_MS || sinceMs > nowMs) {
+        this.#sinceMs.delete(id);
       }
     }
-    if (this.#hasHubs && this.#sinceMs.size >= LINKS_IN_MAKING_MAX) {
-      return null;
+    if (this.#sinceMs.size >= LINKS_IN_MAKING_MAX && !this.#sinceMs.has(relayId)) {
+      return false;
     }
-    const place = crypto.randomUUID();
-    this.#sinceMs.set(place, nowMs);
-    return place;
+    this.#sinceMs.set(relayId, nowMs);
+    return true;
   }
 
   /** The link is made, or will not be. Idempotent. */
-  leave(place: string): void {
-    this.#sinceMs.delete(place);
+  leave(relayId: string): void {
+    this.#sinceMs.delete(relayId);
   }
 }
 
 /** The isolate's own. */
 export const linkRush = new LinkRush();
-
-/** Where the route tells the hub of the place that its link was given. */
-export const LINK_PLACE_HEADER = "X-Kerbside-Link-Place";
 
 /** On a machine that gives this thread a quarter of a core each is greeted in time all the same. */
 const LINKS_IN_MAKING_MAX = 12;

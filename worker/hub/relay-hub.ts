@@ -21,7 +21,7 @@ import type { Env } from "../env.ts";
 import { logNotice } from "../log.ts";
 import type { LinkReport, PushFailure } from "../services/context.ts";
 import type { HubEffect, HubInput, HubLink, HubState, LinkRefusal } from "./hub-state.ts";
-import { LINK_PLACE_HEADER, linkRush } from "./link-rush.ts";
+import { linkRush } from "./link-rush.ts";
 import { attachmentOf, linkOf, parseAttachment } from "./link-attachment.ts";
 import { describeCommand } from "./outbox-entry.ts";
 import { OutboxStore } from "./outbox-store.ts";
@@ -35,8 +35,6 @@ export class RelayHub extends DurableObject<Env> {
   /** Callers of push that wait, with their command until it is stored; others without one. */
   readonly #waiting = new Map<string, WaitingCaller>();
   #state: HubState;
-  /** The place that the link in the making was given; null: none is being made. */
-  #place: string | null = null;
   /** What the alarm is set to; null: not known, or not set. */
   #alarmAtMs: number | null = null;
 
@@ -60,7 +58,6 @@ export class RelayHub extends DurableObject<Env> {
     const linkId = crypto.randomUUID();
     this.ctx.acceptWebSocket(server, [linkId]);
     this.#step({ kind: "connected", linkId });
-    this.#place = request.headers.get(LINK_PLACE_HEADER);
     const headers = { "Sec-WebSocket-Protocol": CONTROL_SUBPROTOCOL };
     return new Response(null, { status: 101, webSocket: client, headers });
   }
@@ -283,9 +280,9 @@ export class RelayHub extends DurableObject<Env> {
   }
 
   #leaveRush(link: HubLink): void {
-    if (this.#place !== null && (link.phase === "none" || link.phase === "linked")) {
-      linkRush.leave(this.#place);
-      this.#place = null;
+    const relayId = this.#store.relayId();
+    if (relayId !== null && (link.phase === "none" || link.phase === "linked")) {
+      linkRush.leave(relayId);
     }
   }
 

@@ -6,6 +6,7 @@ import { and, desc, eq, gt, inArray, isNull, or, type SQL, sql } from "drizzle-o
 import type { Database } from "./database.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions } from "./schema/sessions.ts";
+import { PRESUMED_REASONS } from "./session-lifecycle.ts";
 import type { LiveSession } from "./sessions.ts";
 
 /** Which sessions: one, or all of a console, of a user or of a link. */
@@ -41,19 +42,22 @@ export async function listPresumedSessions(
     .where(
       and(
         ofSubject(of),
-        isPresumed(),
+        mayHaveLivedOn(),
         gt(sessions.endedAtMs, endedAfterMs),
         isNull(relays.deletedAtMs),
-        or(gt(relays.lastSeenAtMs, backAfterMs), and(eq(relays.state, "offline"), hadTicket())),
+        or(
+          and(eq(relays.state, "online"), gt(relays.lastSeenAtMs, backAfterMs)),
+          and(eq(relays.state, "offline"), hadTicket()),
+        ),
       ),
     )
     .orderBy(desc(sessions.createdAtMs), desc(sessions.id))
     .limit(limit);
 }
 
-/** Whether the row's end is a presumption. */
-export function isPresumed(): SQL | undefined {
-  return and(eq(sessions.state, "ended"), inArray(sessions.endReason, [...PRESUMED_REASONS]));
+/** Whether the session may have lived on although it is shown ended. */
+export function mayHaveLivedOn(): SQL | undefined {
+  return and(eq(sessions.state, "ended"), inArray(sessions.endReason, UNSURE_REASONS));
 }
 
 /**
@@ -67,17 +71,23 @@ function hadTicket(): SQL | undefined {
   );
 }
 
-function ofSubject(of: SessionsOf): SQL {
+function ofSubject(of: SessionsOf): SQL | undefined {
   if ("sessionId" in of) {
     return eq(sessions.id, of.sessionId);
   }
+  // Of many, those whose end was ordered: the order waits for their relay.
+  const unordered = isNull(sessions.endRequestedAtMs);
   if ("consoleId" in of) {
-    return eq(sessions.consoleId, of.consoleId);
+    return and(eq(sessions.consoleId, of.consoleId), unordered);
   }
-  return "userId" in of ? eq(sessions.userId, of.userId) : eq(sessions.shareId, of.shareId);
+  const { subject, id } =
+    "userId" in of
+      ? { subject: sessions.userId, id: of.userId }
+      : { subject: sessions.shareId, id: of.shareId };
+  return and(eq(subject, id), unordered);
 }
 
-/** Nobody reported these ends; what a relay reports later counts more (relay-event-rules.ts). */
-const PRESUMED_REASONS = ["relay-lost", "never-opened"] as const;
+/** A relay that was restarted has lost its sessions for good. */
+const UNSURE_REASONS = PRESUMED_REASONS.filter((reason) => reason !== "relay-restarted");
 /** Longer than any ticket is good. */
 const TICKET_LIFE_MS = 5 * 60_000;

@@ -6,7 +6,7 @@ import type { AuditRecord } from "#shared/audit/events.ts";
 import { levelOfRank } from "../identity/access-level.ts";
 import { rankOfConsole } from "./access-sql.ts";
 import type { Database } from "./database.ts";
-import { isPresumed } from "./presumed-sessions.ts";
+import { mayHaveLivedOn } from "./presumed-sessions.ts";
 import { consoles } from "./schema/consoles.ts";
 import { users } from "./schema/people.ts";
 import { relays } from "./schema/relays.ts";
@@ -191,7 +191,7 @@ export async function recordTerminations(
     database
       .update(sessions)
       .set({ endRequestedBy: by, endRequestedAtMs: atMs })
-      .where(and(inArray(sessions.id, named), or(ne(sessions.state, "ended"), isPresumed()))),
+      .where(and(inArray(sessions.id, named), or(ne(sessions.state, "ended"), mayHaveLivedOn()))),
   ]);
 }
 

@@ -6,7 +6,7 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { CONTROL_SUBPROTOCOL } from "#shared/control/contract.ts";
 import { enrolAnswerSchema, enrolRequestSchema } from "#shared/control/enrolment.ts";
-import { LINK_PLACE_HEADER, linkRush } from "../hub/link-rush.ts";
+import { linkRush } from "../hub/link-rush.ts";
 import { RELAY_ID_HEADER } from "../hub/relay-id-header.ts";
 import { logNotice } from "../log.ts";
 import {
@@ -112,18 +112,14 @@ async function openLink(context: Context<RouteEnv>): Promise<Response> {
   if (!offered.some((protocol) => protocol.trim() === CONTROL_SUBPROTOCOL)) {
     refuse("request.invalid", `Offer the WebSocket subprotocol ${CONTROL_SUBPROTOCOL}.`);
   }
-  const place = linkRush.enter(Date.now());
-  if (place === null) {
-    refuse("database.unavailable", "Too many relays come at once; this one may try again.");
+  // Behind the proof of who it is: strangers must not take the places of relays.
+  const relayId = await relayOf(context);
+  if (!linkRush.enter(relayId, Date.now())) {
+    refuse("control.rush");
   }
-  const relayId = await relayOf(context).catch((error: unknown) => {
-    linkRush.leave(place);
-    throw error;
-  });
   const { HUB } = context.env;
   const headers = new Headers(context.req.raw.headers);
   headers.set(RELAY_ID_HEADER, relayId);
-  headers.set(LINK_PLACE_HEADER, place);
   headers.delete("Authorization");
   const request = new Request(context.req.url, { headers });
   return await HUB.get(HUB.idFromName(relayId)).fetch(request);

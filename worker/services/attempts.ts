@@ -31,6 +31,7 @@ export interface Attempt {
 }
 
 interface Taken {
+  readonly by: "address" | "account";
   readonly request: LimitRequest;
   readonly from: LimitSource;
 }
@@ -61,7 +62,7 @@ export async function takeAttempt(
       const retryAfterS = Math.max(1, Math.ceil(answer.retryAfterMs / 1000));
       return fail({ code: "request.rate-limited", detail: "", retryAfterS });
     }
-    taken.push({ request, from: answer.from });
+    taken.push({ by, request, from: answer.from });
   }
   return ok({ taken });
 }
@@ -71,6 +72,23 @@ export async function settleAttempt(context: ServiceContext, attempt: Attempt): 
   await runLater(context, "attempt.settle", async () => {
     await Promise.all(
       attempt.taken.map(async ({ request, from }) => await context.limits.settle(request, from)),
+    );
+  });
+}
+
+/**
+ * The attempt was not judged, for no fault of the account's: it does not count against the account.
+ * It does against the address, which may be what keeps us busy.
+ */
+export async function forgiveAccount(context: ServiceContext, attempt: Attempt): Promise<void> {
+  const ofAccount = attempt.taken.filter(({ by }) => by === "account");
+  await runLater(context, "attempt.forgive", async () => {
+    await Promise.all(
+      ofAccount.map(async ({ request, from }) => {
+        const { key, rule } = from === "known" ? (request.known ?? request) : request;
+        // Without the known address: nothing was proved.
+        await context.limits.settle({ key, rule }, "common");
+      }),
     );
   });
 }

@@ -14,7 +14,7 @@ import { deleteLogin, findLogin, noteLoginUse, storeLogin } from "../repositorie
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { findCredentials, type UserCredentials } from "../repositories/users.ts";
 import { authenticateToken } from "./api-tokens.ts";
-import { settleAttempt, takeAttempt } from "./attempts.ts";
+import { forgiveAccount, settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
 import type {
   ActingUser,
@@ -62,6 +62,7 @@ export async function logIn(
   const user = await findCredentials(database, given.username);
   const isRight = await judgeInTurn(context, given.password, user?.passwordHash ?? null);
   if (isRight === null) {
+    await forgiveAccount(context, attempt.value);
     return fail({ code: "auth.busy", detail: "" });
   }
   const reason = refusalOf(context, user, isRight);

@@ -44,9 +44,11 @@ export async function openShare(
   if (share === null) {
     return fail(GONE);
   }
-  // Who has a link does not guess, whatever has become of it.
-  await settleAttempt(context, attempt.value);
-  return await openFound(context, caller, { share, opening });
+  const opened = await openFound(context, caller, { share, opening });
+  if (opened.ok) {
+    await settleAttempt(context, attempt.value);
+  }
+  return opened;
 }
 
 async function openFound(

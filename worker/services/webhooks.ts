@@ -133,11 +133,11 @@ export async function changeWebhook(
   // What is not asked for is left alone: a run of the job may have moved or disabled it meanwhile.
   const restart =
     resumed === null ? {} : { position: resumed.position, deadInARow: 0, disabledReason: null };
-  const { enabled, ...plain } = after;
   const patch = {
-    ...plain,
-    events: JSON.stringify(after.events),
-    ...(changes.enabled === undefined ? {} : { enabled }),
+    ...(changes.url === undefined ? {} : { url: after.url }),
+    ...(changes.description === undefined ? {} : { description: after.description }),
+    ...(changes.events === undefined ? {} : { events: JSON.stringify(after.events) }),
+    ...(changes.enabled === undefined ? {} : { enabled: after.enabled }),
     ...restart,
   };
   const changed = { ...row, ...patch };

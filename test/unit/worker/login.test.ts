@@ -60,6 +60,21 @@ describe("logins by password that come at once", () => {
     expect(await logIn(context, anonymous, given)).toMatchObject({ ok: true });
   });
 
+  it("do not count against their account when they were not judged", async () => {
+    await using services = await startControlServices();
+    await services.makeCaller("alice", "user");
+    const passwordGate = gateOf(0);
+    const context = { ...services.context, passwordGate };
+    const leave = await passwordGate.enter(() => true);
+    for (let time = 0; time < 15; time += 1) {
+      expect(await logIn(context, anonymous, given)).toMatchObject({
+        error: { code: "auth.busy" },
+      });
+    }
+    leave?.();
+    expect(await logIn(context, anonymous, given)).toMatchObject({ ok: true });
+  });
+
   it("wait for their turn so long and no longer", async () => {
     await using services = await startControlServices();
     await services.makeCaller("alice", "user");

@@ -347,14 +347,18 @@ describe("a link opens nothing", () => {
     },
   );
 
-  it("once it is used up, and whoever has it is not taken for somebody who guesses", async () => {
+  it("once it is used up, and soon to whoever tries on and on, who would fill the trail", async () => {
     await using held = await holdOwned();
     const { services, owner, consoleId } = held;
     const { token } = await share(services, owner, { consoleId });
     await open(services, token);
+    expect(await open(services, token)).toEqual(gone);
     for (let again = 0; again < 40; again += 1) {
-      expect(await open(services, token)).toEqual(gone);
+      await open(services, token);
     }
+    expect(await open(services, token)).toMatchObject({ error: { code: "request.rate-limited" } });
+    const trail = await recordedEvents(services.context, { type: "share.refused" });
+    expect(trail.length).toBeLessThanOrEqual(30);
   });
 
   it("for an address that guesses: it has to wait, whatever it brings then", async () => {

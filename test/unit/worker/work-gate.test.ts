@@ -62,6 +62,24 @@ describe("a gate", () => {
     expect(looks).toBe(1);
   });
 
+  it("does not count who vanished while they waited", async () => {
+    let nowMs = 0;
+    const gate = new WorkGate(LIMITS, {
+      nowMs: () => nowMs,
+      wait: async () => await new Promise(() => undefined),
+      chance: () => 0.5,
+    });
+    await gate.enter(wanted);
+    for (let count = 0; count < LIMITS.waitingMax; count += 1) {
+      void gate.enter(wanted);
+    }
+    expect(await gate.enter(wanted)).toBeNull();
+    nowMs += 50 * LIMITS.lookEveryMs;
+    const waiting = Symbol("still waiting");
+    const next = gate.enter(wanted);
+    expect(await Promise.race([next, Promise.resolve(waiting)])).toBe(waiting);
+  });
+
   it("takes a place back whose holder is gone", async () => {
     const { gate, now } = startGate();
     await gate.enter(wanted);
