@@ -153,7 +153,8 @@ export class StateFolder {
       }
       throw new StartError(`The state folder ${this.path} cannot be read: ${reasonOf(error)}.`);
     }
-    const known = new Set(["state.json", LOCK_FILE, "secrets.json"]);
+    // A password alone is how its owner chooses the first admin's.
+    const known = new Set(["state.json", LOCK_FILE, "secrets.json", "admin-password"]);
     if (names.length > 0 && !names.some((name) => known.has(name))) {
       throw new StartError(
         `${this.path} is not a state folder of Kerbside: choose another with --state-dir.`,

@@ -2,7 +2,7 @@
  * Sessions that are only presumed to have ended, because their relay said nothing. As long as it is
  * away it may carry them on, and shows them alive when it is back.
  */
-import { and, desc, eq, gt, inArray, isNull, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions } from "./schema/sessions.ts";
@@ -46,7 +46,12 @@ export async function listPresumedSessions(
         gt(sessions.endedAtMs, endedAfterMs),
         isNull(relays.deletedAtMs),
         or(
-          and(eq(relays.state, "online"), gt(relays.lastSeenAtMs, backAfterMs)),
+          and(
+            eq(relays.state, "online"),
+            gt(relays.lastSeenAtMs, backAfterMs),
+            // What came later the relay itself has been there to tell of.
+            lt(sessions.createdAtMs, relays.lastSeenAtMs),
+          ),
           and(eq(relays.state, "offline"), hadTicket()),
         ),
       ),

@@ -44,6 +44,15 @@ describe("npm run selfhost", { timeout: 90_000 }, () => {
     }
   });
 
+  it("takes the password that lies there before the first start", async () => {
+    await using place = await HostPlace.make(SELFHOST);
+    await mkdir(place.stateDir, { mode: 0o700 });
+    await writeFile(join(place.stateDir, "admin-password"), "a password of one's own\n");
+    const { client } = await place.start();
+    await client.logIn("admin", "a password of one's own");
+    expect((await client.call("GET", "/relays")).status).toBe(200);
+  });
+
   it("makes no admin anew: their password may be moved away", async () => {
     await using place = await HostPlace.make(SELFHOST);
     const first = await place.start();

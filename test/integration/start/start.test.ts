@@ -36,7 +36,7 @@ afterEach(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-describe("npm start", () => {
+describe("npm start", { timeout: 90_000 }, () => {
   it("prints one line of JSON, serves, keeps its state, and leaves nothing behind", async () => {
     const ports = { control: await freePort(), relay: await freePort() };
     const first = await runOnce(ports);

@@ -224,6 +224,21 @@ describe("a session whose relay was lost, and may carry it on", () => {
     expect(terminated(scene)).toEqual([sessionId]);
   });
 
+  it("is none that came to nothing while its relay was there", async () => {
+    await using scene = await startSessionsScene();
+    const { context, admin, relayId, services } = scene;
+    await services.query("UPDATE relays SET last_seen_at_ms = ?", [context.nowMs()]);
+    services.moveClock(1);
+    const consoleId = await scene.makeConsole("a");
+    const sessionId = await scene.open(admin, consoleId);
+    services.moveClock(4 * 60_000);
+    await expireSessions(context, relayId);
+    expect(await reasonOf(scene, sessionId)).toBe("never-opened");
+    expect(await terminateSession(context, admin, sessionId)).toEqual({ ok: true, value: "ended" });
+    const many = await terminateSessionsOfConsole(context, admin, consoleId);
+    expect(many).toMatchObject({ ok: true, value: { ending: [], unreached: [] } });
+  });
+
   it("has ended when its relay is back and has not shown it alive", async () => {
     await using scene = await startSessionsScene();
     const sessionId = await scene.open(scene.admin, await scene.makeConsole("a"));
