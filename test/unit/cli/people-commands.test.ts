@@ -171,7 +171,7 @@ describe("sessions", () => {
       request.path.startsWith("/api/v1/sessions") ? page() : people(request);
     const living = await run(["sessions", "--user", "ann"], answer);
     expect(calls(living.heard).at(-1)).toBe(`GET /api/v1/sessions?state=live&userId=${ANN}`);
-    const all = await run(["sessions", "--all", "--from", "2026-03-01T00:00:00Z"], answer);
-    expect(calls(all.heard)).toEqual(["GET /api/v1/sessions?from=2026-03-01T00%3A00%3A00Z"]);
+    const all = await run(["sessions", "--all", "--from", "2026-03-01"], answer);
+    expect(calls(all.heard)).toEqual(["GET /api/v1/sessions?from=2026-03-01T00%3A00%3A00.000Z"]);
   });
 });
