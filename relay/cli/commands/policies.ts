@@ -74,7 +74,9 @@ const effective = actCommand({
     return {
       print: formatTable(["RULE", "VALUE", "FROM"], rows).trimEnd(),
       note: [
-        `Sessions are ${allowedNow ? "allowed" : "not allowed"} now${until}.`,
+        allowedNow
+          ? `Sessions are allowed now${until}.`
+          : `No sessions are allowed${until || " now"}.`,
         ...warnings.map(({ rule, message }) => printable(`Warning: ${rule}: ${message}`)),
       ].join("\n"),
     };

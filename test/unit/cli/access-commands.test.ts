@@ -135,4 +135,18 @@ describe("policies", () => {
       "Sessions are allowed now until 2026-03-01T18:00:00Z.\nWarning: usb: no relay can\n",
     );
   });
+
+  it.each([
+    ["2026-03-02T07:00:00Z", "No sessions are allowed until 2026-03-02T07:00:00Z.\n"],
+    [null, "No sessions are allowed now.\n"],
+  ])("outside their hours are told with when they open: %s", async (changesAt, said) => {
+    const closed = { user: { username: "ann" }, allowedNow: false, changesAt };
+    const explanation = { ...closed, decisions: [], warnings: [] };
+    const { stderr } = await run(["policies", "effective", "web"], (request) =>
+      request.path.startsWith("/api/v1/policies/effective")
+        ? { json: explanation }
+        : plane(request),
+    );
+    expect(stderr).toBe(said);
+  });
 });
