@@ -115,6 +115,18 @@ describe("shares", () => {
     }
   });
 
+  it("are issued with a warning where no relay can enforce their policy", async () => {
+    const warnings = [{ rule: "input", message: "no relay can" }];
+    const args = ["shares", "create", "web", "--input", "deny"];
+    const { code, stdout, stderr } = await run(args, (request) =>
+      request.path === "/api/v1/shares"
+        ? { status: 201, json: { share, url: "https://k.example/share#kst", warnings } }
+        : plane(request),
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "https://k.example/share#kst\n" });
+    expect(stderr).toBe(`Opens web until ${share.expiresAt}.\nWarning: input: no relay can\n`);
+  });
+
   it("are revoked, with their sessions when asked", async () => {
     const { stderr, heard } = await run(["shares", "revoke", "shr_1", "--end-sessions"], plane);
     expect(heard[0]?.body).toEqual({ endSessions: true });
