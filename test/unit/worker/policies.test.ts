@@ -150,8 +150,10 @@ describe("a named policy", () => {
       "clipboard",
     ]);
   });
+});
 
-  it("is warned of alike as a console's own and as a link's, of its own rules alone", async () => {
+describe("a console's own policy, and a link's", () => {
+  it("is warned of as a named one is, for its own rules alone", async () => {
     await using held = await start();
     const { context } = held.services;
     const warned = (stored: Awaited<ReturnType<typeof changeConsole | typeof issueShare>>) =>
