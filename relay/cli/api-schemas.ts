@@ -1,5 +1,6 @@
 /** The parts of the API's answers that the commands use; other fields pass through unread. */
 import { z } from "zod";
+import { policyWarningsSchema } from "./policy-warnings.ts";
 
 const named = z.looseObject({ id: z.string(), name: z.string() });
 
@@ -7,6 +8,11 @@ export const consoleSchema = z.looseObject({
   id: z.string(),
   name: z.string(),
   source: z.string(),
+});
+
+export const storedConsoleSchema = consoleSchema.extend({
+  /** Older control planes have none, here as of links. */
+  warnings: policyWarningsSchema.optional(),
 });
 
 export type ConsoleItem = z.infer<typeof consoleSchema>;
@@ -102,7 +108,11 @@ export const shareSchema = z.looseObject({
   expiresAt: z.string(),
 });
 
-export const issuedShareSchema = z.looseObject({ share: shareSchema, url: z.string() });
+export const issuedShareSchema = z.looseObject({
+  share: shareSchema,
+  url: z.string(),
+  warnings: policyWarningsSchema.optional(),
+});
 
 export const revokedShareSchema = z.looseObject({
   sessionsEnding: z.number(),

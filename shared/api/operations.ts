@@ -323,7 +323,7 @@ export type EffectivePolicy = {
       readonly wins: boolean;
     }[];
   }[];
-  /** What of it no relay that is online can enforce: tickets are refused. */
+  /** Rules that no relay that is online can enforce: their sessions get no ticket. */
   readonly warnings: readonly {
     readonly rule: "controlLoss" | "notAfter" | "usb" | "clipboard" | "fileTransfer" | "input";
     readonly message: string;
@@ -391,6 +391,11 @@ export type IssuedApiToken = ApiToken & {
 export type IssuedShare = {
   readonly share: Share;
   readonly url: string;
+  /** Rules that no relay that is online can enforce: their sessions get no ticket. */
+  readonly warnings: readonly {
+    readonly rule: "controlLoss" | "notAfter" | "usb" | "clipboard" | "fileTransfer" | "input";
+    readonly message: string;
+  }[];
 };
 
 export type Job = {
@@ -1096,6 +1101,55 @@ export type SourceSite = {
   readonly siteId: string;
 };
 
+export type StoredConsole = {
+  readonly id: string;
+  readonly name: string;
+  readonly uuid: string;
+  readonly source: string;
+  readonly project: string | null;
+  readonly tags: readonly string[];
+  readonly createdAt: string;
+  /** How far the caller's right to it goes. */
+  readonly access: "view" | "open" | "own";
+  /** This and all that follows: admins only. */
+  readonly host?: string | undefined;
+  readonly port?: number | null | undefined;
+  readonly tlsPort?: number | null | undefined;
+  readonly hostSubject?: string | null | undefined;
+  readonly proxy?: string | null | undefined;
+  readonly policy?: {
+    readonly channels?: readonly ("main" | "display" | "inputs" | "cursor" | "playback" | "record" | "tunnel" | "smartcard" | "usbredir" | "port" | "webdav")[] | null | undefined;
+    readonly firewall?: "enforce" | "observe" | undefined;
+    readonly secondViewer?: "refuse" | "take-over" | undefined;
+    readonly reconnectWindowS?: number | undefined;
+    readonly idleS?: number | null | undefined;
+    readonly durationS?: number | null | undefined;
+    readonly sessionsMax?: number | null | undefined;
+    readonly allowedHours?: {
+      readonly timeZone: string;
+      readonly windows: readonly {
+        readonly days: readonly ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+        readonly from: string;
+        readonly to: string;
+      }[];
+    } | null | undefined;
+    readonly controlLoss?: "fail-static" | {
+      readonly strict: number;
+    } | undefined;
+    readonly clipboard?: "allow" | "to-guest" | "to-client" | "deny" | undefined;
+    readonly fileTransfer?: "allow" | "deny" | undefined;
+    readonly usb?: "allow" | "deny" | undefined;
+    readonly input?: "allow" | "deny" | undefined;
+  } | null | undefined;
+  /** The site whose relays reach it; null: its source's. */
+  readonly siteId?: string | null | undefined;
+  /** Rules that no relay that is online can enforce: their sessions get no ticket. */
+  readonly warnings: readonly {
+    readonly rule: "controlLoss" | "notAfter" | "usb" | "clipboard" | "fileTransfer" | "input";
+    readonly message: string;
+  }[];
+};
+
 export type StoredPolicy = {
   readonly id: string;
   readonly name: string;
@@ -1126,7 +1180,7 @@ export type StoredPolicy = {
   };
   readonly createdAt: string;
   readonly changedAt: string;
-  /** What of it no relay that is online can enforce: tickets are refused. */
+  /** Rules that no relay that is online can enforce: their sessions get no ticket. */
   readonly warnings: readonly {
     readonly rule: "controlLoss" | "notAfter" | "usb" | "clipboard" | "fileTransfer" | "input";
     readonly message: string;
@@ -1600,7 +1654,7 @@ export interface Operations {
       readonly "Idempotency-Key"?: string | undefined;
     };
     readonly body: NewConsole;
-    readonly answer: Console;
+    readonly answer: StoredConsole;
   };
 
   /** List the consoles that the caller may see, by name */
@@ -1637,7 +1691,7 @@ export interface Operations {
       readonly id: string;
     };
     readonly body: ConsoleChanges;
-    readonly answer: Console;
+    readonly answer: StoredConsole;
   };
 
   /** Delete a console; its tickets are void, and its sessions end */

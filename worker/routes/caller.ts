@@ -17,13 +17,13 @@ import type { RouteEnv, UserCaller, UserRouteEnv } from "./route-env.ts";
 
 /**
  * Route middleware: sets `context.var.user`. Refuses with `auth.required` whoever is not logged in,
- * and with `auth.forbidden` whoever does not hold the permission.
+ * and with `auth.forbidden`, which names the permission, whoever does not hold it.
  */
 export function requirePermission(permission: Permission) {
   const guard = createMiddleware<UserRouteEnv>(async function judgeCaller(context, next) {
     const user = await identify(context);
     if (!may(user, permission)) {
-      refuse("auth.forbidden");
+      refuse("auth.forbidden", `It takes the permission ${permission}.`);
     }
     context.set("user", user);
     return await runOnce(context, next);

@@ -11,6 +11,7 @@ import {
   pageConsoles,
   readConsole,
   STATIC_SOURCE,
+  type StoredConsole,
 } from "../services/consoles.ts";
 import { issueTicket } from "../services/tickets.ts";
 import { requirePermission } from "./caller.ts";
@@ -29,6 +30,7 @@ import {
 } from "./console-fields.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { warningsSchema } from "./policy-fields.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
@@ -94,31 +96,32 @@ const consoleChangesSchema = newConsoleSchema
   })
   .openapi("ConsoleChanges");
 
-const consoleSchema = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    uuid: z.string(),
-    source: z.string(),
-    project: z.string().nullable(),
-    tags: z.array(z.string()),
-    createdAt: timeSchema,
-    access: z
-      .enum(ACCESS_LEVELS)
-      .openapi({ description: "How far the caller's right to it goes." }),
-    host: z.string().optional().openapi({ description: "This and all that follows: admins only." }),
-    port: z.int().nullable().optional(),
-    tlsPort: z.int().nullable().optional(),
-    hostSubject: z.string().nullable().optional(),
-    proxy: z.string().nullable().optional(),
-    policy: partialPolicySchema.nullable().optional(),
-    siteId: z
-      .string()
-      .nullable()
-      .optional()
-      .openapi({ description: "The site whose relays reach it; null: its source's." }),
-  })
-  .openapi("Console");
+const consoleFields = {
+  id: z.string(),
+  name: z.string(),
+  uuid: z.string(),
+  source: z.string(),
+  project: z.string().nullable(),
+  tags: z.array(z.string()),
+  createdAt: timeSchema,
+  access: z.enum(ACCESS_LEVELS).openapi({ description: "How far the caller's right to it goes." }),
+  host: z.string().optional().openapi({ description: "This and all that follows: admins only." }),
+  port: z.int().nullable().optional(),
+  tlsPort: z.int().nullable().optional(),
+  hostSubject: z.string().nullable().optional(),
+  proxy: z.string().nullable().optional(),
+  policy: partialPolicySchema.nullable().optional(),
+  siteId: z
+    .string()
+    .nullable()
+    .optional()
+    .openapi({ description: "The site whose relays reach it; null: its source's." }),
+};
+
+const consoleSchema = z.object(consoleFields).openapi("Console");
+const storedConsoleSchema = z
+  .object({ ...consoleFields, warnings: warningsSchema })
+  .openapi("StoredConsole");
 
 const createConsoleRoute = createRoute({
   method: "post",
@@ -128,7 +131,7 @@ const createConsoleRoute = createRoute({
   middleware: [requirePermission("consoles.manage")] as const,
   request: { body: jsonBody(newConsoleSchema) },
   responses: {
-    201: json("Added.", consoleSchema),
+    201: json("Added.", storedConsoleSchema),
     ...problemResponses("resource.conflict"),
   },
 });
@@ -181,7 +184,7 @@ const changeConsoleRoute = createRoute({
   middleware: [requirePermission("consoles.manage")] as const,
   request: { params: idParams, body: jsonBody(consoleChangesSchema) },
   responses: {
-    200: json("As it is now.", consoleSchema),
+    200: json("As it is now.", storedConsoleSchema),
     ...problemResponses("resource.not-found"),
   },
 });
@@ -240,7 +243,7 @@ export const consoleRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(createConsoleRoute, async (context) => {
     const { services, user } = context.var;
     const created = valueOf(await createConsole(services, user, context.req.valid("json")));
-    return context.json(formatConsole(created), 201);
+    return context.json(formatStored(created), 201);
   })
   .openapi(listConsolesRoute, async (context) => {
     const { services, user } = context.var;
@@ -258,7 +261,7 @@ export const consoleRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(changeConsoleRoute, async (context) => {
     const { services, user } = context.var;
     const change = { id: context.req.valid("param").id, changes: context.req.valid("json") };
-    return context.json(formatConsole(valueOf(await changeConsole(services, user, change))), 200);
+    return context.json(formatStored(valueOf(await changeConsole(services, user, change))), 200);
   })
   .openapi(deleteConsoleRoute, async (context) => {
     const { services, user } = context.var;
@@ -273,6 +276,10 @@ export const consoleRoutes = new OpenAPIHono<RouteEnv>()
     );
     return context.json({ sessionId, vvUrl, expiresAt: formatTime(expiresAtMs) }, 201);
   });
+
+function formatStored({ warnings, ...view }: StoredConsole): z.infer<typeof storedConsoleSchema> {
+  return { ...formatConsole(view), warnings: [...warnings] };
+}
 
 function formatConsole(view: ConsoleView): z.infer<typeof consoleSchema> {
   const { createdAtMs, target, tags, ...rest } = view;

@@ -1,6 +1,5 @@
 /** Named policies, and the explanation of what applies to a session. */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { ENFORCEMENTS } from "#shared/policy/enforcement.ts";
 import { hoursSchema } from "#shared/policy/hours.ts";
 import { ATTACHED_KINDS, partialPolicySchema, RULE_NAMES } from "#shared/policy/policy.ts";
 import {
@@ -16,6 +15,7 @@ import { requirePermission } from "./caller.ts";
 import { printableSchema } from "./console-fields.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { nameCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { warningsSchema } from "./policy-fields.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
 import { idParams, idSchema, json, jsonBody } from "./route-parts.ts";
@@ -51,10 +51,6 @@ const policyFields = {
   createdAt: timeSchema,
   changedAt: timeSchema,
 };
-
-const warningsSchema = z
-  .array(z.object({ rule: z.enum(ENFORCEMENTS), message: z.string() }))
-  .openapi({ description: "What of it no relay that is online can enforce: tickets are refused." });
 
 const policySchema = z.object(policyFields).openapi("Policy");
 const storedPolicySchema = z

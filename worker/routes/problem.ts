@@ -114,6 +114,7 @@ export function statusOf(code: ErrorCode): number {
 export const GENERAL_CODES = [
   "api.version-unknown",
   "control.keys-changed",
+  "control.rush",
   "relay.deleted",
   "relay.disabled",
   "relay.unauthorized",

@@ -15,6 +15,7 @@ import { anonymousCaller, requirePermission } from "./caller.ts";
 import { printableSchema } from "./console-fields.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { newestCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { warningsSchema } from "./policy-fields.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import { dropEmptyBody } from "./request-guards.ts";
 import type { RouteEnv } from "./route-env.ts";
@@ -83,7 +84,12 @@ const createShareRoute = createRoute({
   middleware: [requirePermission("shares.manage")] as const,
   request: { body: jsonBody(newShareSchema) },
   responses: {
-    201: json("Issued.", z.object({ share: shareSchema, url: z.string() }).openapi("IssuedShare")),
+    201: json(
+      "Issued.",
+      z
+        .object({ share: shareSchema, url: z.string(), warnings: warningsSchema })
+        .openapi("IssuedShare"),
+    ),
     ...problemResponses("console.access-too-low", "resource.not-found"),
   },
 });
@@ -188,8 +194,10 @@ export const shareRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(createShareRoute, async (context) => {
     const { services, user } = context.var;
     const { uses, ...input } = context.req.valid("json");
-    const issued = valueOf(await issueShare(services, user, { ...input, usesMax: uses }));
-    return context.json({ share: formatShare(issued.share), url: issued.url }, 201);
+    const { share, url, warnings } = valueOf(
+      await issueShare(services, user, { ...input, usesMax: uses }),
+    );
+    return context.json({ share: formatShare(share), url, warnings: [...warnings] }, 201);
   })
   .openapi(listRoute, async (context) => {
     const { services, user } = context.var;

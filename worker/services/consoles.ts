@@ -33,6 +33,7 @@ import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { announceDenial, prepareDenial } from "./denials.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 import { cutPage, withOneMore } from "./page.ts";
+import { findPolicyWarnings, type PolicyWarning } from "./policy-warnings.ts";
 import { sealSecret } from "./secrets.ts";
 
 /** A new console, its fields' forms already checked. */
@@ -100,6 +101,11 @@ export interface ConsoleView {
   } | null;
 }
 
+/** A console that was stored, and what of its own policy no relay that is online can keep. */
+export interface StoredConsole extends ConsoleView {
+  readonly warnings: readonly PolicyWarning[];
+}
+
 export interface PagedConsoles {
   readonly items: readonly ConsoleView[];
   readonly next: ConsoleCursor | null;
@@ -110,7 +116,7 @@ export async function createConsole(
   context: ServiceContext,
   caller: ActingUser,
   input: NewConsole,
-): Promise<Result<ConsoleView, FieldFailure>> {
+): Promise<Result<StoredConsole, FieldFailure>> {
   const invalid =
     findInvalidField({ port: null, tlsPort: null, ca: null, ...defined(input) }) ??
     (await findInvalidSite(context, input.siteId));
@@ -147,6 +153,8 @@ export async function createConsole(
     { type: "console.created", data },
     { consoleId: row.id },
   );
+  // Before it is stored: nothing that fails afterwards may hide that it was.
+  const warnings = await findPolicyWarnings(context, input.policy ?? null);
   try {
     await insertConsole(context.database, { row, tags }, audit);
   } catch (error) {
@@ -157,7 +165,7 @@ export async function createConsole(
   }
   // It may be there for its maker by a rule that it matches; that is looked up when it is asked for.
   const made = { ...row, source: input.source, tags, granted: null };
-  return ok(viewConsole(made, caller));
+  return ok({ ...viewConsole(made, caller), warnings });
 }
 
 /**
@@ -204,7 +212,7 @@ export async function changeConsole(
   context: ServiceContext,
   caller: ActingUser,
   change: { readonly id: string; readonly changes: ConsoleChanges },
-): Promise<Result<ConsoleView, FieldFailure>> {
+): Promise<Result<StoredConsole, FieldFailure>> {
   const { id } = change;
   const { password, policy, tags: newTags, ...texts } = defined(change.changes);
   const plain = { ...texts, ...(policy === undefined ? {} : { policy: writePolicy(policy) }) };
@@ -223,6 +231,8 @@ export async function changeConsole(
   if (invalid !== null) {
     return fail(invalid);
   }
+  const stored = { ...row, ...plain, tags: tags ?? row.tags };
+  const warnings = await findPolicyWarnings(context, readPolicy(stored.policy));
   const fields = Object.keys(defined(change.changes)).sort().join(",");
   if (fields !== "") {
     const sealed =
@@ -238,7 +248,7 @@ export async function changeConsole(
       auditRecord(context, caller, { type: "console.updated", data }, { consoleId: id }),
     );
   }
-  return ok(viewConsole({ ...row, ...plain, tags: tags ?? row.tags }, caller));
+  return ok({ ...viewConsole(stored, caller), warnings });
 }
 
 /** Ends its sessions and voids its tickets too. Fails with `resource.not-found`. */

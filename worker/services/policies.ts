@@ -5,9 +5,7 @@
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
-import { type Enforcement, lackingOf, needsOf } from "#shared/policy/enforcement.ts";
-import { type PartialPolicy, type Rules, sessionPolicy } from "#shared/policy/policy.ts";
-import { readRules, withDefaults } from "#shared/policy/strictness.ts";
+import type { PartialPolicy } from "#shared/policy/policy.ts";
 import { isUniqueViolation } from "../repositories/database-errors.ts";
 import {
   deletePolicy as deletePolicyRow,
@@ -17,11 +15,11 @@ import {
   type PolicyRow,
   updatePolicy,
 } from "../repositories/policies.ts";
-import { listOnlineEnforcements } from "../repositories/relays.ts";
 import { auditRecord } from "./audit-record.ts";
 import { readPolicy } from "./stored-policy.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { cutPage, withOneMore } from "./page.ts";
+import { findPolicyWarnings, type PolicyWarning } from "./policy-warnings.ts";
 
 export interface PolicyView {
   readonly id: string;
@@ -35,11 +33,6 @@ export interface PolicyView {
 /** A policy that was stored, and what of it no relay that is online can keep. */
 export interface StoredPolicy extends PolicyView {
   readonly warnings: readonly PolicyWarning[];
-}
-
-export interface PolicyWarning {
-  readonly rule: Enforcement;
-  readonly message: string;
 }
 
 export interface PolicyFields {
@@ -144,19 +137,6 @@ export async function deletePolicy(
   });
 }
 
-/** What of the rules no relay that is online can keep: a session that needs it gets no ticket. */
-export async function findWarnings(
-  context: Pick<ServiceContext, "database">,
-  rules: Rules,
-): Promise<PolicyWarning[]> {
-  const needs = needsOf(sessionPolicy(rules));
-  const enforced = needs.length === 0 ? [] : await listOnlineEnforcements(context.database);
-  return lackingOf(needs, enforced.flat()).map((rule) => ({
-    rule,
-    message: `No relay that is online can enforce ${rule}: sessions under this rule are refused.`,
-  }));
-}
-
 async function storeNamed(
   context: ServiceContext,
   store: () => Promise<PolicyRow | null>,
@@ -174,8 +154,7 @@ async function storeNamed(
     return fail({ code: "resource.not-found", detail: "" });
   }
   const view = viewPolicy(row);
-  const warnings = await findWarnings(context, withDefaults(readRules(view.rules)));
-  return ok({ ...view, warnings });
+  return ok({ ...view, warnings: await findPolicyWarnings(context, view.rules) });
 }
 
 function viewPolicy(row: PolicyRow): PolicyView {

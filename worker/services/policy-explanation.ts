@@ -8,7 +8,7 @@ import { findUser } from "../repositories/users.ts";
 import { judgeConsole } from "./access.ts";
 import type { ActingUser, ServiceContext } from "./context.ts";
 import { type EffectivePolicy, findEffectivePolicy } from "./effective-policy.ts";
-import { findWarnings, type PolicyWarning } from "./policies.ts";
+import { findWarnings, type PolicyWarning } from "./policy-warnings.ts";
 
 export interface PolicyExplanation extends EffectivePolicy {
   readonly console: { readonly id: string; readonly name: string };

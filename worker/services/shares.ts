@@ -24,6 +24,7 @@ import { readPolicy, writePolicy } from "./stored-policy.ts";
 import type { ActingUser, Caller, ServiceContext } from "./context.ts";
 import { announceDenial, prepareDenial } from "./denials.ts";
 import { endSessions, listEndable } from "./end-sessions.ts";
+import { findPolicyWarnings, type PolicyWarning } from "./policy-warnings.ts";
 
 export interface NewShare {
   readonly consoleId: string;
@@ -45,6 +46,14 @@ export interface ShareView extends Omit<ShareSummary, "policy" | "consoleDeleted
   readonly state: ShareState;
 }
 
+export interface IssuedLink {
+  readonly share: ShareView;
+  /** Has the token: it is not shown again. */
+  readonly url: string;
+  /** What of the link's own rules no relay that is online can keep: it would open nothing. */
+  readonly warnings: readonly PolicyWarning[];
+}
+
 /**
  * Issues a link. Fails with `resource.not-found` where the console is not there for the caller, and
  * with `console.access-too-low` where they see it and do not own it.
@@ -53,7 +62,7 @@ export async function issueShare(
   context: ServiceContext,
   caller: ActingUser,
   input: NewShare,
-): Promise<Result<{ readonly share: ShareView; readonly url: string }, Failure>> {
+): Promise<Result<IssuedLink, Failure>> {
   const wanted = { id: input.consoleId, userId: caller.actorId };
   const console = judgeIssuer(caller, await findConsole(context.database, wanted));
   if (!console.ok) {
@@ -85,6 +94,7 @@ export async function issueShare(
   };
   const { consoleId } = row;
   const audit = auditRecord(context, caller, { type: "share.created", data }, { consoleId });
+  const warnings = await findPolicyWarnings(context, input.policy ?? null);
   await insertShare(context.database, row, audit);
   const stored = await findShare(context.database, row.id);
   return stored === null
@@ -92,6 +102,7 @@ export async function issueShare(
     : ok({
         share: viewShare(stored, createdAtMs),
         url: `${context.settings.publicUrl}${SHARE_PAGE_PATH}#${token}`,
+        warnings,
       });
 }
 

@@ -4,7 +4,7 @@ import type { NewConsole } from "#shared/api/operations.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { reasonOf } from "../../control/state-folder.ts";
 import { type ApiClient, withApi } from "../api-client.ts";
-import { consoleSchema } from "../api-schemas.ts";
+import { consoleSchema, storedConsoleSchema } from "../api-schemas.ts";
 import { collectPages } from "../collect-pages.ts";
 import {
   type CliFailure,
@@ -21,6 +21,7 @@ import {
 } from "../command.ts";
 import { readSecretFile } from "../password.ts";
 import { POLICY_OPTIONS, POLICY_OPTIONS_HELP, readPolicyOptions } from "../policy-options.ts";
+import { sayPolicyWarnings } from "../policy-warnings.ts";
 import { printable } from "../printable.ts";
 
 export const consoleAddCommand: Command = {
@@ -52,7 +53,7 @@ ${POLICY_OPTIONS_HELP}  --source S           the source that it belongs to; defa
     const url = textOption(parsed.value.options, "url");
     return withApi(url === null ? {} : { url }, tools, async (client) => {
       const isTaken = await isNameTaken(client, body.value.name);
-      const created = await client.call("POST /api/v1/consoles", consoleSchema, {
+      const created = await client.call("POST /api/v1/consoles", storedConsoleSchema, {
         body: body.value,
       });
       if (!created.ok) {
@@ -65,6 +66,9 @@ ${POLICY_OPTIONS_HELP}  --source S           the source that it belongs to; defa
           `Warning: another console is called ${name} already. ` +
             "Open each by its id: kerbside open ID.\n",
         );
+      }
+      for (const warning of sayPolicyWarnings(created.value.warnings)) {
+        tools.note(`${warning}\n`);
       }
       tools.print(`${created.value.id}\n`);
       return ok(EXIT.done);

@@ -5,6 +5,7 @@ import { actCommand } from "../act-command.ts";
 import { type Command, textOption } from "../command.ts";
 import { findConsole, findUserId } from "../find-by-name.ts";
 import { listCommand } from "../list-command.ts";
+import { policyWarningsSchema, sayPolicyWarnings } from "../policy-warnings.ts";
 import { formatTable, printable } from "../printable.ts";
 
 const list = listCommand({
@@ -49,7 +50,7 @@ const effective = actCommand({
         contributions: z.array(contribution),
       }),
     ),
-    warnings: z.array(z.looseObject({ rule: z.string(), message: z.string() })),
+    warnings: policyWarningsSchema,
   }),
   given: async ({ options, positionals: [wanted = ""] }, client) => {
     const console = await findConsole(client, wanted);
@@ -74,8 +75,10 @@ const effective = actCommand({
     return {
       print: formatTable(["RULE", "VALUE", "FROM"], rows).trimEnd(),
       note: [
-        `Sessions are ${allowedNow ? "allowed" : "not allowed"} now${until}.`,
-        ...warnings.map(({ rule, message }) => printable(`Warning: ${rule}: ${message}`)),
+        allowedNow
+          ? `Sessions are allowed now${until}.`
+          : `No sessions are allowed${until || " now"}.`,
+        ...sayPolicyWarnings(warnings),
       ].join("\n"),
     };
   },

@@ -11,6 +11,7 @@ import {
   readPolicyOptions,
   readSeconds,
 } from "../policy-options.ts";
+import { sayPolicyWarnings } from "../policy-warnings.ts";
 import { printable } from "../printable.ts";
 
 const list = listCommand({
@@ -82,9 +83,12 @@ ${POLICY_OPTIONS_HELP}`,
     };
     return ok([{ body }]);
   },
-  tell: ({ url, share }) => ({
+  tell: ({ url, share, warnings }) => ({
     print: url,
-    note: `Opens ${printable(share.console.name)} until ${printable(share.expiresAt)}.`,
+    note: [
+      `Opens ${printable(share.console.name)} until ${printable(share.expiresAt)}.`,
+      ...sayPolicyWarnings(warnings),
+    ].join("\n"),
   }),
 });
 

@@ -115,6 +115,18 @@ describe("shares", () => {
     }
   });
 
+  it("are issued with a warning where no relay can enforce their policy", async () => {
+    const warnings = [{ rule: "input", message: "no relay can" }];
+    const args = ["shares", "create", "web", "--input", "deny"];
+    const { code, stdout, stderr } = await run(args, (request) =>
+      request.path === "/api/v1/shares"
+        ? { status: 201, json: { share, url: "https://k.example/share#kst", warnings } }
+        : plane(request),
+    );
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "https://k.example/share#kst\n" });
+    expect(stderr).toBe(`Opens web until ${share.expiresAt}.\nWarning: input: no relay can\n`);
+  });
+
   it("are revoked, with their sessions when asked", async () => {
     const { stderr, heard } = await run(["shares", "revoke", "shr_1", "--end-sessions"], plane);
     expect(heard[0]?.body).toEqual({ endSessions: true });
@@ -134,5 +146,19 @@ describe("policies", () => {
     expect(stderr).toBe(
       "Sessions are allowed now until 2026-03-01T18:00:00Z.\nWarning: usb: no relay can\n",
     );
+  });
+
+  it.each([
+    ["2026-03-02T07:00:00Z", "No sessions are allowed until 2026-03-02T07:00:00Z.\n"],
+    [null, "No sessions are allowed now.\n"],
+  ])("outside their hours are told with when they open: %s", async (changesAt, said) => {
+    const closed = { user: { username: "ann" }, allowedNow: false, changesAt };
+    const explanation = { ...closed, decisions: [], warnings: [] };
+    const { stderr } = await run(["policies", "effective", "web"], (request) =>
+      request.path.startsWith("/api/v1/policies/effective")
+        ? { json: explanation }
+        : plane(request),
+    );
+    expect(stderr).toBe(said);
   });
 });

@@ -266,6 +266,26 @@ describe("kerbside console add", () => {
     });
   });
 
+  it("warns of rules that no relay can enforce", async () => {
+    await using folder = await makeTempFolder();
+    let url = "";
+    const warnings = [{ rule: "input", message: "no relay can" }];
+    const added = { id: CONSOLE_A, name: "web", source: "static", warnings };
+    await using plane = await startFakeControlPlane((request) =>
+      request.method === "POST" && request.path === "/api/v1/consoles"
+        ? { status: 201, json: added }
+        : answer(() => url, request),
+    );
+    url = plane.url;
+    await loggedIn(folder, plane.url);
+    const target = ["--name", "web", "--host", "hv1", "--port", "5900", "--input", "deny"];
+    expect(await kerbside(folder, ["console", "add", ...target])).toMatchObject({
+      code: 0,
+      stdout: `${CONSOLE_A}\n`,
+      stderr: "Added web.\nWarning: input: no relay can\n",
+    });
+  });
+
   it("adds a console with a proxy and a policy: flags win over the file", async () => {
     await using folder = await makeTempFolder();
     await using plane = await startPlane();

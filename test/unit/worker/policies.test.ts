@@ -4,7 +4,12 @@ import { newId } from "#shared/base/ids.ts";
 import type { AttachedKind, PartialPolicy } from "#shared/policy/policy.ts";
 import { groupMembers, groups } from "../../../worker/repositories/schema/people.ts";
 import { findSourceId } from "../../../worker/repositories/sources.ts";
-import { createConsole, deleteConsole } from "../../../worker/services/consoles.ts";
+import {
+  changeConsole,
+  type ConsoleChanges,
+  createConsole,
+  deleteConsole,
+} from "../../../worker/services/consoles.ts";
 import {
   changePolicy,
   createPolicy,
@@ -18,6 +23,7 @@ import {
   pageAttachments,
 } from "../../../worker/services/policy-attachments.ts";
 import { explainPolicy } from "../../../worker/services/policy-explanation.ts";
+import { issueShare } from "../../../worker/services/shares.ts";
 import { type ControlServices, startControlServices } from "../../harness/control-services.ts";
 import { recordedEvents } from "../../harness/audit-trail.ts";
 
@@ -143,6 +149,30 @@ describe("a named policy", () => {
     expect(warned(await changePolicy(services.context, admin, { id, changes: {} }))).toEqual([
       "clipboard",
     ]);
+  });
+});
+
+describe("a console's own policy, and a link's", () => {
+  it("is warned of as a named one is, for its own rules alone", async () => {
+    await using held = await start();
+    const { context } = held.services;
+    const warned = (stored: Awaited<ReturnType<typeof changeConsole | typeof issueShare>>) =>
+      stored.ok ? stored.value.warnings.map(({ rule }) => rule) : stored.error;
+    const fields = { name: "web", host: "10.0.0.5", port: 5900, source: "static" };
+    const policy = { input: "deny", usb: "deny" } as const;
+    expect(warned(await createConsole(context, held.admin, { ...fields, policy }))).toEqual([
+      "input",
+    ]);
+    const id = await makeConsole(held);
+    const change = (changes: ConsoleChanges) => changeConsole(context, held.admin, { id, changes });
+    expect(warned(await change({ name: "web2" }))).toEqual([]);
+    expect(warned(await change({ policy }))).toEqual(["input"]);
+    expect(warned(await change({ name: "web3" }))).toEqual(["input"]);
+    const link = { consoleId: id, expiresInS: 60, usesMax: 1 };
+    expect(warned(await issueShare(context, held.admin, link))).toEqual([]);
+    const strict = { ...link, policy: { clipboard: "deny" } } as const;
+    expect(warned(await issueShare(context, held.admin, strict))).toEqual(["clipboard"]);
+    expect(warned(await change({ policy: null }))).toEqual([]);
   });
 });
 

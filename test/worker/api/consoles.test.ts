@@ -157,7 +157,8 @@ describe("adding a console", () => {
 
   it("is for admins", async () => {
     const response = await call("/consoles", { token: user.token, json: minimal() });
-    await expectProblem(response, 403, "auth.forbidden");
+    const problem = await expectProblem(response, 403, "auth.forbidden");
+    expect(problem["detail"]).toBe("It takes the permission consoles.manage.");
     await expectProblem(await call("/consoles", { json: minimal() }), 401, "auth.required");
   });
 });

@@ -105,6 +105,25 @@ describe("/policies", () => {
     expect(made["warnings"]).toMatchObject([{ rule: "input" }]);
   });
 
+  it("warns alike of a console's own and a link's", async () => {
+    const rules = { input: "deny", usb: "deny" };
+    const { warnings } = (await makePolicy(rules)).made;
+    const send = async (path: string, json: object, method = "POST", status = 201) =>
+      await read(await call(path, { method, token: admin.token, json }), status);
+    const fields = { name: uniqueName("console"), host: "10.0.0.5", port: 5900, siteId };
+    const added = await send("/consoles", { ...fields, policy: rules });
+    expect(added).toMatchObject({ name: fields.name, policy: rules, warnings });
+    const path = `/consoles/${String(added["id"])}`;
+    expect(await send(path, { policy: null }, "PATCH", 200)).toMatchObject({ warnings: [] });
+    expect(await send(path, { policy: rules }, "PATCH", 200)).toMatchObject({ warnings });
+    expect(await read(await call(path, { token: admin.token }), 200)).not.toHaveProperty(
+      "warnings",
+    );
+    const link = { consoleId: added["id"], expiresInS: 60 };
+    expect(await send("/shares", link)).toMatchObject({ warnings: [] });
+    expect(await send("/shares", { ...link, policy: rules })).toMatchObject({ warnings });
+  });
+
   it("says which rule is wrong", async () => {
     const rules = {
       controlLoss: { strict: 1 },
