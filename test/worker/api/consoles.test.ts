@@ -127,7 +127,7 @@ describe("adding a console", () => {
     ["a proxy over TLS", "proxy", { proxy: "https://pve:3128" }],
     ["a proxy at a port above 65535", "proxy", { proxy: "http://pve:65536" }],
     ["a proxy at a bad address", "proxy", { proxy: "http://[::g]:3128" }],
-    ["a policy with an unknown rule", "policy", { policy: { colour: "red" } }],
+    ["a policy with an unknown rule", "policy.colour", { policy: { colour: "red" } }],
     ["a policy with an unknown channel", "policy.channels.0", { policy: { channels: ["tv"] } }],
     ["a policy that is idle at once", "policy.idleS", { policy: { idleS: 0 } }],
     ["a source that is not there", "source", { source: "elsewhere" }],
@@ -136,7 +136,7 @@ describe("adding a console", () => {
     ["a tag with a comma", "tags.1", { tags: ["a", "b,c"] }],
     ["a tag that is too long", "tags.0", { tags: ["x".repeat(49)] }],
     ["too many tags", "tags", { tags: Array.from({ length: 17 }, (_, index) => `t${index}`) }],
-    ["an unknown field", "", { colour: "red" }],
+    ["an unknown field", "colour", { colour: "red" }],
   ];
 
   it.each(wrong)("is refused for %s", async (_what, field, values) => {
