@@ -8,9 +8,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { ERRORS } from "#shared/errors/catalogue.ts";
 import { runToEnd, startChild } from "../../harness/child-process.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
-import { answerEnrolment, startFakeControlPlane } from "../relay-control/fake-control-plane.ts";
+import {
+  answerEnrolment,
+  problem,
+  startFakeControlPlane,
+} from "../relay-control/fake-control-plane.ts";
 import { answer, CONSOLE_A, CONSOLE_B, SESSION, EXPIRES_AT } from "./fake-answers.ts";
 import { LAUNCH, environment, kerbside, loggedIn, startPlane } from "./kerbside-command.ts";
 
@@ -147,6 +152,23 @@ describe("kerbside login", () => {
       stderr: "The user name or the password is wrong. (auth.invalid-credentials, request req_1)\n",
     });
     expect(existsSync(folder.file("config"))).toBe(false);
+  });
+
+  it.each([
+    ["840", "in 840 s"],
+    ["Wed, 21 Oct 2026 07:28:00 GMT", "later"],
+    ["999999", "later"],
+  ])("says when to try again after too many attempts: %s", async (retryAfter, when) => {
+    await using folder = await makeTempFolder();
+    const limited = problem(429, "request.rate-limited", ERRORS["request.rate-limited"].hint);
+    await using plane = await startFakeControlPlane(() => ({
+      ...limited,
+      headers: { "retry-after": retryAfter },
+    }));
+    const args = ["login", "--url", plane.url, "--username", "admin"];
+    expect((await kerbside(folder, args, "wrong")).stderr).toBe(
+      `Too many attempts. Try again ${when}. (request.rate-limited, request req_1)\n`,
+    );
   });
 
   it("says that the control plane is not running", async () => {

@@ -17,6 +17,7 @@ export interface FakeAnswer {
   readonly json?: unknown;
   readonly text?: string;
   readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface FakeControlPlane extends AsyncDisposable {
@@ -47,6 +48,7 @@ export async function startFakeControlPlane(
         const found = given ?? problem(404, "resource.not-found", "Check the id.");
         response.writeHead(found.status ?? 200, {
           "content-type": found.contentType ?? "application/json",
+          ...found.headers,
         });
         response.end(found.text ?? JSON.stringify(found.json ?? null));
         return null;
