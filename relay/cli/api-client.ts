@@ -15,6 +15,7 @@ import {
   requestApi,
   streamApi,
 } from "../control/http-json.ts";
+import { sayCommand } from "../program.ts";
 import {
   type CliFailure,
   type CliTools,
@@ -172,7 +173,7 @@ async function withStoredLogin<Value>(
     return fail(failed(stored.error));
   }
   if (stored.value === null) {
-    return fail(failed("You are not logged in. Log in first: kerbside login --url URL."));
+    return fail(failed(`You are not logged in. Log in first: ${sayCommand("login")} --url URL.`));
   }
   const url = await chooseUrl(options, tools);
   if (!url.ok) {
@@ -276,7 +277,7 @@ function reword(code: string, { sentence, retryAfterS }: ApiFailure): string {
   const mark = / \([^()]*\)$/.exec(sentence)?.[0] ?? "";
   switch (code) {
     case "auth.required":
-      return `${sentence} Log in again: kerbside login.`;
+      return `${sentence} Log in again: ${sayCommand("login")}.`;
     case "auth.invalid-credentials":
       return `The user name or the password is wrong.${mark}`;
     case "request.rate-limited": {

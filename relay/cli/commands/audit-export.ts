@@ -15,7 +15,7 @@ Oldest first. An export is itself recorded in the trail.
 
   --output FILE        a new file; it is readable by you alone
   --format F           ndjson (default): one JSON object a line; or csv
-  --whole              all of it, in the form that kerbside audit verify --file reads
+  --whole              all of it, in the form that npx kerbside audit verify --file reads
 ${FILTER_OPTIONS_HELP}${API_OPTIONS_HELP}`,
   run: async (args, tools) => {
     const parsed = parseCommand(args, {

@@ -3,6 +3,7 @@ import { fail, ok } from "#shared/base/result.ts";
 import { actCommand } from "../act-command.ts";
 import { issuedShareSchema, revokedShareSchema, shareSchema } from "../api-schemas.ts";
 import { type Command, misused, givenText, textOption } from "../command.ts";
+import { countOf } from "../count-of.ts";
 import { findConsole } from "../find-by-name.ts";
 import { listCommand } from "../list-command.ts";
 import {
@@ -55,6 +56,7 @@ const create = actCommand({
   --label TEXT         whom it is for
 ${POLICY_OPTIONS_HELP}`,
   operation: "POST /api/v1/shares",
+  fieldNames: { expiresInS: "--expires, in seconds,", consoleId: "CONSOLE" },
   schema: issuedShareSchema,
   given: async ({ options, positionals: [wanted = ""] }, client) => {
     const expiresInS = readSeconds(textOption(options, "expires") ?? EXPIRES_DEFAULT) ?? null;
@@ -100,7 +102,7 @@ const revoke = actCommand({
     ok([{ params: { id }, body: { endSessions: options["end-sessions"] === true } }]),
   tell: ({ sessionsEnding, sessionsWaiting }) => ({
     note:
-      `Revoked; ${sessionsEnding} sessions were told to end` +
+      `Revoked; ${countOf(sessionsEnding, "session")} ${sessionsEnding === 1 ? "was" : "were"} told to end` +
       `${sessionsWaiting === 0 ? "" : `, ${sessionsWaiting} of them when their relay is back`}.`,
   }),
 });

@@ -57,6 +57,7 @@ const add = actCommand({
   --email E
 `,
   operation: "POST /api/v1/users",
+  fieldNames: { username: "NAME", password: "--new-password-file" },
   schema: userSchema,
   given: async ({ options, positionals }) => {
     const password = await readNewPassword(options);
