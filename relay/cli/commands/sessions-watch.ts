@@ -156,7 +156,7 @@ const COLUMNS = {
  * What the cells usually take, so that the head fits rows that come later: times, ids and the
  * longest common state have one length, names are rarely longer than this.
  */
-const WIDTHS: readonly number[] = [24, 26, 16, 12, 20];
+const WIDTHS: readonly number[] = [24, 26, 16, 16, 20];
 const FEED = "/api/v1/sessions/feed";
 const ENDED = `Your login has ended, or may see less than before. Log in again: ${sayCommand("login")}.`;
 const STRANGE =

@@ -45,7 +45,13 @@ describe("kerbside", () => {
   it.each([
     [[], /^Usage: kerbside/],
     [["frobnicate"], /^"frobnicate" is no command\. See npx kerbside --help\.\n$/],
-    [["console"], /^Say what to do: npx kerbside console add\./],
+    [
+      ["sesions"],
+      /^"sesions" is no command\. Did you mean sessions\? See npx kerbside --help\.\n$/,
+    ],
+    [["session"], /^"session" is no command\. Did you mean sessions\? /],
+    [["consoels", "--json"], /^"consoels" is no command\. Did you mean consoles\? /],
+    [["console"], /^Say what to do: npx kerbside console add or delete\./],
     [
       ["relay", "fly"],
       /^"relay fly" is no command; try relay enrol, run, status, drain, resume or rotate-key\./,
@@ -113,7 +119,7 @@ describe("kerbside login", () => {
     });
     expect(await kerbside(folder, ["consoles"])).toMatchObject({
       code: 1,
-      stderr: "You are not logged in. Log in first: kerbside login --url URL.\n",
+      stderr: "You are not logged in. Log in first: npx kerbside login --url URL.\n",
     });
   });
 
@@ -208,7 +214,7 @@ describe("kerbside login", () => {
     writeFileSync(folder.file("config/kerbside/login.json"), "{");
     const ended = await kerbside(folder, ["consoles"]);
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain("login.json is corrupt. Log in again: kerbside login.");
+    expect(ended.stderr).toContain("login.json is corrupt. Log in again: npx kerbside login.");
   });
 });
 
@@ -324,7 +330,7 @@ describe("kerbside for admins", () => {
     }
     expect(await create("--site", "mel")).toMatchObject({
       code: 1,
-      stderr: "No site is called mel. See them: kerbside sites.\n",
+      stderr: "No site is called mel. See them: npx kerbside sites.\n",
     });
     expect((await create("--minutes", "soon")).code).toBe(2);
   });

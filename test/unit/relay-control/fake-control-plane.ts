@@ -78,6 +78,13 @@ export function problem(status: number, code: string, title: string, detail?: st
   };
 }
 
+/** A body that is refused for what its fields have wrong. */
+export function invalidFields(messages: Readonly<Record<string, string>>): FakeAnswer {
+  const refused = problem(422, "request.invalid", "Correct the fields that the answer names.");
+  const fields = Object.entries(messages).map(([field, message]) => ({ field, message }));
+  return { ...refused, json: { ...(refused.json as object), fields } };
+}
+
 /** Answers an enrolment as the real control plane does; `keys` replaces the CSR's key. */
 export async function answerEnrolment(
   url: string,
