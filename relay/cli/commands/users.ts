@@ -121,6 +121,7 @@ const password = actCommand({
   options: { "new-password-file": { type: "string" } },
   help: "  --new-password-file F  the password, in a file\n",
   operation: "PUT /api/v1/users/{id}/password",
+  fieldNames: { password: "--new-password-file" },
   schema: z.null(),
   given: async ({ options, positionals }, client) => {
     const given = await readNewPassword(options);

@@ -163,9 +163,11 @@ describe("what the control plane finds wrong in a field", () => {
       { hostSubject: "must be a subject", ca: "is no PEM", "policy.idleS": "is short" },
       "--host-subject must be a subject. --ca-file is no PEM. --policy is short.",
     ],
+    [["audit", "search", "--actor", "ann"], { actorId: "must be an id" }, "--actor must be an id."],
+    [["access", "--limit", "9"], { limit: "must be less" }, "--limit must be less."],
   ])("is said of the flag that was typed: %j", async (args, fields, sentence) => {
     const { code, stderr } = await run(args, (request) =>
-      request.method === "POST" ? invalidFields(fields) : plane(request),
+      request.path.startsWith("/api/v1/consoles?") ? plane(request) : invalidFields(fields),
     );
     expect(code).toBe(1);
     expect(stderr).toBe(
