@@ -100,11 +100,11 @@ const revoke = actCommand({
   schema: revokedShareSchema,
   given: ({ options, positionals: [id = ""] }) =>
     ok([{ params: { id }, body: { endSessions: options["end-sessions"] === true } }]),
-  tell: ({ sessionsEnding, sessionsWaiting }) => ({
-    note:
-      `Revoked; ${countOf(sessionsEnding, "session")} ${sessionsEnding === 1 ? "was" : "were"} told to end` +
-      `${sessionsWaiting === 0 ? "" : `, ${sessionsWaiting} of them when their relay is back`}.`,
-  }),
+  tell: ({ sessionsEnding, sessionsWaiting }) => {
+    const told = `${countOf(sessionsEnding, "session")} ${sessionsEnding === 1 ? "was" : "were"} told`;
+    const later = `, ${sessionsWaiting} of them when their relay is back`;
+    return { note: `Revoked; ${told} to end${sessionsWaiting === 0 ? "" : later}.` };
+  },
 });
 
 export const SHARE_COMMANDS: readonly Command[] = [list, create, revoke];
