@@ -4,7 +4,7 @@
  */
 import type { ParseArgsOptionsConfig } from "node:util";
 import type { ArgumentsOf, OperationName } from "#shared/api/client.ts";
-import { ok, type Result } from "#shared/base/result.ts";
+import { fail, ok, type Result } from "#shared/base/result.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, type ApiClient, withApi } from "./api-client.ts";
 import {
   type CliFailure,
@@ -13,6 +13,7 @@ import {
   type ParsedCommand,
   parseCommand,
 } from "./command.ts";
+import { nameFlags, type TypedNames } from "./name-flags.ts";
 import type { Reads } from "./typed-api.ts";
 
 export interface ActSpec<Name extends OperationName, Value> {
@@ -27,6 +28,8 @@ export interface ActSpec<Name extends OperationName, Value> {
   readonly help?: string;
   readonly operation: Name;
   readonly schema: Reads<Name, Value>;
+  /** How fields of the body are typed that have another name there. */
+  readonly fieldNames?: TypedNames;
   /** The call's arguments, out of what was typed; names may have to be looked for. */
   readonly given: (
     parsed: ParsedCommand,
@@ -67,7 +70,7 @@ ${API_OPTIONS_HELP}`,
         }
         const answer = await client.call(spec.operation, spec.schema, ...given.value);
         if (!answer.ok) {
-          return answer;
+          return fail(nameFlags(answer.error, options, spec.fieldNames));
         }
         const { print, note, json = answer.value } = spec.tell(answer.value, parsed.value);
         if (parsed.value.options["json"] === true) {

@@ -15,6 +15,7 @@ import {
   requestApi,
   streamApi,
 } from "../control/http-json.ts";
+import { sayCommand } from "../program.ts";
 import {
   type CliFailure,
   type CliTools,
@@ -172,7 +173,7 @@ async function withStoredLogin<Value>(
     return fail(failed(stored.error));
   }
   if (stored.value === null) {
-    return fail(failed("You are not logged in. Log in first: kerbside login --url URL."));
+    return fail(failed(`You are not logged in. Log in first: ${sayCommand("login")} --url URL.`));
   }
   const url = await chooseUrl(options, tools);
   if (!url.ok) {
@@ -259,22 +260,30 @@ function toCli<Value>(result: Result<Value, ApiFailure>): Result<Value, CliFailu
   if (result.ok) {
     return result;
   }
-  const { code, sentence } = result.error;
+  const { code, fields } = result.error;
   return fail(
     code === null
       ? failed(sayUnanswered(result.error))
-      : { ...failed(reword(code, sentence)), code },
+      : {
+          ...failed(reword(code, result.error)),
+          code,
+          ...(fields === undefined ? {} : { fields }),
+        },
   );
 }
 
 /** What to say where the control plane's own words, which every client is given, say too little. */
-function reword(code: string, sentence: string): string {
+function reword(code: string, { sentence, retryAfterS }: ApiFailure): string {
   const mark = / \([^()]*\)$/.exec(sentence)?.[0] ?? "";
   switch (code) {
     case "auth.required":
-      return `${sentence} Log in again: kerbside login.`;
+      return `${sentence} Log in again: ${sayCommand("login")}.`;
     case "auth.invalid-credentials":
       return `The user name or the password is wrong.${mark}`;
+    case "request.rate-limited": {
+      const when = retryAfterS === undefined ? "later" : `in ${retryAfterS} s`;
+      return sentence.replace(ERRORS[code].hint, `Too many attempts. Try again ${when}.`);
+    }
     case "console.no-relay":
       // The detail says why for each relay: the general sentence behind it says less.
       return sentence.replace(` ${ERRORS[code].hint}`, "");

@@ -4,6 +4,7 @@
  */
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import type { FieldFault } from "../control/http-json.ts";
 import { sayCommand, sayHelp } from "../program.ts";
 import type { CliEnvironment } from "./environment.ts";
 import { joinNegativeNumbers, sayParseError } from "#shared/base/command-line.ts";
@@ -17,6 +18,8 @@ export interface CliFailure {
   readonly sentence: string;
   /** The catalogue's code when the control plane refused. */
   readonly code?: string;
+  /** What it found wrong in the request's fields, as it stands in the sentence. */
+  readonly fields?: readonly FieldFault[];
 }
 
 /** The outside of a command; tests may give another. */

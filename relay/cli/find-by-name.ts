@@ -4,6 +4,7 @@
  */
 import { type IdKind, isId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { sayCommand } from "../program.ts";
 import type { ApiClient } from "./api-client.ts";
 import {
   type ConsoleItem,
@@ -36,14 +37,14 @@ export async function findConsole(
   const matches = listed.value.filter((candidate) => candidate.name === wanted);
   const [only] = matches;
   if (only === undefined) {
-    const sentence = `No console is called ${printable(wanted)}. See them: kerbside consoles.`;
+    const sentence = `No console is called ${printable(wanted)}. See them: ${sayCommand("consoles")}.`;
     return fail(failed(sentence));
   }
   if (matches.length > 1) {
     const rows = matches.map(({ id, name, source }) => [id, name, source]);
     const table = formatTable(["ID", "NAME", "SOURCE"], rows).trimEnd();
-    const sentence = `${matches.length} consoles are called ${printable(wanted)}; open one by its id:`;
-    return fail(failed(`${sentence} kerbside open ID.\n${table}`));
+    const sentence = `${matches.length} consoles are called ${printable(wanted)}; name the one that is meant by its id:`;
+    return fail(failed(`${sentence}\n${table}`));
   }
   return ok(only);
 }
@@ -107,6 +108,6 @@ async function findId<Item extends { readonly id: string }>(
   const found =
     listed.value.find((item) => nameOf(item).toLowerCase() === name) ??
     listed.value.find((item) => item.id === wanted);
-  const sentence = `No ${kind} is called ${printable(wanted)}. See them: kerbside ${list}.`;
+  const sentence = `No ${kind} is called ${printable(wanted)}. See them: ${sayCommand(list)}.`;
   return found === undefined ? fail(failed(sentence)) : ok(found.id);
 }

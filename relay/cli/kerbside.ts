@@ -5,6 +5,7 @@ import { auditExportCommand } from "./commands/audit-export.ts";
 import { auditSearchCommand } from "./commands/audit-search.ts";
 import { auditVerifyCommand } from "./commands/audit-verify.ts";
 import { consoleAddCommand } from "./commands/console-add.ts";
+import { consoleDeleteCommand } from "./commands/console-delete.ts";
 import { consolesCommand } from "./commands/consoles.ts";
 import { GROUP_COMMANDS } from "./commands/groups.ts";
 import { joinTokenCreateCommand } from "./commands/join-token-create.ts";
@@ -27,6 +28,7 @@ import { terminateCommand } from "./commands/terminate.ts";
 import { SHARE_COMMANDS } from "./commands/shares.ts";
 import { TOKEN_COMMANDS } from "./commands/tokens.ts";
 import { USER_COMMANDS } from "./commands/users.ts";
+import { nearest } from "./nearest.ts";
 import { printable } from "./printable.ts";
 import { processTools } from "./process-tools.ts";
 import { sayVersion } from "../program.ts";
@@ -34,7 +36,7 @@ import { sayVersion } from "../program.ts";
 /** Runs one command line (without the program's name); resolves with the exit code. */
 export async function runKerbside(args: readonly string[], tools: CliTools): Promise<number> {
   const [first] = args;
-  if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+  if (first === undefined || isHelp(first)) {
     (first === undefined ? tools.note : tools.print)(overview());
     return first === undefined ? EXIT.usage : EXIT.done;
   }
@@ -43,11 +45,34 @@ export async function runKerbside(args: readonly string[], tools: CliTools): Pro
     return EXIT.done;
   }
   const found = findCommand(args);
-  if (found === undefined) {
-    tools.note(`${sayUnknown(args)} See npx kerbside --help.\n`);
-    return EXIT.usage;
+  if (found !== undefined) {
+    const rest = args.slice(found.words.length);
+    return runCommand(withFamily(found.command), rest, tools);
   }
-  return runCommand(found.command, args.slice(found.words.length), tools);
+  const family = familyOf(first);
+  if (family.length > 0 && isHelp(args[1])) {
+    tools.print(`Usage: kerbside ${first} COMMAND [options]\n\n${sayCommands(family)}\n${MORE}`);
+    return EXIT.done;
+  }
+  tools.note(`${sayUnknown(args)} See npx kerbside --help.\n`);
+  return EXIT.usage;
+}
+
+function isHelp(word: string | undefined): boolean {
+  return word === "--help" || word === "-h" || word === "help";
+}
+
+/** The commands that begin with this word and another one. */
+function familyOf(first: string): Command[] {
+  return COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+}
+
+/** A command that others begin with names them in its help: `relays` lists, `relays drain` acts. */
+function withFamily(command: Command): Command {
+  const family = familyOf(command.name);
+  return family.length === 0
+    ? command
+    : { ...command, help: `${command.help}\nBesides:\n\n${sayCommands(family)}` };
 }
 
 /** The longest name that the line begins with: `relays drain` before `relays`. */
@@ -69,20 +94,23 @@ function namesOf(command: Command): Named[] {
 }
 
 function overview(): string {
-  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
-  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
-  return [
-    "Usage: kerbside COMMAND [options]\n",
-    ...lines,
-    "\nnpx kerbside COMMAND --help tells more. Exit codes: 0 done, 1 failed, 2 asked for wrongly.\n",
-  ].join("\n");
+  return `Usage: kerbside COMMAND [options]\n\n${sayCommands(COMMANDS)}\n${MORE}`;
+}
+
+function sayCommands(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  return commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`).join("");
 }
 
 function sayUnknown(args: readonly string[]): string {
   const [first = "", second] = args.map(printable);
-  const family = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+  const family = familyOf(first);
   if (family.length === 0) {
-    return `"${first}" is no command.`;
+    const meant = nearest(
+      first,
+      COMMANDS.map(({ name }) => name.split(" ")[0] ?? ""),
+    );
+    return `"${first}" is no command.${meant === null ? "" : ` Did you mean ${meant}?`}`;
   }
   const choices = CHOICES.format(family.map(({ name }) => name.slice(first.length + 1)));
   return second === undefined
@@ -94,6 +122,8 @@ function isPrefix(words: readonly string[], args: readonly string[]): boolean {
   return words.every((word, index) => args[index] === word);
 }
 
+const MORE =
+  "npx kerbside COMMAND --help tells more. Exit codes: 0 done, 1 failed, 2 asked for wrongly.\n";
 const CHOICES = new Intl.ListFormat("en-GB", { type: "disjunction" });
 const COMMANDS: readonly Command[] = [
   loginCommand,
@@ -104,6 +134,7 @@ const COMMANDS: readonly Command[] = [
   sessionsWatchCommand,
   terminateCommand,
   consoleAddCommand,
+  consoleDeleteCommand,
   joinTokenCreateCommand,
   ...RELAY_COMMANDS,
   ...KEY_COMMANDS,

@@ -16,6 +16,7 @@ import {
   parseCommand,
   textOption,
 } from "./command.ts";
+import { nameFlags } from "./name-flags.ts";
 import { formatTable } from "./printable.ts";
 import type { ListName, ReadsItem } from "./typed-api.ts";
 
@@ -98,7 +99,7 @@ async function collect<Name extends ListName, Item>(
   const pages = client.pages(spec.operation, spec.item, ...given.value);
   for await (const page of pages) {
     if (!page.ok) {
-      return page;
+      return fail(nameFlags(page.error, { ...COMMON, ...spec.options }));
     }
     items.push(...page.value.filter((item) => spec.shows?.(item, parsed.options) ?? true));
     if (items.length >= count) {

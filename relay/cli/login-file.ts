@@ -3,6 +3,7 @@ import { readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
+import { sayCommand } from "../program.ts";
 import { prepareFolder, reasonOf, writeFileAtomically } from "../control/state-folder.ts";
 
 const loginSchema = z.object({
@@ -39,5 +40,5 @@ export async function removeLogin(path: string): Promise<void> {
 }
 
 function corrupt(path: string): string {
-  return `${path} is corrupt. Log in again: kerbside login.`;
+  return `${path} is corrupt. Log in again: ${sayCommand("login")}.`;
 }

@@ -12,12 +12,13 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
 
 /**
  * A table whose rows come little by little: the head before the first ones, columns as wide as
- * anything that was in them.
+ * anything that was in them, and as `leastWidths` says of what is to come.
  */
 export function createTable(
   head: readonly string[],
+  leastWidths: readonly number[] = [],
 ): (rows: readonly (readonly string[])[]) => string {
-  const widths = head.map(() => 0);
+  const widths = head.map((_, column) => leastWidths[column] ?? 0);
   let unwritten = [head];
   return (rows) => {
     const cells = [...unwritten, ...rows.map((row) => row.map(printable))];

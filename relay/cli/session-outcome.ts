@@ -40,9 +40,9 @@ export function outcomeOf(session: SessionItem): SessionOutcome | null {
   const { state, endReason, endDetail, refusedCode } = session;
   const refusal = hintOf(refusedCode ?? null);
   if (endReason === "failed") {
-    const detail = printable(endDetail ?? refusal ?? "an admin can see why");
-    const sentence = `The console could not be opened: ${detail.replace(/\.$/, "")}.`;
-    return { opened: false, sentence };
+    const told = [endDetail ?? null, refusal].filter((part) => part !== null).map(endSentence);
+    const why = told.length === 0 ? "an admin can see why." : told.join(" ");
+    return { opened: false, sentence: `The console could not be opened: ${why}` };
   }
   const isRefused = state === "pending" || endReason === "never-opened";
   // It was open for a moment, until the control plane heard of the one that was there before it.
@@ -61,6 +61,10 @@ function sayIdle(detail: string): string {
   const span = time === undefined ? "as long as its policy allows" : `${time} s`;
   const policy = time === undefined ? "" : " (its policy)";
   return `The session ended after ${span} without input or a change of the picture${policy}.`;
+}
+
+function endSentence(text: string): string {
+  return printable(text).replace(/\.?$/, ".");
 }
 
 function hintOf(code: string | null): string | null {

@@ -2,6 +2,7 @@
  * One HTTP request to the control plane's API: bounded in time and size, redirects not followed,
  * every failure a value with one clear sentence. The sentences hold no body that was sent.
  */
+import type { IncomingHttpHeaders } from "node:http";
 import { request } from "undici";
 import { z } from "zod";
 import { fail, ok, type Result } from "#shared/base/result.ts";
@@ -36,6 +37,16 @@ export interface ApiFailure {
   readonly code: string | null;
   /** What to tell a person: what happened, what to do, the request id. */
   readonly sentence: string;
+  /** What the request's fields have wrong, each of which stands in the sentence as it is here. */
+  readonly fields?: readonly FieldFault[];
+  /** After how many seconds to try again, where the answer said so. */
+  readonly retryAfterS?: number;
+}
+
+export interface FieldFault {
+  /** Such as `lifeDays` or `scopes.0`. */
+  readonly field: string;
+  readonly message: string;
 }
 
 /** Sends the request; any status but 2xx is a failure. */
@@ -55,7 +66,7 @@ export async function requestApi(asked: ApiRequest): Promise<Result<ApiAnswer, A
     }
     return status >= 200 && status < 300
       ? ok({ status, contentType, text })
-      : fail(refusal(asked, status, text));
+      : fail({ ...refusal(asked, status, text), ...readRetryAfter(answer.headers) });
   } catch (error) {
     return fail(noAnswer(asked, error));
   }
@@ -94,7 +105,8 @@ export async function* readApi(asked: ApiRequest): AsyncGenerator<Result<Uint8Ar
     });
     const { statusCode: status } = answer;
     if (status < 200 || status >= 300) {
-      yield fail(refusal(asked, status, (await readBounded(answer.body)) ?? ""));
+      const refused = refusal(asked, status, (await readBounded(answer.body)) ?? "");
+      yield fail({ ...refused, ...readRetryAfter(answer.headers) });
       return;
     }
     for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
@@ -164,7 +176,19 @@ function refusal(asked: ApiRequest, status: number, text: string): ApiFailure {
   ];
   const sentences = new Set(said.filter((part) => part !== "").map(endSentence));
   const mark = requestId === undefined ? code : `${code}, request ${requestId}`;
-  return { kind: "refused", status, code, sentence: `${[...sentences].join(" ")} (${mark})` };
+  return {
+    kind: "refused",
+    status,
+    code,
+    sentence: `${[...sentences].join(" ")} (${mark})`,
+    fields,
+  };
+}
+
+/** Whole seconds alone: a proxy's date, or a number that no person waits for, says nothing here. */
+function readRetryAfter(headers: IncomingHttpHeaders): Pick<ApiFailure, "retryAfterS"> {
+  const given = headers["retry-after"];
+  return typeof given === "string" && RETRY_AFTER.test(given) ? { retryAfterS: Number(given) } : {};
 }
 
 /** Why an answer cannot be used that is none of a control plane's. */
@@ -241,6 +265,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
     "has a certificate that is not trusted here. Name its CA in NODE_EXTRA_CA_CERTS.",
 };
 
+/** From a second to a day and some hours. */
+const RETRY_AFTER = /^[1-9][0-9]{0,4}$/;
 /** A person waits; the slowest honest answer (a ticket that tries several relays) takes seconds. */
 const API_DEADLINE_MS = 20_000;
 /** A file is read from the database page by page; none takes so long, and feeds speak more often. */

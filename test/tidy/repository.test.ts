@@ -18,6 +18,7 @@ import { settingNames, SETTINGS } from "../../worker/settings.ts";
 import { renderAuditEventsPage } from "../runner/audit-events-page.ts";
 import { renderApiTypes } from "../runner/api-types.ts";
 import { renderErrorsPage } from "../runner/errors-page.ts";
+import { renderPermissionsPage } from "../runner/permissions-page.ts";
 import { LIVES, OBJECT_TABLES } from "../runner/storage-page/texts.ts";
 import { renderStoragePage } from "../runner/storage-page.ts";
 
@@ -161,6 +162,10 @@ describe("documentation", () => {
 
   it("has the errors page as the catalogue makes it", () => {
     expect(read("docs/api/errors.md")).toBe(renderErrorsPage());
+  });
+
+  it("has the page of permissions as the closed list makes it", () => {
+    expect(read("docs/api/permissions.md")).toBe(renderPermissionsPage());
   });
 
   it("has the page of audit events as the union makes it", () => {

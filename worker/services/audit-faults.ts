@@ -33,7 +33,7 @@ export async function recordFaults(
     const more = faults.length === 1 ? "" : `, and ${faults.length - 1} more`;
     throw new Error(
       `The audit trail is broken: chain ${first.writer} at link ${first.seq}${more}. ` +
-        "See kerbside audit verify.",
+        "See npx kerbside audit verify.",
     );
   }
 }

@@ -59,7 +59,7 @@ function describeViewer(active: ActiveSession, caller: Caller): string {
   if (!isOwn && !may(caller, "sessions.end-all")) {
     return `Somebody else has it open since ${since}.`;
   }
-  return `${nameViewer(active, isOwn)} it open since ${since}. To end that: kerbside terminate ${active.id}.`;
+  return `${nameViewer(active, isOwn)} it open since ${since}. To end that: npx kerbside terminate ${active.id}.`;
 }
 
 /** A guest's session is the one of whoever issued the link. */

@@ -14,7 +14,7 @@ export async function sayLimit(
     return `There are ${held} already, as many as policies allow.`;
   }
   const living = await listLivingSessions(context.database, userId, NAMED_MAX);
-  const ways = living.map(({ id, consoleName }) => `kerbside terminate ${id} (${consoleName})`);
+  const ways = living.map(({ id, consoleName }) => `npx kerbside terminate ${id} (${consoleName})`);
   const advice = ways.length === 0 ? "" : ` To end one: ${ways.join(", or ")}.`;
   return `You have ${held} already, as many as your policies allow.${advice}`;
 }

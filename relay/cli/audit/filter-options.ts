@@ -1,6 +1,7 @@
 /** How the audit commands are told which events are meant, and the API is asked for them. */
 import { ok, type Result } from "#shared/base/result.ts";
 import { type CliFailure, type OptionValues, textOption } from "../command.ts";
+import type { TypedNames } from "../name-flags.ts";
 import { TIMES, timeOption } from "../time-option.ts";
 
 export const FILTER_OPTIONS = {
@@ -20,6 +21,12 @@ export const FILTER_OPTIONS_HELP = `  --type LIST          types by comma; sessi
   --request ID         in this request (X-Request-Id)
   --from T, --to T     not before, and before: ${TIMES}
 `;
+
+/** The options' parameters that have another name. */
+export const FILTER_NAMES: TypedNames = {
+  actorId: "--actor",
+  requestId: "--request",
+};
 
 /** The options as the API's query; empty without any. */
 export function readFilterOptions(

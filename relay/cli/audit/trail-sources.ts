@@ -10,6 +10,7 @@ import {
 } from "#shared/audit/trail-file.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { reasonOf } from "../../control/state-folder.ts";
+import { sayCommand } from "../../program.ts";
 import type { ApiClient } from "../api-client.ts";
 import { type CliFailure, failed } from "../command.ts";
 
@@ -49,7 +50,7 @@ export async function* readTrailFromFile(path: string): TrailSource {
     const line = trailLineSchema.safeParse(parseJson(text));
     if (!line.success || (number === 1 && !("trail" in line.data))) {
       const advice =
-        number === 1 ? "Write one with kerbside audit export --whole." : "Was it cut off?";
+        number === 1 ? `Write one: ${sayCommand("audit export")} --whole.` : "Was it cut off?";
       yield fail(failed(`${path} is no whole trail: line ${number} does not fit. ${advice}`));
       return;
     }

@@ -58,6 +58,13 @@ const grant = actCommand({
   --name PATTERN       whose name matches, with * and ?
 `,
   operation: "POST /api/v1/access-rules",
+  fieldNames: {
+    "match.consoleId": "--console",
+    "match.source": "--source",
+    "match.project": "--project",
+    "match.tag": "--tag",
+    "match.name": "--name",
+  },
   schema: accessRuleSchema,
   given: async ({ options }, client) => {
     const subject = await readSubject(options, client);

@@ -3,8 +3,14 @@ import { open } from "node:fs/promises";
 import { fail, ok } from "#shared/base/result.ts";
 import { reasonOf } from "../../control/state-folder.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, withApi } from "../api-client.ts";
-import { FILTER_OPTIONS, FILTER_OPTIONS_HELP, readFilterOptions } from "../audit/filter-options.ts";
+import {
+  FILTER_NAMES,
+  FILTER_OPTIONS,
+  FILTER_OPTIONS_HELP,
+  readFilterOptions,
+} from "../audit/filter-options.ts";
 import { type Command, EXIT, failed, misused, parseCommand, textOption } from "../command.ts";
+import { nameFlags } from "../name-flags.ts";
 
 export const auditExportCommand: Command = {
   name: "audit export",
@@ -15,16 +21,10 @@ Oldest first. An export is itself recorded in the trail.
 
   --output FILE        a new file; it is readable by you alone
   --format F           ndjson (default): one JSON object a line; or csv
-  --whole              all of it, in the form that kerbside audit verify --file reads
+  --whole              all of it, in the form that npx kerbside audit verify --file reads
 ${FILTER_OPTIONS_HELP}${API_OPTIONS_HELP}`,
   run: async (args, tools) => {
-    const parsed = parseCommand(args, {
-      ...API_OPTIONS,
-      ...FILTER_OPTIONS,
-      output: { type: "string" },
-      format: { type: "string" },
-      whole: { type: "boolean" },
-    });
+    const parsed = parseCommand(args, OPTIONS);
     if (!parsed.ok) {
       return parsed;
     }
@@ -61,8 +61,8 @@ ${FILTER_OPTIONS_HELP}${API_OPTIONS_HELP}`,
           },
         );
         if (!done.ok) {
-          const { sentence } = done.error;
-          return fail({ ...done.error, sentence: `${sentence} ${output} is not complete.` });
+          const named = nameFlags(done.error, OPTIONS, FILTER_NAMES);
+          return fail({ ...named, sentence: `${named.sentence} ${output} is not complete.` });
         }
         await file.sync();
       } finally {
@@ -74,5 +74,12 @@ ${FILTER_OPTIONS_HELP}${API_OPTIONS_HELP}`,
   },
 };
 
+const OPTIONS = {
+  ...API_OPTIONS,
+  ...FILTER_OPTIONS,
+  output: { type: "string" },
+  format: { type: "string" },
+  whole: { type: "boolean" },
+} as const;
 /** Who did what from where is for whoever may read the trail. */
 const FILE_MODE = 0o600;

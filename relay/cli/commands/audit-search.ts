@@ -2,7 +2,12 @@
 import { type AuditLine, auditLineSchema } from "#shared/audit/audit-line.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import { API_OPTIONS, API_OPTIONS_HELP, type ApiClient, withApi } from "../api-client.ts";
-import { FILTER_OPTIONS, FILTER_OPTIONS_HELP, readFilterOptions } from "../audit/filter-options.ts";
+import {
+  FILTER_NAMES,
+  FILTER_OPTIONS,
+  FILTER_OPTIONS_HELP,
+  readFilterOptions,
+} from "../audit/filter-options.ts";
 import {
   type CliFailure,
   type Command,
@@ -11,6 +16,7 @@ import {
   parseCommand,
   textOption,
 } from "../command.ts";
+import { nameFlags } from "../name-flags.ts";
 import { formatTable } from "../printable.ts";
 
 export const auditSearchCommand: Command = {
@@ -66,7 +72,7 @@ async function search(
   const found: AuditLine[] = [];
   for await (const page of client.pages("GET /api/v1/audit", auditLineSchema, { query })) {
     if (!page.ok) {
-      return page;
+      return fail(nameFlags(page.error, FILTER_OPTIONS, FILTER_NAMES));
     }
     found.push(...page.value);
     if (found.length >= count) {

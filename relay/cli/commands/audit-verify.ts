@@ -19,6 +19,7 @@ import {
   parseCommand,
   textOption,
 } from "../command.ts";
+import { countOf } from "../count-of.ts";
 import { formatTable, printable } from "../printable.ts";
 
 export const auditVerifyCommand: Command = {
@@ -29,7 +30,7 @@ export const auditVerifyCommand: Command = {
 Reads the whole trail and checks every hash and every signature. Exit code 1 when something is
 wrong with it; each finding names the chain, the place in it, and what is wrong there.
 
-  --file FILE          a file of kerbside audit export --whole, in the place of the control plane
+  --file FILE          a file of npx kerbside audit export --whole, in the place of the control plane
   --keys FILE          trust the keys of this JWK set alone, in the place of those that the trail names
   --against FILE       events that were kept elsewhere (an earlier export) must still be there
   --json               the report as JSON
@@ -109,14 +110,18 @@ function tell(
 
 function describe(report: SourceReport): string {
   const { findings, findingCount, newestCheckpoint: newest, unsignedCount } = report;
-  const lines = [`${report.linkCount} events in ${report.chainCount} chains.`];
+  const lines = [
+    `${countOf(report.linkCount, "event")} in ${countOf(report.chainCount, "chain")}.`,
+  ];
   if (newest !== null) {
     const time = new Date(newest.atMs).toISOString();
-    const behind = unsignedCount === 0 ? "no events" : `${unsignedCount} events`;
+    const behind = unsignedCount === 0 ? "no events" : countOf(unsignedCount, "event");
     lines.push(`The newest checkpoint is ${newest.number} of ${time}; ${behind} came after it.`);
   }
   if (report.unchainedCount > 0) {
-    lines.push(`${report.unchainedCount} events of an older version wait to be put into a chain.`);
+    const wait = report.unchainedCount === 1 ? "waits" : "wait";
+    const events = countOf(report.unchainedCount, "event");
+    lines.push(`${events} of an older version ${wait} to be put into a chain.`);
   }
   if (findingCount === 0) {
     return `${[...lines, "Nothing was changed or removed."].join("\n")}\n`;
@@ -128,7 +133,7 @@ function describe(report: SourceReport): string {
     printable(detail),
   ]);
   const more = findingCount > findings.length ? ` The first ${findings.length}:` : "";
-  lines.push(`${findingCount} findings.${more}`, formatTable(HEAD, rows));
+  lines.push(`${countOf(findingCount, "finding")}.${more}`, formatTable(HEAD, rows));
   return lines.join("\n");
 }
 

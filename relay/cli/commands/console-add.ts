@@ -19,10 +19,12 @@ import {
   givenText,
   textOption,
 } from "../command.ts";
+import { nameFlags } from "../name-flags.ts";
 import { readSecretFile } from "../password.ts";
 import { POLICY_OPTIONS, POLICY_OPTIONS_HELP, readPolicyOptions } from "../policy-options.ts";
 import { sayPolicyWarnings } from "../policy-warnings.ts";
 import { printable } from "../printable.ts";
+import { sayCommand } from "../../program.ts";
 
 export const consoleAddCommand: Command = {
   name: "console add",
@@ -57,14 +59,14 @@ ${POLICY_OPTIONS_HELP}  --source S           the source that it belongs to; defa
         body: body.value,
       });
       if (!created.ok) {
-        return created;
+        return fail(nameFlags(created.error, OPTIONS, FIELD_NAMES));
       }
       const name = printable(created.value.name);
       tools.note(`Added ${name}.\n`);
       if (isTaken) {
         tools.note(
           `Warning: another console is called ${name} already. ` +
-            "Open each by its id: kerbside open ID.\n",
+            `Open each by its id: ${sayCommand("open")} ID.\n`,
         );
       }
       for (const warning of sayPolicyWarnings(created.value.warnings)) {
@@ -130,6 +132,7 @@ async function readText(path: string): Promise<Result<string, CliFailure>> {
   }
 }
 
+const FIELD_NAMES = { ca: "--ca-file", password: "--password-file" };
 const text = { type: "string" } as const;
 const OPTIONS = {
   ...POLICY_OPTIONS,

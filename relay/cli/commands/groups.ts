@@ -31,6 +31,7 @@ const add = actCommand({
   options: { description: { type: "string" } },
   help: "  --description TEXT   what it is for\n",
   operation: "POST /api/v1/groups",
+  fieldNames: { name: "NAME" },
   schema: groupSchema,
   given: ({ options, positionals: [name = ""] }) =>
     ok([{ body: { name, description: textOption(options, "description") } }]),

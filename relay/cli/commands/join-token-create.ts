@@ -20,6 +20,7 @@ export const joinTokenCreateCommand = actCommand({
   --minutes N          how long the token is good, at most a day; default 10
 `,
   operation: "POST /api/v1/relays/join-tokens",
+  fieldNames: { siteId: "--site" },
   schema: joinTokenSchema,
   given: async ({ options }, client) => {
     const minutes = textOption(options, "minutes");

@@ -34,6 +34,7 @@ expires, so no ticket fails.`,
                        go at once, and tickets that nobody has used are void
 `,
   operation: "POST /api/v1/signing-keys/rotate",
+  fieldNames: { activeKid: "--if-active" },
   schema: signingKeysSchema,
   given: ({ options }) => {
     const activeKid = givenText(options, "if-active");

@@ -1,6 +1,6 @@
 /** `kerbside login`: keeps a token for the commands that follow. */
 import { fail, ok } from "#shared/base/result.ts";
-import { API_OPTIONS, API_OPTIONS_HELP, chooseUrl, logInOnce } from "../api-client.ts";
+import { API_OPTIONS, chooseUrl, logInOnce } from "../api-client.ts";
 import { type Command, EXIT, failed, parseCommand, textOption } from "../command.ts";
 import { writeLogin } from "../login-file.ts";
 import { printable } from "../printable.ts";
@@ -12,7 +12,11 @@ export const loginCommand: Command = {
 
 Logs in and keeps the token for later commands.
 
-${API_OPTIONS_HELP}`,
+  --url URL            the control plane; default: where you logged in last (KERBSIDE_URL)
+  --username NAME      who you are; asked for on a terminal without it
+  --password-file F    read the password from this file; without it, it comes from
+                       KERBSIDE_PASSWORD, the terminal or standard input
+`,
   run: async (args, tools) => {
     const parsed = parseCommand(args, API_OPTIONS);
     if (!parsed.ok) {

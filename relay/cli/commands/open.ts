@@ -193,10 +193,10 @@ async function keep(
   }
   tools.print(`${path}\n`);
   const why = tools.environment.hasDisplay ? "" : "There is no display here to open a window on. ";
-  tools.note(
-    `${why}Open it before ${printable(file.expiresAt)}: ${VIEWER} ${path}\n` +
-      "(Debian and Ubuntu have it in the package virt-viewer.)\n",
-  );
+  // Whoever asked for the file has a viewer for it, here or elsewhere.
+  const isAskedFor = textOption(options, "output") !== null;
+  const [reason, advice] = isAskedFor ? ["", ""] : [why, VIEWER_ADVICE];
+  tools.note(`${reason}Open it before ${printable(file.expiresAt)}: ${VIEWER} ${path}\n${advice}`);
   return ok(EXIT.done);
 }
 
@@ -207,6 +207,7 @@ const OPTIONS = {
   viewer: { type: "string" },
   force: { type: "boolean" },
 } as const;
+const VIEWER_ADVICE = "(Debian and Ubuntu have it in the package virt-viewer.)\n";
 const FILE_MODE = 0o600;
 /** As the control plane's API has it; an id is shorter. */
 const NAME_LENGTH_MAX = 128;

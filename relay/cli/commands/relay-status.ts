@@ -3,6 +3,7 @@ import { fail, ok } from "#shared/base/result.ts";
 import { askRelay } from "../../operator/operator-client.ts";
 import type { RelayStatus } from "../../operator/relay-status.ts";
 import { type Command, EXIT, failed, parseCommand, requireText } from "../command.ts";
+import { countOf } from "../count-of.ts";
 import { printable } from "../printable.ts";
 
 export const relayStatusCommand: Command = {
@@ -48,7 +49,9 @@ function describe(status: RelayStatus): string {
     `channels     ${channels}`,
     `connections  ${connections}`,
     ...workers.map(({ name, pid: workerPid, isReady, connections: count }) => {
-      const what = isReady ? `process ${String(workerPid)}, ${count} connections` : "starting";
+      const what = isReady
+        ? `process ${String(workerPid)}, ${countOf(count, "connection")}`
+        : "starting";
       return `${name.padEnd(11)}  ${what}`;
     }),
   ];
@@ -77,7 +80,8 @@ function sayEnd(endsAtMs: number | null): string {
 function describeLink({ linked, controlVersion, refusal, denials }: RelayStatus): string {
   if (linked) {
     const version = controlVersion === null ? "" : `, contract version ${controlVersion}`;
-    const known = denials === null || denials.count === 0 ? "" : `, ${denials.count} denials`;
+    const known =
+      denials === null || denials.count === 0 ? "" : `, ${countOf(denials.count, "denial")}`;
     return `linked${version}${known}`;
   }
   return refusal === null

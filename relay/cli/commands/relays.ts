@@ -35,6 +35,7 @@ const drain = actCommand({
   options: { deadline: { type: "string" } },
   help: "  --deadline T         end living sessions after so long: 30m; default never\n",
   operation: "POST /api/v1/relays/{id}/drain",
+  fieldNames: { deadlineS: "--deadline, in seconds," },
   schema: relaySchema,
   given: async ({ options, positionals }, client) => {
     const text = textOption(options, "deadline");

@@ -11,6 +11,7 @@ import {
   failed,
   parseCommand,
 } from "../command.ts";
+import { sayCommand } from "../../program.ts";
 import { createTable } from "../printable.ts";
 import type { ServerSentEvent } from "../watch/event-stream.ts";
 import {
@@ -116,11 +117,11 @@ async function tell(
 
 async function showLiving({ client, about, show }: Watch): Promise<Result<null, CliFailure>> {
   const query = { state: "live", ...about } as const;
-  show([]);
   for await (const page of client.pages("GET /api/v1/sessions", sessionSchema, { query })) {
     if (!page.ok) {
       return page;
     }
+    // An empty one too: the head of a table tells that the watch has begun.
     show(page.value);
   }
   return ok(null);
@@ -133,7 +134,7 @@ function showLines(tools: CliTools): Watch["show"] {
 }
 
 function showTable(tools: CliTools): Watch["show"] {
-  const table = createTable(Object.keys(COLUMNS));
+  const table = createTable(Object.keys(COLUMNS), WIDTHS);
   return (sessions) => {
     tools.print(table(sessions.map((session) => Object.values(COLUMNS).map((of) => of(session)))));
   };
@@ -151,8 +152,13 @@ const COLUMNS = {
   SINCE: ({ endedAt, openedAt, createdAt }: SessionItem) => endedAt ?? openedAt ?? createdAt,
   ...SESSION_COLUMNS,
 };
+/**
+ * What the cells usually take, so that the head fits rows that come later: times, ids and the
+ * longest common state have one length, names are rarely longer than this.
+ */
+const WIDTHS: readonly number[] = [24, 26, 16, 16, 20];
 const FEED = "/api/v1/sessions/feed";
-const ENDED = "Your login has ended, or may see less than before. Log in again: kerbside login.";
+const ENDED = `Your login has ended, or may see less than before. Log in again: ${sayCommand("login")}.`;
 const STRANGE =
   "The control plane told of a session in a way that this command does not know: are they of " +
   "different versions?";

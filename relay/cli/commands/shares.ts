@@ -3,6 +3,7 @@ import { fail, ok } from "#shared/base/result.ts";
 import { actCommand } from "../act-command.ts";
 import { issuedShareSchema, revokedShareSchema, shareSchema } from "../api-schemas.ts";
 import { type Command, misused, givenText, textOption } from "../command.ts";
+import { countOf } from "../count-of.ts";
 import { findConsole } from "../find-by-name.ts";
 import { listCommand } from "../list-command.ts";
 import {
@@ -56,6 +57,7 @@ const create = actCommand({
   --label TEXT         whom it is for
 ${POLICY_OPTIONS_HELP}`,
   operation: "POST /api/v1/shares",
+  fieldNames: { expiresInS: "--expires, in seconds,", consoleId: "CONSOLE" },
   schema: issuedShareSchema,
   given: async ({ options, positionals: [wanted = ""] }, client) => {
     const expiresInS = readSeconds(textOption(options, "expires") ?? EXPIRES_DEFAULT) ?? null;
@@ -102,11 +104,11 @@ const revoke = actCommand({
   schema: revokedShareSchema,
   given: ({ options, positionals: [id = ""] }) =>
     ok([{ params: { id }, body: { endSessions: options["end-sessions"] === true } }]),
-  tell: ({ sessionsEnding, sessionsWaiting }) => ({
-    note:
-      `Revoked; ${sessionsEnding} sessions were told to end` +
-      `${sessionsWaiting === 0 ? "" : `, ${sessionsWaiting} of them when their relay is back`}.`,
-  }),
+  tell: ({ sessionsEnding, sessionsWaiting }) => {
+    const told = `${countOf(sessionsEnding, "session")} ${sessionsEnding === 1 ? "was" : "were"} told`;
+    const later = `, ${sessionsWaiting} of them when their relay is back`;
+    return { note: `Revoked; ${told} to end${sessionsWaiting === 0 ? "" : later}.` };
+  },
 });
 
 export const SHARE_COMMANDS: readonly Command[] = [list, create, revoke];

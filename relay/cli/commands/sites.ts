@@ -32,6 +32,7 @@ const add = actCommand({
   --fallback LIST      sites whose relays take over, in this order: names or ids by comma
 `,
   operation: "POST /api/v1/sites",
+  fieldNames: { name: "NAME", fallbackIds: "--fallback" },
   schema: siteSchema,
   given: async ({ options, positionals: [name = ""] }, client) => {
     const fallbackIds = await siteIds(textOption(options, "fallback"), client);

@@ -13,6 +13,7 @@ import {
   parseCommand,
   textOption,
 } from "../command.ts";
+import { countOf } from "../count-of.ts";
 import { findConsole, findUserId } from "../find-by-name.ts";
 import { printable } from "../printable.ts";
 
@@ -115,17 +116,16 @@ async function endAll(
     endingCount += answer.value.ending.length;
     unreachedCount += answer.value.unreached.length;
     if (!answer.value.more) {
-      tools.note(`${sayCount(endingCount)} told to end.\n`);
-      return unreachedCount === 0
-        ? ok(EXIT.done)
-        : fail(failed(`${sayCount(unreachedCount)} will end when their relays are back.`));
+      tools.note(`${countOf(endingCount, "session")} told to end.\n`);
+      return unreachedCount === 0 ? ok(EXIT.done) : fail(failed(sayUnreached(unreachedCount)));
     }
   }
   return fail(failed(`There are more than ${endingCount}: run it again.`));
 }
 
-function sayCount(count: number): string {
-  return count === 1 ? "1 session" : `${count} sessions`;
+function sayUnreached(count: number): string {
+  const whose = count === 1 ? "its relay is" : "their relays are";
+  return `${countOf(count, "session")} will end when ${whose} back.`;
 }
 
 /** The call has nothing but the id to find wrong. */

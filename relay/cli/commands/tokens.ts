@@ -29,10 +29,13 @@ const create = actCommand({
   about: "Prints the token; it is not shown again.",
   options: { name: { type: "string" }, scopes: { type: "string" }, days: { type: "string" } },
   help: `  --name N             what it is for
-  --scopes LIST        permissions, such as consoles.read,consoles.open
+  --scopes LIST        permissions by comma (docs/api/permissions.md), of those that you hold:
+                       consoles.read,consoles.open for what rules grant you; admins, for every
+                       console: consoles.read,consoles.read-all,consoles.open,consoles.open-all
   --days N             how long it is good; default 90
 `,
   operation: "POST /api/v1/account/tokens",
+  fieldNames: { lifeDays: "--days" },
   schema: apiTokenSchema.extend({ token: z.string() }),
   given: ({ options }) => {
     const name = requireText(options, "name");

@@ -57,6 +57,7 @@ const add = actCommand({
   --email E
 `,
   operation: "POST /api/v1/users",
+  fieldNames: { username: "NAME", password: "--new-password-file" },
   schema: userSchema,
   given: async ({ options, positionals }) => {
     const password = await readNewPassword(options);
@@ -120,6 +121,7 @@ const password = actCommand({
   options: { "new-password-file": { type: "string" } },
   help: "  --new-password-file F  the password, in a file\n",
   operation: "PUT /api/v1/users/{id}/password",
+  fieldNames: { password: "--new-password-file" },
   schema: z.null(),
   given: async ({ options, positionals }, client) => {
     const given = await readNewPassword(options);

@@ -118,6 +118,6 @@ it("is told that its login has ended", { timeout: 60_000 }, async () => {
   await fetch(`${control.url}/api/v1/auth/logout`, { method: "POST", headers });
   expect(await watcher.waitForExit(40_000)).toEqual({ code: 1, signal: null });
   expect(watcher.output("stderr")).toBe(
-    "Your login has ended, or may see less than before. Log in again: kerbside login.\n",
+    "Your login has ended, or may see less than before. Log in again: npx kerbside login.\n",
   );
 });

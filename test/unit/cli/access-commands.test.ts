@@ -1,6 +1,10 @@
 /** Rules of access and links for guests on the command line. */
 import { describe, expect, it } from "vitest";
-import type { FakeAnswer, HeardRequest } from "../relay-control/fake-control-plane.ts";
+import {
+  type FakeAnswer,
+  type HeardRequest,
+  invalidFields,
+} from "../relay-control/fake-control-plane.ts";
 import { run } from "./in-process.ts";
 
 const WEB = { id: "con_AAAAAAAAAAAAAAAAAAAAAA", name: "web", source: "static" };
@@ -160,5 +164,67 @@ describe("policies", () => {
         : plane(request),
     );
     expect(stderr).toBe(said);
+  });
+});
+
+describe("what the control plane finds wrong in a field", () => {
+  it.each([
+    [
+      ["shares", "create", "web", "--expires", "90d"],
+      { expiresInS: "must be at most 2592000" },
+      "--expires, in seconds, must be at most 2592000.",
+    ],
+    [
+      ["tokens", "create", "--name", "n", "--scopes", "x", "--days", "400"],
+      { lifeDays: "must be at most 365", "scopes.0": "is no permission" },
+      "--days must be at most 365. --scopes is no permission.",
+    ],
+    [
+      ["access", "grant", "--everyone", "--tag", "$&"],
+      { "match.tag": "must be $& shorter", colour: "is unknown" },
+      "--tag must be $& shorter. colour is unknown.",
+    ],
+    [
+      ["console", "add", "--name", "n", "--host", "h", "--port", "1", "--host-subject", "x"],
+      { hostSubject: "must be a subject", ca: "is no PEM", "policy.idleS": "is short" },
+      "--host-subject must be a subject. --ca-file is no PEM. --policy is short.",
+    ],
+    [["audit", "search", "--actor", "ann"], { actorId: "must be an id" }, "--actor must be an id."],
+    [["access", "--limit", "9"], { limit: "must be less" }, "--limit must be less."],
+  ])("is said of the flag that was typed: %j", async (args, fields, sentence) => {
+    const { code, stderr } = await run(args, (request) =>
+      request.path.startsWith("/api/v1/consoles?") ? plane(request) : invalidFields(fields),
+    );
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      `${sentence} Correct the fields that the answer names. (request.invalid, request req_1)\n`,
+    );
+  });
+});
+
+describe("console delete", () => {
+  it("deletes the console of that name, or says that there is none", async () => {
+    const deleting = ({ method, path, ...rest }: HeardRequest) =>
+      method === "DELETE" && path === `/api/v1/consoles/${WEB.id}`
+        ? { status: 204, text: "" }
+        : plane({ method, path, ...rest });
+    const deleted = await run(["console", "delete", "web"], deleting);
+    expect(deleted).toMatchObject({ code: 0, stdout: "", stderr: "Deleted web.\n" });
+    expect(deleted.heard.at(-1)?.method).toBe("DELETE");
+    const unknown = await run(["console", "delete", "nobody"], deleting);
+    expect(unknown).toMatchObject({
+      code: 1,
+      stderr: "No console is called nobody. See them: npx kerbside consoles.\n",
+    });
+    expect(unknown.heard.every(({ method }) => method === "GET")).toBe(true);
+    expect(await run(["console", "delete"], deleting)).toMatchObject({ code: 2, heard: [] });
+  });
+
+  it("fails in the control plane's words", async () => {
+    const { code, stderr } = await run(["console", "delete", "web"], plane);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "Check the id. (resource.not-found, request req_1)\n",
+    });
   });
 });

@@ -8,9 +8,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { ERRORS } from "#shared/errors/catalogue.ts";
 import { runToEnd, startChild } from "../../harness/child-process.ts";
 import { makeTempFolder } from "../../harness/temp-folder.ts";
-import { answerEnrolment, startFakeControlPlane } from "../relay-control/fake-control-plane.ts";
+import {
+  answerEnrolment,
+  problem,
+  startFakeControlPlane,
+} from "../relay-control/fake-control-plane.ts";
 import { answer, CONSOLE_A, CONSOLE_B, SESSION, EXPIRES_AT } from "./fake-answers.ts";
 import { LAUNCH, environment, kerbside, loggedIn, startPlane } from "./kerbside-command.ts";
 
@@ -40,7 +45,13 @@ describe("kerbside", () => {
   it.each([
     [[], /^Usage: kerbside/],
     [["frobnicate"], /^"frobnicate" is no command\. See npx kerbside --help\.\n$/],
-    [["console"], /^Say what to do: npx kerbside console add\./],
+    [
+      ["sesions"],
+      /^"sesions" is no command\. Did you mean sessions\? See npx kerbside --help\.\n$/,
+    ],
+    [["session"], /^"session" is no command\. Did you mean sessions\? /],
+    [["consoels", "--json"], /^"consoels" is no command\. Did you mean consoles\? /],
+    [["console"], /^Say what to do: npx kerbside console add or delete\./],
     [
       ["relay", "fly"],
       /^"relay fly" is no command; try relay enrol, run, status, drain, resume or rotate-key\./,
@@ -108,7 +119,7 @@ describe("kerbside login", () => {
     });
     expect(await kerbside(folder, ["consoles"])).toMatchObject({
       code: 1,
-      stderr: "You are not logged in. Log in first: kerbside login --url URL.\n",
+      stderr: "You are not logged in. Log in first: npx kerbside login --url URL.\n",
     });
   });
 
@@ -149,6 +160,23 @@ describe("kerbside login", () => {
     expect(existsSync(folder.file("config"))).toBe(false);
   });
 
+  it.each([
+    ["840", "in 840 s"],
+    ["Wed, 21 Oct 2026 07:28:00 GMT", "later"],
+    ["999999", "later"],
+  ])("says when to try again after too many attempts: %s", async (retryAfter, when) => {
+    await using folder = await makeTempFolder();
+    const limited = problem(429, "request.rate-limited", ERRORS["request.rate-limited"].hint);
+    await using plane = await startFakeControlPlane(() => ({
+      ...limited,
+      headers: { "retry-after": retryAfter },
+    }));
+    const args = ["login", "--url", plane.url, "--username", "admin"];
+    expect((await kerbside(folder, args, "wrong")).stderr).toBe(
+      `Too many attempts. Try again ${when}. (request.rate-limited, request req_1)\n`,
+    );
+  });
+
   it("says that the control plane is not running", async () => {
     await using folder = await makeTempFolder();
     const plane = await startPlane();
@@ -186,7 +214,7 @@ describe("kerbside login", () => {
     writeFileSync(folder.file("config/kerbside/login.json"), "{");
     const ended = await kerbside(folder, ["consoles"]);
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain("login.json is corrupt. Log in again: kerbside login.");
+    expect(ended.stderr).toContain("login.json is corrupt. Log in again: npx kerbside login.");
   });
 });
 
@@ -302,7 +330,7 @@ describe("kerbside for admins", () => {
     }
     expect(await create("--site", "mel")).toMatchObject({
       code: 1,
-      stderr: "No site is called mel. See them: kerbside sites.\n",
+      stderr: "No site is called mel. See them: npx kerbside sites.\n",
     });
     expect((await create("--minutes", "soon")).code).toBe(2);
   });

@@ -136,6 +136,7 @@ describe("kerbside open", () => {
     const ended = await kerbside(folder, ["open", CONSOLE_A]);
     expect(ended).toMatchObject({ code: 0, stdout: "web_2J.vv\n" });
     expect(ended.stderr).toContain(`Open it before ${EXPIRES_AT}: remote-viewer web_2J.vv`);
+    expect(ended.stderr).toContain("virt-viewer");
     expect(readFileSync(folder.file("web_2J.vv"), "utf8")).toBe(VV);
     expect(statSync(folder.file("web_2J.vv")).mode & 0o777).toBe(0o600);
     const again = await kerbside(folder, ["open", CONSOLE_A]);
@@ -154,6 +155,9 @@ describe("kerbside open", () => {
     installViewer(folder);
     const ended = await kerbside(folder, ["open", CONSOLE_A, "--output", folder.file("mine.vv")]);
     expect(ended.code).toBe(0);
+    // Where viewers come from is for those who got a file in a viewer's place.
+    const path = folder.file("mine.vv");
+    expect(ended.stderr).toBe(`Open it before ${EXPIRES_AT}: remote-viewer ${path}\n`);
     expect(readFileSync(folder.file("mine.vv"), "utf8")).toBe(VV);
     expect(existsSync(folder.file("shown.vv"))).toBe(false);
   });
@@ -165,7 +169,7 @@ describe("kerbside open", () => {
     const ended = await kerbside(folder, ["open", "twin"]);
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain(
-      "2 consoles are called twin; open one by its id: kerbside open ID.\n",
+      "2 consoles are called twin; name the one that is meant by its id:\n",
     );
     expect(ended.stderr).toContain(CONSOLE_B);
     expect(plane.heard.some(({ path }) => path.includes("tickets"))).toBe(false);
@@ -178,7 +182,7 @@ describe("kerbside open", () => {
     const nobody = await kerbside(folder, ["open", "nobody"]);
     expect(nobody).toMatchObject({
       code: 1,
-      stderr: "No console is called nobody. See them: kerbside consoles.\n",
+      stderr: "No console is called nobody. See them: npx kerbside consoles.\n",
     });
     const missing = join(folder.path, "no-viewer");
     const unstarted = await kerbside(folder, ["open", CONSOLE_A, "--viewer", missing]);
@@ -262,7 +266,7 @@ describe("kerbside console add", () => {
       stdout: `${CONSOLE_A}\n`,
       stderr:
         "Added twin.\nWarning: another console is called twin already. " +
-        "Open each by its id: kerbside open ID.\n",
+        "Open each by its id: npx kerbside open ID.\n",
     });
   });
 

@@ -97,7 +97,7 @@ describe("users", () => {
     expect(calls(known.heard)).toEqual([`DELETE /api/v1/users/${ANN}`]);
     const unknown = await run(["users", "enable", "nobody"], people);
     expect(unknown.code).toBe(1);
-    expect(unknown.stderr).toBe("No user is called nobody. See them: kerbside users.\n");
+    expect(unknown.stderr).toBe("No user is called nobody. See them: npx kerbside users.\n");
   });
 
   it("that the control plane refuses are refused in its words", async () => {
@@ -151,9 +151,7 @@ describe("terminate", () => {
       request.method === "POST" ? { json: answers.shift() } : people(request),
     );
     expect(code).toBe(1);
-    expect(stderr).toBe(
-      "3 sessions told to end.\n1 session will end when their relays are back.\n",
-    );
+    expect(stderr).toBe("3 sessions told to end.\n1 session will end when its relay is back.\n");
     const ended = calls(heard).filter((call) => call.startsWith("POST"));
     expect(ended).toEqual(Array(2).fill(`POST /api/v1/users/${ANN}/sessions/terminate`));
   });

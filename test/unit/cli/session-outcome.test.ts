@@ -47,14 +47,20 @@ describe("what is told of a session after the viewer has ended", () => {
     });
   });
 
-  it("is the exact reason for admins, and the code's advice for others", () => {
-    const refusedCode = "server.unreachable";
+  it("is the exact reason for admins with the code's advice, and the advice for others", () => {
+    const refusedCode = "server.ticket-refused";
     const failed = { endReason: "failed", refusedCode };
-    expect(session({ ...failed, endDetail: "server.unreachable: refused" })?.sentence).toBe(
-      "The console could not be opened: server.unreachable: refused.",
-    );
     const { hint } = ERRORS[refusedCode];
-    expect(session({ ...failed, endDetail: null })?.sentence).toContain(hint);
+    const endDetail = "server.ticket-refused: the server answered PERMISSION_DENIED";
+    expect(session({ ...failed, endDetail })?.sentence).toBe(
+      `The console could not be opened: ${endDetail}. ${hint}`,
+    );
+    expect(session({ ...failed, endDetail: null })?.sentence).toBe(
+      `The console could not be opened: ${hint}`,
+    );
+    expect(session({ endReason: "failed", endDetail: "spoke VNC." })?.sentence).toBe(
+      "The console could not be opened: spoke VNC.",
+    );
     expect(session({ endReason: "failed", endDetail: null })?.sentence).toContain("an admin");
   });
 

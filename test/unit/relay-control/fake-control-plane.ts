@@ -17,6 +17,7 @@ export interface FakeAnswer {
   readonly json?: unknown;
   readonly text?: string;
   readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface FakeControlPlane extends AsyncDisposable {
@@ -47,6 +48,7 @@ export async function startFakeControlPlane(
         const found = given ?? problem(404, "resource.not-found", "Check the id.");
         response.writeHead(found.status ?? 200, {
           "content-type": found.contentType ?? "application/json",
+          ...found.headers,
         });
         response.end(found.text ?? JSON.stringify(found.json ?? null));
         return null;
@@ -74,6 +76,13 @@ export function problem(status: number, code: string, title: string, detail?: st
     contentType: "application/problem+json",
     json: { type: "x", status, code, title, detail, requestId: "req_1", retryable: false },
   };
+}
+
+/** A body that is refused for what its fields have wrong. */
+export function invalidFields(messages: Readonly<Record<string, string>>): FakeAnswer {
+  const refused = problem(422, "request.invalid", "Correct the fields that the answer names.");
+  const fields = Object.entries(messages).map(([field, message]) => ({ field, message }));
+  return { ...refused, json: { ...(refused.json as object), fields } };
 }
 
 /** Answers an enrolment as the real control plane does; `keys` replaces the CSR's key. */

@@ -50,7 +50,7 @@ describe("a console that somebody has open", () => {
       return refused.ok ? "" : refused.error.detail;
     };
     const since = "it open since 2026-01-01T12:00:00.500Z";
-    const advice = `To end that: kerbside terminate ${sessionId}.`;
+    const advice = `To end that: npx kerbside terminate ${sessionId}.`;
     expect(await detailFor(stranger)).toBe(`Somebody else has ${since}.`);
     expect(await detailFor(admin)).toBe(`owner has ${since}. ${advice}`);
     expect(await detailFor(owner)).toBe(`You have ${since}. ${advice}`);
