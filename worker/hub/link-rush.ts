@@ -2,7 +2,7 @@
  * Relays that come all at once, such as when the control plane was away: how many are let in at the
  * same time. A greeting costs tens of milliseconds of this thread, and a relay waits five seconds
  * for it (HELLO_DEADLINE_MS). Were hundreds let in together, each would be late, give up, and come
- * again for nothing. Who is turned away costs next to nothing and comes back by its back-off.
+ * again for nothing. Who is turned away costs one look at its key and comes back by its back-off.
  *
  * It only counts where the hubs are in the same isolate as the route: on a host of one machine.
  * Elsewhere the hubs have threads of their own.

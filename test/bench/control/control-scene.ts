@@ -19,6 +19,7 @@ import { HostPlace, SELFHOST } from "../../harness/running-host.ts";
 import { writeDoubles } from "../../harness/storm/double-rows.ts";
 import { type AppliedCommand, RelayDouble } from "../../harness/storm/relay-double.ts";
 import { hashPassword } from "../../../worker/identity/passwords.ts";
+import { DEFAULT_SITE_ID } from "../../../worker/repositories/schema/sites.ts";
 import { type PartMemory, readHostMemory } from "./host-memory.ts";
 
 export const SCENE = {
@@ -84,8 +85,12 @@ export async function startControlScene(): Promise<ControlScene> {
 async function fillScene(state: PreparedState) {
   const passwordHash = await hashPassword(PASSWORD, (count) => randomBytes(count));
   writeDatabase(state.databaseFile, (database) => {
-    database.exec(`UPDATE relays SET state = 'offline'`);
-    database.exec(`UPDATE sources SET site_id = 'sit_1' WHERE id = 'src_2'`);
+    // But for the small one all consoles and relays are of one site, the largest that there may be.
+    database.exec(`UPDATE relays SET state = 'offline', site_id = '${DEFAULT_SITE_ID}'`);
+    database.exec(`UPDATE consoles SET site_id = NULL`);
+    database.exec(
+      `UPDATE sources SET site_id = CASE id WHEN 'src_2' THEN 'sit_1' ELSE '${DEFAULT_SITE_ID}' END`,
+    );
     const insert = database.prepare(
       `INSERT INTO users (id, username, password_hash, role, created_at_ms)
        VALUES (?, ?, ?, 'user', 0)`,
