@@ -16,6 +16,8 @@ export async function makeTempFolder(): Promise<TempFolder> {
   return {
     path,
     file: (name) => join(path, name),
-    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+    // A process that was killed may have children that write for a moment longer.
+    [Symbol.asyncDispose]: () =>
+      rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }),
   };
 }
