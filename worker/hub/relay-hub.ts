@@ -175,8 +175,8 @@ export class RelayHub extends DurableObject<Env> {
   #step(input: HubInput): void {
     const moment = { nowMs: Date.now(), spareEpoch: crypto.randomUUID() };
     const { state, effects } = stepHub(this.#state, input, moment);
+    this.#leaveRush(this.#state.link, state.link);
     this.#state = state;
-    this.#leaveRush(state.link);
     this.#attach(state.link);
     for (const effect of effects) {
       this.#perform(effect);
@@ -279,10 +279,10 @@ export class RelayHub extends DurableObject<Env> {
     return this.ctx.getWebSockets(linkId)[0];
   }
 
-  #leaveRush(link: HubLink): void {
-    const relayId = this.#store.relayId();
-    if (relayId !== null && (link.phase === "none" || link.phase === "linked")) {
-      linkRush.leave(relayId);
+  /** Its place in the rush is free as soon as the link is made, or will not be. */
+  #leaveRush(before: HubLink, { phase }: HubLink): void {
+    if (before.phase !== phase && (phase === "none" || phase === "linked")) {
+      linkRush.leave(this.#store.relayId() ?? "");
     }
   }
 
