@@ -6,7 +6,7 @@ import { encodeMessage, startFakeServer } from "../../harness/relay/fake-spice-s
 import { makeTempFolder } from "../../harness/temp-folder.ts";
 import { enrol, RelayProcess } from "./enrolled-relay.ts";
 import { startFakeHub } from "./fake-hub.ts";
-import { kerbside, openSession, untilEvent } from "./session-fixture.ts";
+import { kerbside, openSession, startLinkedProcess, untilEvent } from "./session-fixture.ts";
 
 describe("a relay that its operator drains", () => {
   it("tells the hub at once and with each hello, until it is resumed", async () => {
@@ -44,16 +44,8 @@ describe("a relay that its operator drains", () => {
 
 describe("a relay with a living session", () => {
   it("lets it go on after SIGTERM, and exits when it has ended", async () => {
-    const { control, welcome } = await makeControlWithWelcome();
-    await using server = await startFakeServer();
-    await using folder = await makeTempFolder();
-    await using hub = await startFakeHub();
-    await enrol(folder.path, hub);
-    await using relay = new RelayProcess(folder.path);
-    const socket = await hub.nextSocket();
-    await socket.welcome(welcome);
-    await socket.storeEvents();
-    const { tlsPort } = await relay.ready();
+    await using linked = await startLinkedProcess();
+    const { control, server, relay, socket, tlsPort } = linked;
     const { client, served } = await openSession({ socket, control, server, tlsPort });
     relay.child.kill("SIGTERM");
     expect(await socket.until("serving")).toEqual({ type: "serving", draining: true });
@@ -66,16 +58,8 @@ describe("a relay with a living session", () => {
   });
 
   it("lets it go on although its operator would resume it", async () => {
-    const { control, welcome } = await makeControlWithWelcome();
-    await using server = await startFakeServer();
-    await using folder = await makeTempFolder();
-    await using hub = await startFakeHub();
-    await enrol(folder.path, hub);
-    await using relay = new RelayProcess(folder.path);
-    const socket = await hub.nextSocket();
-    await socket.welcome(welcome);
-    await socket.storeEvents();
-    const { tlsPort } = await relay.ready();
+    await using linked = await startLinkedProcess();
+    const { control, server, folder, relay, socket, tlsPort } = linked;
     const { client, served } = await openSession({ socket, control, server, tlsPort });
     relay.child.kill("SIGTERM");
     await socket.until("serving");
@@ -133,16 +117,8 @@ describe("a relay with a living session", () => {
   });
 
   it("lets it go on when one signal arrives twice", async () => {
-    const { control, welcome } = await makeControlWithWelcome();
-    await using server = await startFakeServer();
-    await using folder = await makeTempFolder();
-    await using hub = await startFakeHub();
-    await enrol(folder.path, hub);
-    await using relay = new RelayProcess(folder.path);
-    const socket = await hub.nextSocket();
-    await socket.welcome(welcome);
-    await socket.storeEvents();
-    const { tlsPort } = await relay.ready();
+    await using linked = await startLinkedProcess();
+    const { control, server, folder, relay, socket, tlsPort } = linked;
     const { client, served } = await openSession({ socket, control, server, tlsPort });
     relay.child.kill("SIGINT");
     await socket.until("serving");

@@ -9,7 +9,13 @@ import { startFakeServer } from "../../harness/relay/fake-spice-server.ts";
 import { makeTempFolder, type TempFolder } from "../../harness/temp-folder.ts";
 import { enrol, RelayProcess } from "./enrolled-relay.ts";
 import { startFakeHub } from "./fake-hub.ts";
-import { connectTo, kerbside, openSession, untilEvent } from "./session-fixture.ts";
+import {
+  connectTo,
+  kerbside,
+  openSession,
+  startLinkedProcess,
+  untilEvent,
+} from "./session-fixture.ts";
 
 const NEWEST: Partial<Welcome> = { version: CONTROL_VERSIONS.max, drain: null };
 const WAIT_MS = 10_000;
@@ -22,16 +28,8 @@ const statusOf = async (folder: TempFolder) => {
 
 describe("a relay that the control plane drains", () => {
   it("takes no new session, keeps the living one, and serves again when that is lifted", async () => {
-    const { control, welcome } = await makeControlWithWelcome();
-    await using server = await startFakeServer();
-    await using folder = await makeTempFolder();
-    await using hub = await startFakeHub();
-    await enrol(folder.path, hub);
-    await using relay = new RelayProcess(folder.path);
-    const socket = await hub.nextSocket();
-    await socket.welcome({ ...welcome, ...NEWEST });
-    await socket.storeEvents();
-    const { tlsPort } = await relay.ready();
+    await using linked = await startLinkedProcess(NEWEST);
+    const { control, server, folder, socket, tlsPort } = linked;
     const { client } = await openSession({ socket, control, server, tlsPort });
 
     const order = { endsAtMs: null };
@@ -104,16 +102,8 @@ async function untilEventAfterAck(
 
 describe("a relay that is told of a denial", () => {
   it("ends the living session at once, and takes no grant of before any more", async () => {
-    const { control, welcome } = await makeControlWithWelcome();
-    await using server = await startFakeServer();
-    await using folder = await makeTempFolder();
-    await using hub = await startFakeHub();
-    await enrol(folder.path, hub);
-    await using relay = new RelayProcess(folder.path);
-    const socket = await hub.nextSocket();
-    await socket.welcome({ ...welcome, ...NEWEST });
-    await socket.storeEvents();
-    const { tlsPort } = await relay.ready();
+    await using linked = await startLinkedProcess(NEWEST);
+    const { control, server, folder, socket, tlsPort } = linked;
     const issue = { userId: USER };
     const { client } = await openSession({ socket, control, server, tlsPort, issue });
     const denial = {
@@ -136,16 +126,8 @@ describe("a relay that is told of a denial", () => {
   });
 
   it("by its welcome knows it before any grant, and ends what lived meanwhile", async () => {
-    const { control, welcome } = await makeControlWithWelcome();
-    await using server = await startFakeServer();
-    await using folder = await makeTempFolder();
-    await using hub = await startFakeHub();
-    await enrol(folder.path, hub);
-    await using relay = new RelayProcess(folder.path);
-    const first = await hub.nextSocket();
-    await first.welcome({ ...welcome, ...NEWEST });
-    await first.storeEvents();
-    const { tlsPort } = await relay.ready();
+    await using linked = await startLinkedProcess(NEWEST);
+    const { control, welcome, server, hub, socket: first, tlsPort } = linked;
     const issue = { userId: USER };
     const { client } = await openSession({ socket: first, control, server, tlsPort, issue });
     first.socket.terminate();

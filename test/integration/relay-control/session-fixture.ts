@@ -1,16 +1,58 @@
 /** A session of a relay's process whose hub is the fake one, and its operator's command line. */
 import { connect } from "node:tls";
 import { expect } from "vitest";
+import type { Welcome } from "#shared/control/contract.ts";
 import { runKerbside } from "../../../relay/cli/kerbside.ts";
-import type { FakeControl, IssueOptions } from "../../harness/relay/fake-control.ts";
+import {
+  type FakeControl,
+  type IssueOptions,
+  makeControlWithWelcome,
+} from "../../harness/relay/fake-control.ts";
 import { FakeSpiceClient } from "../../harness/relay/fake-spice-client.ts";
 import {
   type FakeSpiceServer,
   MAIN_INIT_MESSAGE_BYTES,
+  startFakeServer,
 } from "../../harness/relay/fake-spice-server.ts";
-import type { FakeHub } from "./fake-hub.ts";
+import { makeTempFolder, type TempFolder } from "../../harness/temp-folder.ts";
+import { enrol, RelayProcess } from "./enrolled-relay.ts";
+import { type FakeHub, startFakeHub } from "./fake-hub.ts";
 
 export type HubSocket = Awaited<ReturnType<FakeHub["nextSocket"]>>;
+
+/** A relay's process that its hub has welcomed, and what it needs. */
+export interface LinkedProcess extends AsyncDisposable {
+  readonly control: FakeControl;
+  /** As it was given. */
+  readonly welcome: Partial<Welcome>;
+  readonly server: FakeSpiceServer;
+  readonly folder: TempFolder;
+  readonly hub: FakeHub;
+  readonly relay: RelayProcess;
+  readonly socket: HubSocket;
+  readonly tlsPort: number;
+}
+
+/** @param wanted in what the welcome differs from the fake control plane's */
+export async function startLinkedProcess(wanted: Partial<Welcome> = {}): Promise<LinkedProcess> {
+  await using started = new AsyncDisposableStack();
+  const { control, welcome: plain } = await makeControlWithWelcome();
+  const welcome = { ...plain, ...wanted };
+  const server = started.use(await startFakeServer());
+  const folder = started.use(await makeTempFolder());
+  const hub = started.use(await startFakeHub());
+  await enrol(folder.path, hub);
+  const relay = started.use(new RelayProcess(folder.path));
+  const socket = await hub.nextSocket();
+  await socket.welcome(welcome);
+  await socket.storeEvents();
+  const { tlsPort } = await relay.ready();
+  const all = started.move();
+  return {
+    ...{ control, welcome, server, folder, hub, relay, socket, tlsPort },
+    [Symbol.asyncDispose]: async () => await all.disposeAsync(),
+  };
+}
 
 /** A linked relay with one living session. */
 export async function openSession(parts: {

@@ -1,25 +1,14 @@
 /** What a relay asks over its link, and keys that come over it: each settled once, in order. */
 import { describe, expect, it } from "vitest";
-import type { HubMessage, Welcome } from "#shared/control/contract.ts";
+import type { Welcome } from "#shared/control/contract.ts";
 import { REQUEST_DEADLINE_MS, REQUESTS_OPEN_MAX } from "#shared/control/limits.ts";
 import { initialLinkState, nextDeadlineMs, stepLink } from "../../../relay/control/link-state.ts";
 import type { LinkEffect, LinkInput, LinkState } from "../../../relay/control/link-types.ts";
+import { message as said, WELCOME as OLDER_WELCOME } from "./link-steps.ts";
 
-const WELCOME: Welcome = {
-  type: "welcome",
-  version: 2,
-  epoch: "epoch-a",
-  ticketKeys: [{ keyId: "a", key: "b", sealKey: "c" }],
-  grantKeys: [{ kty: "OKP", crv: "Ed25519", x: "x", kid: "k" }],
-  grantIssuer: "https://kerbside.test",
-  stream: null,
-  storedSeq: 0,
-  webOrigins: [],
-  nowMs: 0,
-};
+const WELCOME: Welcome = { ...OLDER_WELCOME, version: 2 };
 const REQUEST = { kind: "use-key", token: "token" } as const;
 const DONE = { ok: true, value: { kind: "done" } } as const;
-const said = (message: HubMessage): LinkInput => ({ kind: "message", message });
 
 class Link {
   state: LinkState = initialLinkState();
