@@ -35,7 +35,7 @@ export interface Config {
   readonly grantSigningKey: GrantSigningKey | null;
   readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
-  readonly caKey: string;
+  readonly caKey: string | null;
   readonly webOrigins: readonly string[];
   readonly metricsToken: string | null;
   readonly localLogin: LocalLogin;
@@ -67,7 +67,7 @@ export function readConfig(env: Env): Config {
     grantSigningKey: signingKey(env.GRANT_SIGNING_KEY),
     secretsKeys: parseSecretsKeys(env),
     caCertificate: required("CA_CERTIFICATE", env.CA_CERTIFICATE),
-    caKey: required("CA_KEY", env.CA_KEY),
+    caKey: env.CA_KEY || null,
     webOrigins: origins(env.KERBSIDE_WEB_ORIGINS, publicUrl),
     metricsToken: metricsToken(env.KERBSIDE_METRICS_TOKEN),
     localLogin: localLogin(env.KERBSIDE_LOCAL_LOGIN),

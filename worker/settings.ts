@@ -30,9 +30,10 @@ export const SETTINGS = {
   SECRETS_KEYS: { secret: true, givenBy: "operator" },
   /** base64url of 32 random bytes: seals hypervisors' passwords in the database. */
   SECRETS_KEY: { secret: true, givenBy: "state", mayLack: true },
-  /** The certificate authority that signs relays' TLS certificates: PEM, and its PKCS 8 key. */
+  /** The certificate authority that signs relays' TLS certificates: PEM. */
   CA_CERTIFICATE: { secret: false, givenBy: "state" },
-  CA_KEY: { secret: true, givenBy: "state" },
+  /** Its PKCS 8 key, which goes into the database once. */
+  CA_KEY: { secret: true, givenBy: "state", mayLack: true },
   /** Origins whose pages may open web consoles, by comma; absent: PUBLIC_URL's own. */
   KERBSIDE_WEB_ORIGINS: { secret: false, givenBy: "operator" },
   /** What a scraper of /metrics sends as its bearer token; absent: only people with the right. */

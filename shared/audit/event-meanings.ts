@@ -92,6 +92,7 @@ export const EVENT_MEANINGS: Partial<Record<AuditEventType, string>> = {
   "signing-key.created": "A key that signs grants was made.",
   "signing-key.activated": "A key signs grants from now on.",
   "signing-key.retired": "A key signs grants no longer.",
+  "authority.key-stored": "The certificate authority's key was sealed in the database.",
   "secrets.reencrypted": "Secrets of a column were sealed with the present key.",
   "audit.exported": "Somebody took events away as a file; `query` says which.",
   "audit.retention-applied": "Events that were stored before that time may be deleted from now on.",

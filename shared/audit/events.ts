@@ -363,6 +363,8 @@ export const auditEventSchema = z.discriminatedUnion("type", [
   event("signing-key.created", { kid: text }),
   event("signing-key.activated", { kid: text }),
   event("signing-key.retired", { kid: text, verifiesUntil: text }),
+  /** Named by the SHA-256 of its public key. */
+  event("authority.key-stored", { authority: text }),
   /** Secrets of a column that were sealed with the current key in the place of an older one. */
   event("secrets.reencrypted", { column: text, keyId: text, count: z.int().nonnegative() }),
   /** Somebody took events away as a file; with which filters. */

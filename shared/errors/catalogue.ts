@@ -285,6 +285,18 @@ export const ERRORS = {
     "No key in SECRETS_KEYS opens the signing key: restore it, or rotate with emergency set.",
     false,
   ),
+  "authority.key-missing": http(
+    "control",
+    503,
+    "Set CA_KEY to the key of the first certificate in CA_CERTIFICATE, or begin a new authority.",
+    false,
+  ),
+  "authority.key-unreadable": http(
+    "control",
+    503,
+    "No key in SECRETS_KEYS opens the certificate authority's: restore it, or begin a new one.",
+    false,
+  ),
   "relay.ticket-key-too-young": http(
     "client",
     409,

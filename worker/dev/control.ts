@@ -12,6 +12,7 @@ import { toBase64Url } from "#shared/base/bytes.ts";
 import { operatorSettings } from "../settings.ts";
 import { runAsChild } from "./child.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
+import { keepAuthority } from "./keep-authority.ts";
 import { type LibsqlServer, startLibsqlServer } from "./libsql/server.ts";
 import { type LocalWorker, startLocalWorker } from "./local-worker.ts";
 import { migrateDatabase } from "./migrate/migrate-database.ts";
@@ -25,13 +26,15 @@ async function startControl(
   state: StateFolder,
   port: number,
 ): Promise<{ database: LibsqlServer; worker: LocalWorker }> {
-  const secrets = await state.secrets(Date.now());
+  const kept = await state.secrets(Date.now());
   const authToken = toBase64Url(randomBytes(32));
   const [script, database] = await Promise.all([
     bundleWorker("worker/index.ts"),
     startLibsqlServer({ file: state.databaseFile, host: HOST, port: 0, authToken }),
   ]);
-  await migrateDatabase({ url: database.url, authToken });
+  const address = { url: database.url, authToken };
+  await migrateDatabase(address);
+  const secrets = await keepAuthority(state, address, kept);
   const url = `http://${HOST}:${port}`;
   const bindings = {
     ...operatorSettings(process.env),
@@ -40,7 +43,7 @@ async function startControl(
     LIBSQL_AUTH_TOKEN: authToken,
     PUBLIC_URL: url,
   };
-  await makeFirstAdmin({ url: database.url, authToken }, () => state.adminPassword());
+  await makeFirstAdmin(address, () => state.adminPassword());
   const worker = await startLocalWorker({
     script,
     host: HOST,

@@ -3,6 +3,7 @@
  *
  *     npm run secrets > kerbside-secrets.json        the form that `wrangler secret bulk` takes
  *     npm run secrets -- key                         one more key, for SECRETS_KEYS
+ *     npm run secrets -- authority                   one more certificate authority
  *     LIBSQL_URL=… SECRETS_KEYS=… npm run secrets -- count
  *     LIBSQL_URL=… SECRETS_KEYS=… npm run secrets -- reencrypt
  *
@@ -18,12 +19,13 @@ import { openDatabase } from "../repositories/database.ts";
 import { SYSTEM_CALLER } from "../services/audit-record.ts";
 import { countSecrets, reencryptSecrets } from "../services/secrets-upkeep.ts";
 import { type DatabaseAddress, withDatabaseFile } from "./folder-database.ts";
-import { generateSecrets } from "./secrets.ts";
+import { generateAuthority, generateSecrets } from "./secrets.ts";
 import { StateFolder } from "./state-folder.ts";
 
 const USAGE = `Usage: npm run secrets [-- COMMAND [--state-dir DIR]]
 
   key         prints one more key, as SECRETS_KEYS lists it
+  authority   prints another certificate authority: CA_CERTIFICATE and its CA_KEY
   count       says how many secrets each key has sealed
   reencrypt   seals with the first key what older keys have sealed
 
@@ -56,6 +58,10 @@ export async function runSecrets(
     ports.writeOut(newNamedKey(new Date()));
     return 0;
   }
+  if (verb === "authority") {
+    ports.writeOut(JSON.stringify(await generateAuthority(Date.now()), null, 2));
+    return 0;
+  }
   if (stateDir === null && (ports.env["LIBSQL_URL"] ?? "") === "") {
     ports.writeError(`LIBSQL_URL is not set: it names the database.\n${USAGE}`);
     return 2;
@@ -72,7 +78,7 @@ export async function runSecrets(
 }
 
 interface Request {
-  readonly verb: "make" | "key" | "count" | "reencrypt";
+  readonly verb: (typeof VERBS)[number];
   /** Of a control plane on this machine; null: the environment names the database. */
   readonly stateDir: string | null;
 }
@@ -182,5 +188,5 @@ function readRequest(args: readonly string[]): Request | null {
   }
 }
 
-const VERBS = ["make", "key", "count", "reencrypt"] as const;
+const VERBS = ["make", "key", "authority", "count", "reencrypt"] as const;
 const KEY_BYTES = 32;

@@ -16,7 +16,8 @@ export const secretsSchema = z.strictObject({
   /** Of no use any more once the database has signing keys. */
   GRANT_SIGNING_KEY: z.string().exactOptional(),
   CA_CERTIFICATE: z.string().startsWith("-----BEGIN CERTIFICATE-----"),
-  CA_KEY: z.string().startsWith("-----BEGIN PRIVATE KEY-----"),
+  /** Taken out once the database has it (keep-authority.ts). */
+  CA_KEY: z.string().startsWith("-----BEGIN PRIVATE KEY-----").exactOptional(),
 });
 
 export type Secrets = z.infer<typeof secretsSchema>;
@@ -39,9 +40,10 @@ async function generateSigningKey(): Promise<string> {
   return JSON.stringify({ ...jwk, kid: await calculateJwkThumbprint(jwk) });
 }
 
-async function generateAuthority(
+/** A new certificate authority with a key of its own. */
+export async function generateAuthority(
   nowMs: number,
-): Promise<Pick<Secrets, "CA_CERTIFICATE" | "CA_KEY">> {
+): Promise<Pick<NewSecrets, "CA_CERTIFICATE" | "CA_KEY">> {
   x509.cryptoProvider.set(webcrypto);
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);

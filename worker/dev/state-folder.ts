@@ -89,9 +89,16 @@ export class StateFolder {
       if (existsSync(this.databaseFile)) {
         throw this.#corrupt("secrets.json", "it is missing though there is a database");
       }
-      writePrivateFile(this.#secretsFile, JSON.stringify(await generateSecrets(nowMs)));
+      // The database makes its own keys that sign grants, and seals them.
+      const { GRANT_SIGNING_KEY: _unused, ...secrets } = await generateSecrets(nowMs);
+      this.writeSecrets(secrets);
     }
     return this.#readJson(this.#secretsFile, secretsSchema);
+  }
+
+  /** Puts others in the place of the secrets that lie there. */
+  writeSecrets(secrets: Secrets): void {
+    writePrivateFile(this.#secretsFile, JSON.stringify(secrets));
   }
 
   /** @throws {StartError} when a relay is enrolled with a database that is gone. */

@@ -10,6 +10,11 @@ export const SEALED_COLUMNS = {
     rowId: "kid",
     sealed: "sealed_private_key",
   },
+  "authority_keys.sealed_private_key": {
+    table: "authority_keys",
+    rowId: "id",
+    sealed: "sealed_private_key",
+  },
   "idempotency_keys.sealed_answer": {
     table: "idempotency_keys",
     rowId: "id",

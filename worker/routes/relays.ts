@@ -40,6 +40,8 @@ const enrolRoute = createRoute({
       "request.rate-limited",
       "relay.csr-invalid",
       "resource.conflict",
+      "authority.key-missing",
+      "authority.key-unreadable",
     ),
   },
 });

@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { runAsChild } from "../dev/child.ts";
 import { makeFirstAdmin } from "../dev/first-admin.ts";
 import { withDatabaseFile } from "../dev/folder-database.ts";
+import { keepAuthority } from "../dev/keep-authority.ts";
 import { migrateDatabase } from "../dev/migrate/migrate-database.ts";
 import { sayDamage } from "../dev/say-damage.ts";
 import type { Secrets } from "../dev/secrets.ts";
@@ -34,14 +35,10 @@ async function prepareData(state: StateFolder): Promise<Secrets> {
   // Before there is a database: a folder with a database and no secrets is a damaged one.
   const secrets = await state.secrets(Date.now());
   mkdirSync(storageFolder(state), { recursive: true });
-  await migrate(state);
-  return secrets;
-}
-
-async function migrate(state: StateFolder): Promise<void> {
-  await withDatabaseFile(state.databaseFile, async (address) => {
+  return await withDatabaseFile(state.databaseFile, async (address) => {
     await migrateDatabase(address);
     await makeFirstAdmin(address, () => state.firstAdminPassword());
+    return await keepAuthority(state, address, secrets);
   });
 }
 

@@ -1,7 +1,7 @@
 /**
  * The control plane's small certificate authority: signs the certificates that relays show to SPICE
  * clients. Of a request it takes the public key and nothing else: subject and names are ours, so a
- * relay cannot ask for somebody else's. The key of the authority is read from the settings.
+ * relay cannot ask for somebody else's. Where the authority's key comes from: authority-key.ts.
  */
 // Why: @peculiar/x509 resolves its parts by decorators' metadata and throws without this polyfill.
 import "reflect-metadata";
@@ -19,6 +19,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
+import { toBase64Url, utf8 } from "#shared/base/bytes.ts";
 import type { RandomBytes } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
@@ -48,6 +49,26 @@ export interface RelayCertificate {
   readonly endsAtMs: number;
   /** The subject as a .vv file writes it: in the certificate's own order, parted by commas. */
   readonly hostSubject: string;
+}
+
+/** The authority's name in the database: SHA-256 of its public key, base64url. */
+export async function identifyAuthority(caCertificate: string): Promise<string> {
+  const thumbprint = await readAuthority({ caCertificate }).publicKey.getThumbprint("SHA-256");
+  return toBase64Url(new Uint8Array(thumbprint));
+}
+
+/** Whether the key in PEM is that of the authority's certificate. */
+export async function isKeyOf(caCertificate: string, caKey: string): Promise<boolean> {
+  const ca = readAuthority({ caCertificate });
+  const algorithm = { ...ca.publicKey.algorithm, hash: "SHA-256" };
+  try {
+    const key = await importKey(ca, caKey);
+    const signature = await crypto.subtle.sign(algorithm, key, PROBE);
+    const publicKey = await ca.publicKey.export(algorithm, ["verify"]);
+    return await crypto.subtle.verify(algorithm, publicKey, signature, PROBE);
+  } catch {
+    return false;
+  }
 }
 
 /** Fails with `relay.csr-invalid` when the request, its signature or its key will not do. */
@@ -178,6 +199,8 @@ function refuseRequest(detail: string): Result<never, Failure> {
 
 /** How long a relay's certificate is good for: little more than a year, as public ones were. */
 export const RELAY_CERTIFICATE_DAYS = 397;
+/** What a key signs to show whose it is. */
+const PROBE = utf8("kerbside authority");
 const ORGANIZATION = "Kerbside";
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Clients' clocks may be behind ours. */

@@ -49,7 +49,8 @@ export interface ServiceSettings {
   readonly grantSigningKey: PrivateSigningKey | null;
   readonly secretsKeys: SecretsKeys;
   readonly caCertificate: string;
-  readonly caKey: string;
+  /** The key of the first one; null once the database has it. */
+  readonly caKey: string | null;
   /** Origins whose pages may open web consoles. */
   readonly webOrigins: readonly string[];
   /** What a scraper of the metrics sends; null: there is none. */

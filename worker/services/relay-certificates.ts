@@ -18,13 +18,14 @@ import {
 import type { RelayRow } from "../repositories/relays.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { auditRecord, relayCaller, SYSTEM_CALLER } from "./audit-record.ts";
+import { readAuthority } from "./authority-key.ts";
 import { signRelayCertificate } from "./certificate-authority.ts";
 import type { ServiceContext } from "./context.ts";
 import { judgeOwnCertificate } from "./own-certificate.ts";
 
 /**
  * Signs a certificate for the relay's present address and a key that it has made. Fails with
- * `relay.csr-invalid`, `relay.renewal-limited` or `resource.not-found`.
+ * `relay.csr-invalid`, `relay.renewal-limited`, `authority.key-missing` or `resource.not-found`.
  */
 export async function renewRelayCertificate(
   context: ServiceContext,
@@ -41,8 +42,12 @@ export async function renewRelayCertificate(
   if (count === null) {
     return fail(TOO_MANY_RENEWALS);
   }
+  const authority = await readAuthority(context);
+  if (!authority.ok) {
+    return authority;
+  }
   const request = { csr, name: row.name, host: row.host };
-  const signed = await signRelayCertificate(settings, request, { nowMs, randomBytes });
+  const signed = await signRelayCertificate(authority.value, request, { nowMs, randomBytes });
   if (!signed.ok) {
     return signed;
   }

@@ -19,6 +19,7 @@ import {
 import { DEFAULT_SITE_ID } from "../repositories/schema/sites.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
+import { readAuthority } from "./authority-key.ts";
 import { signRelayCertificate } from "./certificate-authority.ts";
 import type { Caller, LinkReport, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
@@ -62,9 +63,9 @@ export async function readRelay(
 
 /**
  * Takes a new relay in: its join token is used up, its public key is stored, its certificate is
- * signed. Fails with `join-token.invalid`, `request.invalid`, `relay.csr-invalid` or
- * `resource.conflict` (the name is taken), with each of which the token is still good; or with
- * `request.rate-limited`.
+ * signed. Fails with `join-token.invalid`, `request.invalid`, `relay.csr-invalid`,
+ * `authority.key-missing` or `resource.conflict` (the name is taken), with each of which the token
+ * is still good; or with `request.rate-limited`.
  */
 export async function enrolRelay(
   context: ServiceContext,
@@ -83,7 +84,11 @@ export async function enrolRelay(
   if (key?.length !== ED25519_KEY_BYTES) {
     return fail(invalidField("publicKey", "the x of an Ed25519 JWK: base64url of 32 bytes"));
   }
-  const signed = await signRelayCertificate(settings, request, {
+  const authority = await readAuthority(context);
+  if (!authority.ok) {
+    return authority;
+  }
+  const signed = await signRelayCertificate(authority.value, request, {
     nowMs,
     randomBytes: context.randomBytes,
   });

@@ -88,7 +88,7 @@ async function makeDouble(number: number, secrets: Secrets, nowMs: number) {
   const host = `${name}.example`;
   const keys = await makeRelayKeys(name);
   const certificate = await signRelayCertificate(
-    { caCertificate: secrets.CA_CERTIFICATE, caKey: secrets.CA_KEY },
+    { caCertificate: secrets.CA_CERTIFICATE, caKey: secrets.CA_KEY ?? "" },
     { csr: keys.csr, name, host },
     { nowMs, randomBytes: (count) => new Uint8Array(randomBytes(count)) },
   );

@@ -56,6 +56,11 @@ describe("npm run secrets", () => {
       "SECRETS_KEY",
       "TICKET_ROOT",
     ]);
+    const authority = await run(["authority"]);
+    expect(JSON.parse(authority.out.join(""))).toEqual({
+      CA_CERTIFICATE: expect.stringContaining("BEGIN CERTIFICATE"),
+      CA_KEY: expect.stringContaining("BEGIN PRIVATE KEY"),
+    });
     const keys = [await newKey(), await newKey()];
     const parsed = parseSecretsKeys({ SECRETS_KEYS: keys.join(",") });
     expect(new Set(parsed.map(({ id }) => id)).size).toBe(2);

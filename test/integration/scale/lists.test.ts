@@ -204,6 +204,7 @@ function expectedOf(item: Readonly<Record<string, unknown>>, query: Query): unkn
 /** Few rows, or found by their key alone. */
 const OF_NO_LIST = new Set([
   "audit_keyring",
+  "authority_keys",
   "idempotency_keys",
   "own_certificates",
   "signing_keys",

@@ -16,6 +16,8 @@ export const LIVES: Readonly<Record<string, string>> = {
   audit_keyring: "One row, written with each checkpoint; never removed.",
   audit_events:
     "Written with the change that each row tells of, in the same transaction; removed by the job `apply-audit-retention` alone, after the time that is set.",
+  authority_keys:
+    "A row an authority, written from the setting `CA_KEY` when it is first needed, by the job `keep-authority-key`, or at the start of a host on one machine; never removed.",
   console_tags:
     "Written with its console by admins; removed with the tag, and by a trigger when the console is deleted.",
   consoles:

@@ -291,7 +291,7 @@ async function plantedSecrets(password: string, relay: TestRelay): Promise<Recor
     expect(rows, `${tables[index]}.${column}`).toHaveLength(1);
     stored[column] = rows[0]?.text ?? "";
   }
-  const caKey = settings.caKey.split("\n")[1] ?? "";
+  const caKey = (settings.caKey ?? "").split("\n")[1] ?? "";
   expect(caKey.length).toBeGreaterThan(40);
   expect(relay.ca).toContain("BEGIN CERTIFICATE");
   return { ...stored, password, caKey, signingKey: settings.grantSigningKey?.d ?? "none" };

@@ -1,4 +1,4 @@
-/** Keys that sign grants, and certificates that relays' operators brought themselves. */
+/** Keys that sign grants and certificates, and certificates that relays' operators brought themselves. */
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 export const signingKeys = sqliteTable("signing_keys", {
@@ -13,6 +13,14 @@ export const signingKeys = sqliteTable("signing_keys", {
   retiredAtMs: integer("retired_at_ms"),
   /** Until when what it signed is accepted; null until it is retired. */
   verifiesUntilMs: integer("verifies_until_ms"),
+});
+
+export const authorityKeys = sqliteTable("authority_keys", {
+  /** SHA-256 of the authority's public key, base64url. */
+  id: text().primaryKey(),
+  /** PKCS 8 in PEM, sealed. */
+  sealedPrivateKey: text("sealed_private_key").notNull(),
+  createdAtMs: integer("created_at_ms").notNull(),
 });
 
 /** What a relay shows to clients in the place of the certificate that we signed for it. */

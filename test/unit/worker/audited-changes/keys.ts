@@ -1,6 +1,7 @@
 /** Changes of keys, certificates and sealed secrets, and what the audit trail tells of them. */
 import { randomBytes } from "node:crypto";
 import { sql } from "drizzle-orm";
+import { keepAuthorityKey } from "../../../../worker/services/authority-key.ts";
 import { SYSTEM_CALLER } from "../../../../worker/services/audit-record.ts";
 import { createConsole } from "../../../../worker/services/consoles.ts";
 import {
@@ -57,6 +58,10 @@ export const KEYS_CHANGES: Changes = {
     also: ["ticket.withdrawn"],
     make: ({ context }) => rotateSigningKeys(context, SYSTEM_CALLER, { isEmergency: true }),
   },
+  "the certificate authority's key": {
+    tells: ["authority.key-stored"],
+    make: ({ context }) => keepAuthorityKey(context),
+  },
   "a relay's ticket key": {
     tells: ["relay.ticket-key-rotated"],
     make: ({ context, admin, relayId }) => rotateTicketKey(context, admin, relayId),
@@ -77,6 +82,7 @@ export const KEYS_CHANGES: Changes = {
   },
   "a relay's renewed certificate": {
     tells: ["relay.certificate-renewed"],
+    before: ({ context }) => keepAuthorityKey(context),
     make: async ({ context, relayId }) => renewRelayCertificate(context, relayId, await makeCsr()),
   },
   "an operator's certificate": {

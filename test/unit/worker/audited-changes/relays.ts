@@ -1,5 +1,6 @@
 /** Changes of relays, their sites and their join tokens, and what the audit trail tells of them. */
 import { randomBytes } from "node:crypto";
+import { keepAuthorityKey } from "../../../../worker/services/authority-key.ts";
 import {
   issueJoinToken,
   pageJoinTokens,
@@ -38,6 +39,7 @@ export const RELAYS_CHANGES: Changes = {
   },
   "an enrolled relay": {
     tells: ["relay.enrolled"],
+    before: ({ context }) => keepAuthorityKey(context),
     make: async ({ context, admin, joinToken }) =>
       await enrolRelay(context, admin, {
         joinToken,
