@@ -3,54 +3,7 @@
  * again can help, how it looks in HTTP and in a SPICE link reply, and what to do about it. What a
  * stranger sees is this row; what exactly happened goes to the audit trail and the log.
  */
-
-/** Whose fault: the caller, the hypervisor's side, the control plane or network to it, or ours. */
-export type Fault = "client" | "backend" | "control" | "internal";
-
-/** SPICE_LINK_ERR_* that the relay answers with (spice-protocol enums.h). */
-export type SpiceErrorName =
-  | "ERROR"
-  | "INVALID_MAGIC"
-  | "INVALID_DATA"
-  | "VERSION_MISMATCH"
-  | "NEED_SECURED"
-  | "PERMISSION_DENIED"
-  | "BAD_CONNECTION_ID"
-  | "CHANNEL_NOT_AVAILABLE";
-
-export interface ErrorRow {
-  readonly fault: Fault;
-  readonly retryable: boolean;
-  /** Null: never an HTTP answer. */
-  readonly httpStatus: number | null;
-  /** Null: never a SPICE answer. */
-  readonly spiceError: SpiceErrorName | null;
-  /** One sentence that says what to do. */
-  readonly hint: string;
-}
-
-const http = (
-  fault: Fault,
-  httpStatus: number,
-  hint: string,
-  retryable = httpStatus === 503,
-): ErrorRow => ({ fault, retryable, httpStatus, spiceError: null, hint });
-
-const spice = (
-  fault: Fault,
-  spiceError: SpiceErrorName | null,
-  hint: string,
-  retryable = false,
-): ErrorRow => ({ fault, retryable, httpStatus: null, spiceError, hint });
-
-/** Between control plane and relay; answered over HTTP where a caller waits for the relay. */
-const link = (hint: string): ErrorRow => ({
-  fault: "control",
-  retryable: true,
-  httpStatus: 503,
-  spiceError: null,
-  hint,
-});
+import { type ErrorRow, http, link, spice } from "./error-row.ts";
 
 const NEW_TICKET = "Ask for a new ticket and open the console with it.";
 const CHECK_SERVER = "Check the console's address and that its virtual machine runs.";

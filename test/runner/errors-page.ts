@@ -6,7 +6,8 @@
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type ErrorRow, ERRORS } from "#shared/errors/catalogue.ts";
+import { ERRORS } from "#shared/errors/catalogue.ts";
+import type { ErrorRow } from "#shared/errors/error-row.ts";
 
 /** The page's whole text. */
 export function renderErrorsPage(): string {
