@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { changeConsole, type ConsoleChanges } from "../../../worker/services/consoles.ts";
 import { createSite, deleteSite, patchSite } from "../../../worker/services/sites.ts";
+import { changeWebhook, createWebhook, removeWebhook } from "../../../worker/services/webhooks.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
 
 /** The data of the events of a type, in the order of the trail. */
@@ -81,5 +82,45 @@ describe("two changes of a site at once", () => {
       fallbackIds: [],
     });
     return made.ok ? made.value.id : "";
+  }
+});
+
+describe("two changes of a webhook at once", () => {
+  it("are told one after the other, and enable it once", async () => {
+    await using scene = await startSessionsScene();
+    const { context, admin } = scene;
+    const id = await makeWebhook(scene);
+    await changeWebhook(context, admin, id, { enabled: false });
+    const both = [
+      { description: "b", enabled: true },
+      { description: "c", enabled: true },
+    ];
+    await Promise.all(
+      both.map(async (changes) => await changeWebhook(context, admin, id, changes)),
+    );
+    expect(await readTold(scene, "webhook.enabled")).toHaveLength(1);
+    const told = (await readTold(scene, "webhook.updated")) as {
+      changes: { field: string; before: string; after: string }[];
+    }[];
+    const [, first, second] = told.map(({ changes }) =>
+      changes.find(({ field }) => field === "description"),
+    );
+    expect(second?.before).toBe(first?.after);
+  });
+
+  it("delete it once", async () => {
+    await using scene = await startSessionsScene();
+    const { context, admin } = scene;
+    const id = await makeWebhook(scene);
+    const both = [1, 2].map(async () => await removeWebhook(context, admin, id));
+    const codes = (await Promise.all(both)).map((each) => (each.ok ? "deleted" : each.error.code));
+    expect(codes.toSorted()).toEqual(["deleted", "resource.not-found"]);
+    expect(await readTold(scene, "webhook.deleted")).toHaveLength(1);
+  });
+
+  async function makeWebhook({ context, admin }: SessionsScene): Promise<string> {
+    const hook = { url: "https://hooks.example.com/", description: "a", events: ["*"] };
+    const made = await createWebhook(context, admin, hook);
+    return made.ok ? made.value.webhook.id : "";
   }
 });
