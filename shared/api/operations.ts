@@ -1187,6 +1187,27 @@ export type StoredPolicy = {
   }[];
 };
 
+export type StoredPolicyAttachment = {
+  readonly id: string;
+  readonly policy: {
+    readonly id: string;
+    readonly name: string;
+  };
+  readonly kind: "everyone" | "console" | "source" | "group" | "user";
+  readonly subject: {
+    /** Of that kind, or `everyone`. */
+    readonly id: string;
+    /** Null: it is gone. */
+    readonly name: string | null;
+  };
+  readonly createdAt: string;
+  /** Rules that no relay that is online can enforce: their sessions get no ticket. */
+  readonly warnings: readonly {
+    readonly rule: "controlLoss" | "notAfter" | "usb" | "clipboard" | "fileTransfer" | "input";
+    readonly message: string;
+  }[];
+};
+
 export type Termination = {
   readonly sessionId: string;
   readonly state: "ending" | "ended";
@@ -2007,7 +2028,7 @@ export interface Operations {
       readonly "Idempotency-Key"?: string | undefined;
     };
     readonly body: NewPolicyAttachment;
-    readonly answer: PolicyAttachment;
+    readonly answer: StoredPolicyAttachment;
   };
 
   /** Detach a policy */

@@ -82,7 +82,8 @@ export const JOBS: readonly Job[] = [
   {
     name: "expire-credentials",
     everyMs: 10 * MINUTE_MS,
-    summary: "deletes logins, tokens, tickets, idempotency keys and deliveries whose time is over",
+    summary:
+      "deletes logins, tokens, tickets, links, idempotency keys and deliveries that are over",
     run: expireCredentials,
   },
   {

@@ -1,10 +1,11 @@
 /** The consoles' table. Deleted rows stay, because sessions and the audit trail point to them. */
 import { and, eq, getTableColumns, isNull, notInArray, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
+import { ok, type Result } from "#shared/base/result.ts";
 import { type AccessLevel, levelOfRank } from "../identity/access-level.ts";
 import { rankOfConsole } from "./access-sql.ts";
 import { type ConsoleSummary, SUMMARY, toSummary } from "./console-summary.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { type NewDenial, storeDenial } from "./denials.ts";
 import { consoles, consoleTags, sources } from "./schema/consoles.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
@@ -58,40 +59,70 @@ export async function findConsole(
   return { ...console, granted: levelOfRank(rank) };
 }
 
-/**
- * @param update its `tags`, if there are any, take the place of those that it had.
- * @throws {Error} a check violation when the console would be left without a port.
- */
-export async function updateConsole(
-  database: Database,
-  update: {
-    readonly id: string;
-    readonly changes: Partial<typeof consoles.$inferInsert>;
-    readonly tags: readonly string[] | undefined;
-  },
-  audit: AuditRecord,
-): Promise<void> {
-  const { id, changes, tags } = update;
-  await storeWithAudit(database, [audit], () => [
-    ...(Object.keys(changes).length === 0
-      ? []
-      : [
-          database
-            .update(consoles)
-            .set(changes)
-            .where(and(eq(consoles.id, id), isNull(consoles.deletedAtMs))),
-        ]),
-    ...(tags === undefined ? [] : replaceTags(database, id, tags)),
-  ]);
+/** A console before a change: what is shown of it, and what is not. */
+export type ConsoleBefore = ConsoleSummary & Pick<ConsoleRow, "ca" | "sealedPassword">;
+
+export interface ConsoleUpdate {
+  readonly changes: Partial<typeof consoles.$inferInsert>;
+  /** In the place of those that it had; undefined: it keeps them. */
+  readonly tags: readonly string[] | undefined;
+  readonly audit: AuditRecord;
 }
 
-function replaceTags(database: Database, id: string, tags: readonly string[]) {
-  const others = and(eq(consoleTags.consoleId, id), notInArray(consoleTags.tag, [...tags]));
-  return [database.delete(consoleTags).where(others), insertTags(database, id, tags)];
+/**
+ * Changes the console, judged by what it is at that moment: `judge` answers the update, or null when
+ * there is nothing to change. The value is what it was before, or null when there is no such console.
+ */
+export async function updateConsole<Refusal>(
+  database: Database,
+  wanted: { readonly id: string; readonly userId: string },
+  judge: (before: ConsoleBefore) => Result<ConsoleUpdate | null, Refusal>,
+): Promise<Result<ConsoleBefore | null, Refusal>> {
+  const { id } = wanted;
+  return await database.transaction(async (transaction) => {
+    const before = await findBefore(transaction, wanted);
+    const judged = before === null ? ok(null) : judge(before);
+    if (!judged.ok || judged.value === null) {
+      return judged.ok ? ok(before) : judged;
+    }
+    const { changes, tags, audit } = judged.value;
+    if (Object.keys(changes).length > 0) {
+      await transaction.update(consoles).set(changes).where(eq(consoles.id, id));
+    }
+    if (tags !== undefined) {
+      const others = and(eq(consoleTags.consoleId, id), notInArray(consoleTags.tag, [...tags]));
+      await transaction.delete(consoleTags).where(others);
+      await insertTags(transaction, id, tags);
+    }
+    await insertAuditRecords(transaction, [audit]);
+    return ok(before);
+  });
+}
+
+async function findBefore(
+  transaction: Transaction,
+  wanted: { readonly id: string; readonly userId: string },
+): Promise<ConsoleBefore | null> {
+  const [row] = await transaction
+    .select({
+      ...SUMMARY,
+      rank: rankOfConsole(wanted.userId, sql`${consoles.id}`),
+      ca: consoles.ca,
+      sealedPassword: consoles.sealedPassword,
+    })
+    .from(consoles)
+    .innerJoin(sources, eq(sources.id, consoles.sourceId))
+    .where(and(eq(consoles.id, wanted.id), isNull(consoles.deletedAtMs)))
+    .limit(1);
+  if (row === undefined) {
+    return null;
+  }
+  const { ca, sealedPassword, ...summary } = row;
+  return { ...toSummary(summary), ca, sealedPassword };
 }
 
 /** Adds the tags that the console, if it is not deleted, has not. */
-function insertTags(database: Database, id: string, tags: readonly string[]) {
+function insertTags(database: Database | Transaction, id: string, tags: readonly string[]) {
   return database.run(sql`INSERT INTO console_tags (console_id, tag, name)
     SELECT c.id, t.value, c.name FROM consoles AS c CROSS JOIN json_each(${JSON.stringify(tags)}) AS t
     WHERE c.id = ${id} AND c.deleted_at_ms IS NULL

@@ -7,7 +7,7 @@ import type { Database, Transaction } from "./database.ts";
 import { denials } from "./schema/denials.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
-import { PRESUMED_REASONS } from "./session-lifecycle.ts";
+import { endIsPresumed } from "./session-lifecycle.ts";
 
 /** A denial to be stored, with its circumstances. */
 export interface NewDenial {
@@ -163,11 +163,7 @@ export async function listSessionsAtRelay(
 function mayLive(lostAfterMs: number): SQL | undefined {
   return or(
     inArray(sessions.state, ["pending", "active"]),
-    and(
-      eq(sessions.state, "ended"),
-      inArray(sessions.endReason, PRESUMED_REASONS),
-      gt(sessions.endedAtMs, lostAfterMs),
-    ),
+    and(endIsPresumed(), gt(sessions.endedAtMs, lostAfterMs)),
   );
 }
 

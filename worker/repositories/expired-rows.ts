@@ -1,9 +1,10 @@
 /** Rows that time has made worthless, deleted a bounded number at once. */
-import { and, asc, eq, inArray, lte, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, lte, notExists, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { apiTokens, logins } from "./schema/people.ts";
 import { joinTokens } from "./schema/relays.ts";
 import { sessions, tickets } from "./schema/sessions.ts";
+import { shares } from "./schema/shares.ts";
 
 export interface Expiry {
   /** Rows that expired at or before this time, in milliseconds since 1970. */
@@ -54,4 +55,26 @@ export async function deleteExpiredTickets(database: Database, expiry: Expiry): 
     .orderBy(asc(tickets.expiresAtMs))
     .limit(expiry.limit);
   return (await database.delete(tickets).where(inArray(tickets.sessionId, old))).rowsAffected;
+}
+
+/** Those that opened nothing: a session names the link that it came through, and stays. */
+export async function deleteUnusedShares(database: Database, expiry: Expiry): Promise<number> {
+  const named = database
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(eq(sessions.shareId, shares.id));
+  const old = database
+    .select({ id: shares.id })
+    .from(shares)
+    .where(
+      and(
+        eq(shares.usesLeft, shares.usesMax),
+        lte(shares.expiresAtMs, expiry.untilMs),
+        // A session that no relay took gave its use back, and names the link all the same.
+        notExists(named),
+      ),
+    )
+    .orderBy(asc(shares.expiresAtMs))
+    .limit(expiry.limit);
+  return (await database.delete(shares).where(inArray(shares.id, old))).rowsAffected;
 }

@@ -6,7 +6,7 @@ import type { Database } from "./database.ts";
  * The newest migration that the code relies on. Those before it are applied too, since they are
  * applied in order; a database that is ahead is fine, so that a build can be rolled back.
  */
-export const NEEDED_MIGRATION = "0014_authority_keys";
+export const NEEDED_MIGRATION = "0015_forgotten_links";
 
 /** @throws {DatabaseUnavailableError} somewhere among the causes, when it does not answer. */
 export async function pingDatabase(database: Database): Promise<void> {

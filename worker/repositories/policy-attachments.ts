@@ -57,7 +57,12 @@ export async function listAttachments(
 
 /** What came of an attachment: it is new, it was there, or something is missing. */
 export type Attaching =
-  | { readonly outcome: "attached" | "already"; readonly attachment: Attachment }
+  | {
+      readonly outcome: "attached" | "already";
+      readonly attachment: Attachment;
+      /** JSON of the policy's rules. */
+      readonly rules: string;
+    }
   | { readonly outcome: "no-policy" | "no-subject" | "too-many" };
 
 /** Attaches a policy. A subject has at most `perSubjectMax` policies. */
@@ -72,17 +77,19 @@ export async function attachPolicy(
   const { row, perSubjectMax } = attaching;
   const { kind, subjectId, policyId } = row;
   return await database.transaction(async (transaction) => {
-    const [named] = await transaction
+    const [found] = await transaction
       .select({
         policyName: policies.name,
         subjectName: subjectName(sql`${kind}`, sql`${subjectId}`),
+        rules: policies.rules,
       })
       .from(policies)
       .where(eq(policies.id, policyId))
       .limit(1);
-    if (named === undefined) {
+    if (found === undefined) {
       return { outcome: "no-policy" };
     }
+    const { rules, ...named } = found;
     if (named.subjectName === null) {
       return { outcome: "no-subject" };
     }
@@ -92,7 +99,7 @@ export async function attachPolicy(
       .where(eq(policyAttachments.subjectId, subjectId));
     const already = present.find((other) => other.policyId === policyId);
     if (already !== undefined) {
-      return { outcome: "already", attachment: { ...already, ...named } };
+      return { outcome: "already", attachment: { ...already, ...named }, rules };
     }
     if (present.length >= perSubjectMax) {
       return { outcome: "too-many" };
@@ -100,7 +107,7 @@ export async function attachPolicy(
     const attachment = { ...row, ...named };
     await transaction.insert(policyAttachments).values(row);
     await insertAuditRecords(transaction, [auditOf(attachment)]);
-    return { outcome: "attached", attachment };
+    return { outcome: "attached", attachment, rules };
   });
 }
 

@@ -2,11 +2,11 @@
  * Sessions that are only presumed to have ended, because their relay said nothing. As long as it is
  * away it may carry them on, and shows them alive when it is back.
  */
-import { and, desc, eq, gt, inArray, isNull, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { relays } from "./schema/relays.ts";
 import { sessions } from "./schema/sessions.ts";
-import { PRESUMED_REASONS } from "./session-lifecycle.ts";
+import { endIsPresumed, PRESUMED_REASONS } from "./session-lifecycle.ts";
 import type { LiveSession } from "./sessions.ts";
 
 /** Which sessions: one, or all of a console, of a user or of a link. */
@@ -62,7 +62,7 @@ export async function listPresumedSessions(
 
 /** Whether the session may have lived on although it is shown ended. */
 export function mayHaveLivedOn(): SQL | undefined {
-  return and(eq(sessions.state, "ended"), inArray(sessions.endReason, UNSURE_REASONS));
+  return endIsPresumed(UNSURE_REASONS);
 }
 
 /**

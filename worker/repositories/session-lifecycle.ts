@@ -2,7 +2,7 @@
  * Sessions as they live and end by what relays report or fail to report. Changes to many sessions
  * go out grouped, one statement for each kind of change.
  */
-import { and, asc, eq, inArray, lte, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNull, lte, or, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord, SessionEndReason } from "#shared/audit/events.ts";
 import type { Database, Transaction } from "./database.ts";
 import { relays } from "./schema/relays.ts";
@@ -15,6 +15,34 @@ export const PRESUMED_REASONS = [
   "relay-restarted",
   "never-opened",
 ] as const satisfies readonly SessionEndReason[];
+
+/**
+ * Whether a session's end is one that the control plane presumed, which its relay may correct: also
+ * one that was ordered before anybody had told that it was opened.
+ */
+export function isPresumed(
+  session: Pick<typeof sessions.$inferSelect, "state" | "openedAtMs" | "endReason">,
+): boolean {
+  const { state, openedAtMs, endReason } = session;
+  return (
+    state === "ended" &&
+    ((endReason === "terminated" && openedAtMs === null) ||
+      PRESUMED_REASONS.some((reason) => reason === endReason))
+  );
+}
+
+/** The same of a row. @param reasons those of the presumed ones that count. */
+export function endIsPresumed(
+  reasons: readonly (typeof PRESUMED_REASONS)[number][] = PRESUMED_REASONS,
+): SQL | undefined {
+  return and(
+    eq(sessions.state, "ended"),
+    or(
+      inArray(sessions.endReason, [...reasons]),
+      and(eq(sessions.endReason, "terminated"), isNull(sessions.openedAtMs)),
+    ),
+  );
+}
 
 /** The columns that a session's life changes. */
 export type SessionPatch = Partial<
@@ -88,7 +116,7 @@ export async function endSessionsOfOfflineRelay(
 }
 
 /**
- * Ends pending sessions whose ticket expired at or before a time. The value is the earliest expiry
+ * Ends pending sessions whose ticket expired at or before a time, each with its patch. The value is the earliest expiry
  * among those that are left, or null when none is pending.
  */
 export async function endUnopenedSessions(
@@ -97,23 +125,26 @@ export async function endUnopenedSessions(
     /** Null: whatever their relay. */
     readonly relayId: string | null;
     readonly expiredAtMs: number;
-    readonly patch: SessionPatch;
+    readonly patchOf: (session: UnopenedSession) => SessionPatch;
   },
   auditOf: (session: UnopenedSession) => AuditRecord,
 ): Promise<number | null> {
-  const { relayId, expiredAtMs, patch } = ending;
+  const { relayId, expiredAtMs, patchOf } = ending;
   return await database.transaction(async (transaction) => {
     const pending = and(
       relayId === null ? undefined : eq(sessions.relayId, relayId),
       eq(sessions.state, "pending"),
     );
     const expired = await transaction
-      .select({ id: sessions.id, consoleId: sessions.consoleId, relayId: tickets.relayId })
+      .select(UNOPENED)
       .from(sessions)
       .innerJoin(tickets, eq(tickets.sessionId, sessions.id))
       .where(and(pending, lte(tickets.expiresAtMs, expiredAtMs)))
       .limit(ENDED_AT_ONCE_MAX);
-    await patchSessions(transaction, new Map(expired.map(({ id }) => [id, patch])));
+    await patchSessions(
+      transaction,
+      new Map(expired.map((session) => [session.id, patchOf(session)])),
+    );
     await insertAuditRecords(transaction, expired.map(auditOf));
     const [next] = await transaction
       .select({ expiresAtMs: tickets.expiresAtMs })
@@ -126,12 +157,38 @@ export async function endUnopenedSessions(
   });
 }
 
+/** Ends those of the sessions that, as far as was told, nobody has opened. */
+export async function endPendingSessions(
+  database: Database,
+  ending: { readonly ids: readonly string[]; readonly patch: SessionPatch },
+  auditOf: (session: UnopenedSession) => AuditRecord,
+): Promise<void> {
+  const { ids, patch } = ending;
+  await database.transaction(async (transaction) => {
+    const ended = await transaction
+      .update(sessions)
+      .set(patch)
+      .where(and(idIn(ids), eq(sessions.state, "pending")))
+      .returning(UNOPENED);
+    await insertAuditRecords(transaction, ended.map(auditOf));
+  });
+}
+
 /** A session whose ticket nobody used. */
 export interface UnopenedSession {
   readonly id: string;
   readonly consoleId: string;
-  readonly relayId: string;
+  readonly relayId: string | null;
+  /** When its end was asked for; null: nobody did. */
+  readonly endRequestedAtMs: number | null;
 }
+
+const UNOPENED = {
+  id: sessions.id,
+  consoleId: sessions.consoleId,
+  relayId: sessions.relayId,
+  endRequestedAtMs: sessions.endRequestedAtMs,
+};
 
 /** The relay's sessions that are not over; so many at most. */
 export async function listLivingAtRelay(

@@ -27,7 +27,7 @@ export interface SiteUse {
   readonly fallbackOf: number;
 }
 
-export async function findSite(database: Database, id: string): Promise<Site | null> {
+export async function findSite(database: Database | Transaction, id: string): Promise<Site | null> {
   const [site] = await withFallbacks(database, [
     ...(await database.select().from(sites).where(eq(sites.id, id)).limit(1)),
   ]);
@@ -76,25 +76,33 @@ export async function insertSite(
   });
 }
 
+/** What of a site changes, and the record of that. */
+export interface SiteUpdate {
+  readonly changes: Pick<Site, "name" | "description">;
+  /** In the place of those that it had; undefined: it keeps them. */
+  readonly fallbackIds: readonly string[] | undefined;
+  readonly audit: AuditRecord;
+}
+
 /**
- * Changes a site's own fields, and its fallbacks when they are given.
+ * Changes a site from what it is at that moment: `judge` answers the update, or null when there is
+ * nothing to change. Nothing happens when there is no such site.
  *
  * @throws a unique violation when another site has the new name.
  */
 export async function updateSite(
   database: Database,
-  update: {
-    readonly id: string;
-    readonly changes: Partial<Pick<Site, "name" | "description">>;
-    readonly fallbackIds: readonly string[] | undefined;
-  },
-  audit: AuditRecord,
+  id: string,
+  judge: (before: Site) => SiteUpdate | null,
 ): Promise<void> {
-  const { id, changes, fallbackIds } = update;
   await database.transaction(async (transaction) => {
-    if (Object.keys(changes).length > 0) {
-      await transaction.update(sites).set(changes).where(eq(sites.id, id));
+    const before = await findSite(transaction, id);
+    const update = before === null ? null : judge(before);
+    if (update === null) {
+      return;
     }
+    const { changes, fallbackIds, audit } = update;
+    await transaction.update(sites).set(changes).where(eq(sites.id, id));
     if (fallbackIds !== undefined) {
       await transaction.delete(siteFallbacks).where(eq(siteFallbacks.siteId, id));
       await putFallbacks(transaction, id, fallbackIds);
@@ -103,28 +111,37 @@ export async function updateSite(
   });
 }
 
+/** What came of a deletion: `used` tells what still uses the site. */
+export type SiteDeletion =
+  | { readonly outcome: "deleted" | "none" }
+  | { readonly outcome: "used"; readonly use: SiteUse };
+
 /**
- * Deletes a site that nothing uses. What uses it otherwise is the value; null: it is deleted.
- * What is itself deleted is no use of it, and is moved to the default site.
+ * Deletes a site that nothing uses. What is itself deleted is no use of it, and is moved to the
+ * default site.
  */
 export async function deleteUnusedSite(
   database: Database,
   deletion: { readonly id: string; readonly nowMs: number },
-  audit: AuditRecord,
-): Promise<SiteUse | null> {
+  auditOf: (site: Site) => AuditRecord,
+): Promise<SiteDeletion> {
   const { id, nowMs } = deletion;
   return await database.transaction(async (transaction) => {
+    const site = await findSite(transaction, id);
+    if (site === null) {
+      return { outcome: "none" };
+    }
     const use = await countUse(transaction, id, nowMs);
     if (Object.values(use).some((used: number) => used > 0)) {
-      return use;
+      return { outcome: "used", use };
     }
     await transaction.update(relays).set({ siteId: DEFAULT_SITE_ID }).where(eq(relays.siteId, id));
     await transaction.update(consoles).set({ siteId: null }).where(eq(consoles.siteId, id));
     await transaction.update(joinTokens).set({ siteId: null }).where(eq(joinTokens.siteId, id));
     await transaction.delete(siteFallbacks).where(eq(siteFallbacks.siteId, id));
     await transaction.delete(sites).where(eq(sites.id, id));
-    await insertAuditRecords(transaction, [audit]);
-    return null;
+    await insertAuditRecords(transaction, [auditOf(site)]);
+    return { outcome: "deleted" };
   });
 }
 
@@ -209,7 +226,7 @@ async function putFallbacks(
 
 /** The fallbacks of all of them in one read. */
 async function withFallbacks(
-  database: Database,
+  database: Database | Transaction,
   rows: readonly (typeof sites.$inferSelect)[],
 ): Promise<Site[]> {
   if (rows.length === 0) {

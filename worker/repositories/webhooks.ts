@@ -1,10 +1,10 @@
 /** Webhooks: where audit events are sent, and how far along the trail each is. */
 import { and, asc, desc, eq, lte, type SQL, sql } from "drizzle-orm";
 import type { AuditRecord } from "#shared/audit/events.ts";
-import type { Database } from "./database.ts";
+import type { Database, Transaction } from "./database.ts";
 import { auditEvents } from "./schema/audit.ts";
 import { webhooks } from "./schema/webhooks.ts";
-import { storeWithAudit } from "./store-with-audit.ts";
+import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
 
 export type WebhookRow = typeof webhooks.$inferSelect;
 
@@ -30,30 +30,55 @@ export async function listWebhooks(database: Database): Promise<WebhookRow[]> {
     .orderBy(asc(webhooks.createdAtMs), asc(webhooks.id));
 }
 
-export async function findWebhook(database: Database, id: string): Promise<WebhookRow | null> {
+export async function findWebhook(
+  database: Database | Transaction,
+  id: string,
+): Promise<WebhookRow | null> {
   const [row] = await database.select().from(webhooks).where(eq(webhooks.id, id)).limit(1);
   return row ?? null;
 }
 
+/** What of a webhook changes, and the records of that. */
+export interface WebhookUpdate {
+  readonly patch: Partial<WebhookRow>;
+  readonly audits: readonly AuditRecord[];
+}
+
+/**
+ * Changes the webhook from what it is at that moment: `judge` answers the update, or null when there
+ * is nothing to change. The value is the webhook afterwards, or null when there is none.
+ */
 export async function updateWebhook(
   database: Database,
   id: string,
-  patch: Partial<WebhookRow>,
-  audits: readonly AuditRecord[],
-): Promise<void> {
-  await storeWithAudit(database, audits, () => [
-    database.update(webhooks).set(patch).where(eq(webhooks.id, id)),
-  ]);
+  judge: (before: WebhookRow) => WebhookUpdate | null,
+): Promise<WebhookRow | null> {
+  return await database.transaction(async (transaction) => {
+    const before = await findWebhook(transaction, id);
+    const update = before === null ? null : judge(before);
+    if (before === null || update === null) {
+      return before;
+    }
+    await transaction.update(webhooks).set(update.patch).where(eq(webhooks.id, id));
+    await insertAuditRecords(transaction, update.audits);
+    return { ...before, ...update.patch };
+  });
 }
 
+/** False when there is no such webhook; nothing is recorded then. */
 export async function deleteWebhook(
   database: Database,
   id: string,
-  audit: AuditRecord,
-): Promise<void> {
-  await storeWithAudit(database, [audit], () => [
-    database.delete(webhooks).where(eq(webhooks.id, id)),
-  ]);
+  auditOf: (webhook: WebhookRow) => AuditRecord,
+): Promise<boolean> {
+  return await database.transaction(async (transaction) => {
+    const [deleted] = await transaction.delete(webhooks).where(eq(webhooks.id, id)).returning();
+    if (deleted === undefined) {
+      return false;
+    }
+    await insertAuditRecords(transaction, [auditOf(deleted)]);
+    return true;
+  });
 }
 
 /** Takes the webhook for one run of the job; null while another has it, or when it is disabled. */

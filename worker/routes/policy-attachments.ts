@@ -10,6 +10,7 @@ import {
 import { requirePermission } from "./caller.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { idCursor, pageQuery, pageSchema, readCursor, writeCursor } from "./paging.ts";
+import { warningsSchema } from "./policy-fields.ts";
 import { problemResponses, valueOf } from "./problem.ts";
 import type { RouteEnv } from "./route-env.ts";
 import { idParams, idSchema, json, jsonBody } from "./route-parts.ts";
@@ -26,18 +27,21 @@ const newAttachmentSchema = z
   ])
   .openapi("NewPolicyAttachment");
 
-const attachmentSchema = z
-  .object({
-    id: z.string(),
-    policy: z.object({ id: z.string(), name: z.string() }),
-    kind: z.enum(ATTACHED_KINDS),
-    subject: z.object({
-      id: z.string().openapi({ description: "Of that kind, or `everyone`." }),
-      name: z.string().nullable().openapi({ description: "Null: it is gone." }),
-    }),
-    createdAt: timeSchema,
-  })
-  .openapi("PolicyAttachment");
+const attachmentFields = {
+  id: z.string(),
+  policy: z.object({ id: z.string(), name: z.string() }),
+  kind: z.enum(ATTACHED_KINDS),
+  subject: z.object({
+    id: z.string().openapi({ description: "Of that kind, or `everyone`." }),
+    name: z.string().nullable().openapi({ description: "Null: it is gone." }),
+  }),
+  createdAt: timeSchema,
+};
+
+const attachmentSchema = z.object(attachmentFields).openapi("PolicyAttachment");
+const storedAttachmentSchema = z
+  .object({ ...attachmentFields, warnings: warningsSchema })
+  .openapi("StoredPolicyAttachment");
 
 const listRoute = createRoute({
   method: "get",
@@ -68,8 +72,8 @@ const attachRoute = createRoute({
   middleware: [requirePermission("policies.manage")] as const,
   request: { body: jsonBody(newAttachmentSchema) },
   responses: {
-    200: json("It was attached already.", attachmentSchema),
-    201: json("Attached.", attachmentSchema),
+    200: json("It was attached already.", storedAttachmentSchema),
+    201: json("Attached.", storedAttachmentSchema),
     ...problemResponses(),
   },
 });
@@ -99,8 +103,9 @@ export const policyAttachmentRoutes = new OpenAPIHono<RouteEnv>()
   .openapi(attachRoute, async (context) => {
     const { services, user } = context.var;
     const wish = { subjectId: "everyone", ...context.req.valid("json") };
-    const { attachment, isNew } = valueOf(await attachPolicy(services, user, wish));
-    return context.json(formatAttachment(attachment), isNew ? 201 : 200);
+    const stored = valueOf(await attachPolicy(services, user, wish));
+    const answer = { ...formatAttachment(stored.attachment), warnings: [...stored.warnings] };
+    return context.json(answer, stored.isNew ? 201 : 200);
   })
   .openapi(detachRoute, async (context) => {
     const { services, user } = context.var;

@@ -16,7 +16,7 @@ import {
 } from "../repositories/console-list.ts";
 import type { ConsoleSummary } from "../repositories/console-summary.ts";
 import {
-  findConsole,
+  type ConsoleBefore,
   findConsoleSummary,
   insertConsole,
   markConsoleDeleted,
@@ -118,7 +118,8 @@ export async function createConsole(
   input: NewConsole,
 ): Promise<Result<StoredConsole, FieldFailure>> {
   const invalid =
-    findInvalidField({ port: null, tlsPort: null, ca: null, ...defined(input) }) ??
+    findMissingPort(input) ??
+    findInvalidCa(input.ca) ??
     (await findInvalidSite(context, input.siteId));
   if (invalid !== null) {
     return fail(invalid);
@@ -217,37 +218,38 @@ export async function changeConsole(
   const { password, policy, tags: newTags, ...texts } = defined(change.changes);
   const plain = { ...texts, ...(policy === undefined ? {} : { policy: writePolicy(policy) }) };
   const tags = newTags && inOrder(newTags);
-  const wanted = { id, userId: caller.actorId };
-  const [row, whole] = await Promise.all([
-    findConsoleSummary(context.database, wanted),
-    findConsole(context.database, wanted),
-  ]);
-  if (row === null || whole === null) {
-    return fail({ code: "resource.not-found", detail: "" });
-  }
-  const invalid =
-    findInvalidField({ ca: null, ...row, ...plain }) ??
-    (await findInvalidSite(context, plain.siteId));
+  const invalid = findInvalidCa(plain.ca) ?? (await findInvalidSite(context, plain.siteId));
   if (invalid !== null) {
     return fail(invalid);
   }
-  const stored = { ...row, ...plain, tags: tags ?? row.tags };
-  const warnings = await findPolicyWarnings(context, readPolicy(stored.policy));
+  const sealed =
+    password === undefined ? {} : { sealedPassword: await sealPassword(context, id, password) };
   const fields = Object.keys(defined(change.changes)).sort().join(",");
-  if (fields !== "") {
-    const sealed =
-      password === undefined ? {} : { sealedPassword: await sealPassword(context, id, password) };
-    const before = { ...row, ca: whole.ca, sealedPassword: whole.sealedPassword };
-    const after = { ...before, ...plain, ...sealed, tags: tags ?? row.tags };
-    const changes = describeChanges(fieldsOf(before), fieldsOf(after), SECRET_FIELDS);
+  const afterOf = (before: ConsoleBefore) => ({
+    ...before,
+    ...plain,
+    ...sealed,
+    tags: tags ?? before.tags,
+  });
+  const wanted = { id, userId: caller.actorId };
+  const before = await updateConsole(context.database, wanted, (row) => {
+    const after = afterOf(row);
+    const missing = findMissingPort(after);
+    if (missing !== null || fields === "") {
+      return missing === null ? ok(null) : fail(missing);
+    }
+    const changes = describeChanges(fieldsOf(row), fieldsOf(after), SECRET_FIELDS);
     const { project } = plain;
     const data = { name: after.name, fields, changes, ...grouping({ project, tags }) };
-    await updateConsole(
-      context.database,
-      { id, changes: { ...plain, ...sealed }, tags },
-      auditRecord(context, caller, { type: "console.updated", data }, { consoleId: id }),
-    );
+    const event = { type: "console.updated", data } as const;
+    const audit = auditRecord(context, caller, event, { consoleId: id });
+    return ok({ changes: { ...plain, ...sealed }, tags, audit });
+  });
+  if (!before.ok || before.value === null) {
+    return before.ok ? fail({ code: "resource.not-found", detail: "" }) : before;
   }
+  const stored = afterOf(before.value);
+  const warnings = await findPolicyWarnings(context, readPolicy(stored.policy));
   return ok({ ...viewConsole(stored, caller), warnings });
 }
 
@@ -284,12 +286,7 @@ function grouping(given: {
 }
 
 /** What may be changed of a console, as it is told. */
-function fieldsOf(
-  console: Omit<ConsoleSummary, "granted"> & {
-    readonly ca: string | null;
-    readonly sealedPassword: string | null;
-  },
-) {
+function fieldsOf(console: ConsoleBefore) {
   const { name, host, port, tlsPort, ca, hostSubject, proxy, project, tags, siteId } = console;
   const texts = { name, host, port, tlsPort, ca, hostSubject, proxy, project, siteId };
   const policy = readPolicy(console.policy);
@@ -319,18 +316,19 @@ function viewConsole(row: ConsoleSummary, caller: Caller): ConsoleView {
   };
 }
 
-function findInvalidField(console: {
-  readonly port: number | null;
-  readonly tlsPort: number | null;
-  readonly ca: string | null;
+function findMissingPort(console: {
+  readonly port?: number | null | undefined;
+  readonly tlsPort?: number | null | undefined;
 }): FieldFailure | null {
-  if (console.port === null && console.tlsPort === null) {
-    return invalidField("tlsPort", "a console needs a port or a tlsPort");
-  }
-  if (console.ca !== null && !isCertificateBundle(console.ca)) {
-    return invalidField("ca", "must be PEM certificates and nothing else");
-  }
-  return null;
+  return (console.port ?? console.tlsPort ?? null) === null
+    ? invalidField("tlsPort", "a console needs a port or a tlsPort")
+    : null;
+}
+
+function findInvalidCa(ca: string | null | undefined): FieldFailure | null {
+  return ca === undefined || ca === null || isCertificateBundle(ca)
+    ? null
+    : invalidField("ca", "must be PEM certificates and nothing else");
 }
 
 async function findInvalidSite(

@@ -1,6 +1,7 @@
 /**
  * Ends sessions by order of the control plane. What shall end is stored first, so that no ticket of
  * it opens anything more; then the relays are told. One that is away is told when it comes back.
+ * What nobody had opened is over when its relay has heard; what was open, when its relay says so.
  */
 import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import {
@@ -16,6 +17,7 @@ import {
 import { listLiveSessionsOfShare } from "../repositories/shares.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
+import { endTerminated } from "./expire-sessions.ts";
 
 /** What became of an order to end sessions. */
 export interface EndedSessions {
@@ -57,8 +59,10 @@ export async function endSessions(
       }),
     );
   }
+  const ending = ids.filter((id) => !failures.has(id));
+  await endTerminated(context, ending);
   return {
-    ending: ids.filter((id) => !failures.has(id)),
+    ending,
     unreached: [...failures].map(([sessionId, code]) => ({ sessionId, code })),
   };
 }

@@ -4,6 +4,7 @@ import {
   deleteExpiredJoinTokens,
   deleteExpiredLogins,
   deleteExpiredTickets,
+  deleteUnusedShares,
   type Expiry,
 } from "../repositories/expired-rows.ts";
 import type { Database } from "../repositories/database.ts";
@@ -36,6 +37,8 @@ const EXPIRING: readonly {
   { keptMs: 7 * DAY_MS, remove: deleteExpiredJoinTokens },
   // A client that comes late is told that its ticket was used, and not that it never was.
   { keptMs: DAY_MS, remove: deleteExpiredTickets },
+  // Their issuers see for a while what became of them.
+  { keptMs: 30 * DAY_MS, remove: deleteUnusedShares },
   { keptMs: 0, remove: deleteExpiredKeys },
   { keptMs: 7 * DAY_MS, remove: deliveriesIn("delivered") },
   { keptMs: 30 * DAY_MS, remove: deliveriesIn("dead") },

@@ -15,8 +15,17 @@ import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
 import { cutPage, withOneMore } from "./page.ts";
+import { findPolicyWarnings, type PolicyWarning } from "./policy-warnings.ts";
+import { readPolicy } from "./stored-policy.ts";
 
 export type AttachmentView = Attachment;
+
+/** An attachment that is stored, and what of its policy no relay that is online can keep. */
+export interface StoredAttachment {
+  readonly attachment: Attachment;
+  readonly isNew: boolean;
+  readonly warnings: readonly PolicyWarning[];
+}
 
 /** A page of the attachments. */
 export async function pageAttachments(
@@ -37,7 +46,7 @@ export async function attachPolicy(
   context: ServiceContext,
   caller: Caller,
   wish: AttachedSubject & { readonly policyId: string },
-): Promise<Result<{ readonly attachment: Attachment; readonly isNew: boolean }, FieldFailure>> {
+): Promise<Result<StoredAttachment, FieldFailure>> {
   const row = {
     id: newId("attachment", context.randomBytes),
     ...wish,
@@ -49,8 +58,11 @@ export async function attachPolicy(
   );
   switch (attached.outcome) {
     case "attached":
-    case "already":
-      return ok({ attachment: attached.attachment, isNew: attached.outcome === "attached" });
+    case "already": {
+      const { attachment, rules, outcome } = attached;
+      const warnings = await findPolicyWarnings(context, readPolicy(rules));
+      return ok({ attachment, isNew: outcome === "attached", warnings });
+    }
     case "no-policy":
       return fail(invalidField("policyId", "there is no policy of that id"));
     case "no-subject":

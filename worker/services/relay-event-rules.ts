@@ -13,7 +13,7 @@
 import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import type { SessionFacts, StreamChanges, StreamFacts } from "../repositories/relay-streams.ts";
-import { PRESUMED_REASONS, type SessionPatch } from "../repositories/session-lifecycle.ts";
+import { isPresumed, type SessionPatch } from "../repositories/session-lifecycle.ts";
 import { type ChannelLedger, closeChannel, openChannel } from "./channel-ledger.ts";
 import type { Yielding } from "./second-viewers.ts";
 
@@ -331,11 +331,6 @@ function audit(
     relayId: about.session?.relayId ?? relayId,
     event,
   });
-}
-
-function isPresumed(session: Pick<SessionFacts, "state" | "endReason">): boolean {
-  const { state, endReason } = session;
-  return state === "ended" && PRESUMED_REASONS.some((reason) => reason === endReason);
 }
 
 /** What a session is told that must give way to one that was there before it. */

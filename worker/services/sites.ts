@@ -1,4 +1,5 @@
 /** Sites: which relays reach the same hypervisors, and who takes over for whom. */
+import { unreachable } from "#shared/base/assert.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
@@ -79,29 +80,29 @@ export async function patchSite(
   change: { readonly id: string; readonly patch: SitePatch },
 ): Promise<Result<Site, FieldFailure>> {
   const { id, patch } = change;
-  const site = await findSite(context.database, id);
-  if (site === null) {
-    return NOT_FOUND;
-  }
   const { fallbackIds } = patch;
   const invalid = await findBadFallback(context, id, fallbackIds ?? []);
   if (invalid !== null) {
     return fail(invalid);
   }
-  const before = factsOf(site);
-  const after = {
-    name: patch.name ?? site.name,
-    description: patch.description ?? site.description,
-    fallbacks: [...(fallbackIds ?? before.fallbacks)],
-  };
-  if (JSON.stringify(before) === JSON.stringify(after)) {
-    return ok(site);
-  }
-  const event = { type: "site.changed", data: { siteId: id, before, after } } as const;
-  const { name, description } = after;
-  const stored = await refuseTaken(name, async () => {
-    const update = { id, changes: { name, description }, fallbackIds };
-    await updateSite(context.database, update, auditRecord(context, caller, event));
+  const stored = await refuseTaken(patch.name ?? "", async () => {
+    await updateSite(context.database, id, (site) => {
+      const before = factsOf(site);
+      const after = {
+        name: patch.name ?? site.name,
+        description: patch.description ?? site.description,
+        fallbacks: [...(fallbackIds ?? before.fallbacks)],
+      };
+      const { name, description } = after;
+      const event = { type: "site.changed", data: { siteId: id, before, after } } as const;
+      return JSON.stringify(before) === JSON.stringify(after)
+        ? null
+        : {
+            changes: { name, description },
+            fallbackIds,
+            audit: auditRecord(context, caller, event),
+          };
+    });
   });
   return stored.ok ? await readSite(context, id) : stored;
 }
@@ -115,18 +116,23 @@ export async function deleteSite(
   caller: Caller,
   id: string,
 ): Promise<Result<null, Failure>> {
-  const site = await findSite(context.database, id);
-  if (site === null) {
-    return NOT_FOUND;
-  }
   if (id === DEFAULT_SITE_ID) {
     return fail({ code: "site.in-use", detail: "The default site always is." });
   }
-  const event = { type: "site.deleted", data: { siteId: id, name: site.name } } as const;
   const deletion = { id, nowMs: context.nowMs() };
-  const audit = auditRecord(context, caller, event);
-  const use = await deleteUnusedSite(context.database, deletion, audit);
-  return use === null ? ok(null) : fail({ code: "site.in-use", detail: describeUse(use) });
+  const deleted = await deleteUnusedSite(context.database, deletion, ({ name }) =>
+    auditRecord(context, caller, { type: "site.deleted", data: { siteId: id, name } }),
+  );
+  switch (deleted.outcome) {
+    case "deleted":
+      return ok(null);
+    case "none":
+      return NOT_FOUND;
+    case "used":
+      return fail({ code: "site.in-use", detail: describeUse(deleted.use) });
+    default:
+      return unreachable(deleted);
+  }
 }
 
 /** Makes a source's consoles belong to a site. Fails with `resource.not-found` or `request.invalid`. */

@@ -114,46 +114,42 @@ export async function changeWebhook(
   if (row === null) {
     return NOT_FOUND;
   }
+  // Also one that it has: what is allowed may have changed since.
   const target = judgeTarget(changes.url ?? row.url, targetRules(context));
   if (!target.ok) {
     return fail(invalidField("url", target.error));
   }
-  const before = fieldsOf(row);
-  const after = {
-    url: target.value,
-    description: changes.description ?? before.description,
-    events: changes.events === undefined ? before.events : [...new Set(changes.events)],
-    enabled: changes.enabled ?? before.enabled,
+  const { enabled, description } = changes;
+  // What is not asked for is left alone.
+  const asked = {
+    ...(changes.url === undefined ? {} : { url: target.value }),
+    ...(description === undefined ? {} : { description }),
+    ...(changes.events === undefined
+      ? {}
+      : { events: JSON.stringify([...new Set(changes.events)]) }),
+    ...(enabled === undefined ? {} : { enabled }),
   };
-  const told = describeChanges(before, after, ["url"]);
-  if (told.length === 0) {
-    return ok(await view(context, row));
-  }
-  const resumed = after.enabled && !before.enabled ? await resume(context, row) : null;
-  // What is not asked for is left alone: a run of the job may have moved or disabled it meanwhile.
-  const restart =
-    resumed === null ? {} : { position: resumed.position, deadInARow: 0, disabledReason: null };
-  const patch = {
-    ...(changes.url === undefined ? {} : { url: after.url }),
-    ...(changes.description === undefined ? {} : { description: after.description }),
-    ...(changes.events === undefined ? {} : { events: JSON.stringify(after.events) }),
-    ...(changes.enabled === undefined ? {} : { enabled: after.enabled }),
-    ...restart,
-  };
-  const changed = { ...row, ...patch };
-  const origin = originOf(changed);
-  await updateWebhook(context.database, id, patch, [
-    record(context, caller, id, { type: "webhook.updated", data: { origin, changes: told } }),
-    ...(resumed === null
-      ? []
-      : [
-          record(context, caller, id, {
-            type: "webhook.enabled",
-            data: { origin, skipped: resumed.skipped },
-          }),
-        ]),
-  ]);
-  return ok(await view(context, changed));
+  const oldest = enabled === true ? await findOldestPosition(context.database) : 0;
+  const changed = await updateWebhook(context.database, id, (before) => {
+    const after = { ...before, ...asked };
+    const told = describeChanges(fieldsOf(before), fieldsOf(after), ["url"]);
+    if (told.length === 0) {
+      return null;
+    }
+    const origin = originOf(after);
+    const updated = { type: "webhook.updated", data: { origin, changes: told } } as const;
+    const audits = [record(context, caller, id, updated)];
+    if (!after.enabled || before.enabled) {
+      return { patch: asked, audits };
+    }
+    const { position, skipped } = resume(before, oldest);
+    const resumed = { type: "webhook.enabled", data: { origin, skipped } } as const;
+    return {
+      patch: { ...asked, position, deadInARow: 0, disabledReason: null },
+      audits: [...audits, record(context, caller, id, resumed)],
+    };
+  });
+  return changed === null ? NOT_FOUND : ok(await view(context, changed));
 }
 
 /** Fails with `resource.not-found`. */
@@ -162,13 +158,11 @@ export async function removeWebhook(
   caller: Caller,
   id: string,
 ): Promise<Result<null, Failure>> {
-  const row = await findWebhook(context.database, id);
-  if (row === null) {
-    return NOT_FOUND;
-  }
-  const event = { type: "webhook.deleted", data: { origin: originOf(row) } } as const;
-  await deleteWebhook(context.database, id, record(context, caller, id, event));
-  return ok(null);
+  const deleted = await deleteWebhook(context.database, id, (row) => {
+    const event = { type: "webhook.deleted", data: { origin: originOf(row) } } as const;
+    return record(context, caller, id, event);
+  });
+  return deleted ? ok(null) : NOT_FOUND;
 }
 
 /** A new secret; for a day messages are signed with the old one as well. */
@@ -190,17 +184,22 @@ export async function rotateWebhookSecret(
       old === null ? null : await sealWebhookSecret(context, { id, kind: "old" }, old),
     oldSecretUntilMs: context.nowMs() + OLD_SECRET_MS,
   };
-  const event = { type: "webhook.secret-rotated", data: { origin: originOf(row) } } as const;
-  await updateWebhook(context.database, id, patch, [record(context, caller, id, event)]);
-  return ok({ webhook: await view(context, row), secret });
+  const rotated = await updateWebhook(context.database, id, (before) => {
+    const event = { type: "webhook.secret-rotated", data: { origin: originOf(before) } } as const;
+    return { patch, audits: [record(context, caller, id, event)] };
+  });
+  return rotated === null ? NOT_FOUND : ok({ webhook: await view(context, rotated), secret });
 }
 
-/** Where a webhook that was disabled goes on, and how much of what it missed is not there any more. */
-async function resume(
-  context: ServiceContext,
+/**
+ * Where a webhook that was disabled goes on, and how much of what it missed is not there any more.
+ *
+ * @param oldest the first place of the trail that holds an event.
+ */
+function resume(
   row: WebhookRow,
-): Promise<{ readonly position: number; readonly skipped: number }> {
-  const oldest = await findOldestPosition(context.database);
+  oldest: number,
+): { readonly position: number; readonly skipped: number } {
   const skipped = Math.max(0, oldest - 1 - row.position);
   return { position: row.position + skipped, skipped };
 }

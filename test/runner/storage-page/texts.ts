@@ -51,7 +51,7 @@ export const LIVES: Readonly<Record<string, string>> = {
   sessions:
     "Written with its first ticket; changed by what its relay reports, by whoever ends it, by its hub and by the job `expire-sessions`; never removed.",
   shares:
-    "Written by whoever shares a console; a use is taken with each ticket, and given back when no relay takes the session. Revoked and expired links keep their row.",
+    "Written by whoever shares a console; a use is taken with each ticket, and given back when no relay takes the session. The job `expire-credentials` removes one that opened no session 30 days after its expiry; one that did stays with its sessions, revoked or expired.",
   signing_keys:
     "Written by the rotation of keys; a key loses its private half when it is retired, and its row stays.",
   site_fallbacks: "Written and removed with what its site falls back on; removed with its site.",

@@ -177,6 +177,19 @@ describe("a console's own policy, and a link's", () => {
 });
 
 describe("a policy that is attached", () => {
+  it("is warned of until a relay can enforce it, also when it was attached already", async () => {
+    await using held = await start();
+    const id = await makePolicy(held, "strict", { usb: "deny", controlLoss: { strict: 60 } });
+    const warned = async () => {
+      const attached = await attach(held, id, "everyone");
+      return attached.ok ? attached.value.warnings.map(({ rule }) => rule) : attached.error;
+    };
+    expect(await warned()).toEqual(["controlLoss"]);
+    expect(await warned()).toEqual(["controlLoss"]);
+    await held.services.makeRelay("new", { enforces: ["controlLoss"] });
+    expect(await warned()).toEqual([]);
+  });
+
   it("is not deleted, and the refusal names where it is attached", async () => {
     await using held = await start();
     const { services, admin } = held;

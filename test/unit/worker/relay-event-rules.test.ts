@@ -102,7 +102,8 @@ describe("decideRelayEvents", () => {
     expect(decide([opened, ended], [session()]).storedSeq).toBe(2);
   });
 
-  it.each(["relay-lost", "relay-restarted", "never-opened"])(
+  // What was terminated before it was opened the relay may have opened in the last moment.
+  it.each(["relay-lost", "relay-restarted", "never-opened", "terminated"])(
     "lets the relay's word correct the presumed end %s",
     (endReason) => {
       const presumed = session({ state: "ended", endReason });
@@ -120,7 +121,7 @@ describe("decideRelayEvents", () => {
   );
 
   it("never changes an end that was reported", () => {
-    const reported = session({ state: "ended", endReason: "terminated" });
+    const reported = session({ state: "ended", endReason: "terminated", openedAtMs: 900 });
     expect(decide([ended, snapshot("ses_1"), opened], [reported]).patches).toEqual(new Map());
     expect(types(decide([ended], [reported]))).toEqual([]);
   });
@@ -375,7 +376,12 @@ describe("two sessions of one console on different relays", () => {
   });
 
   it("change nothing when a session is reported open that ended long ago", () => {
-    const past = session({ state: "ended", endReason: "terminated", secondViewer: "take-over" });
+    const past = session({
+      state: "ended",
+      endReason: "terminated",
+      openedAtMs: 900,
+      secondViewer: "take-over",
+    });
     expect(decide([opened], [past, other()]).yielding).toEqual([]);
   });
 });

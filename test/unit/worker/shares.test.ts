@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { isCheckViolation } from "../../../worker/repositories/database-errors.ts";
 import { takeShareUse } from "../../../worker/repositories/shares.ts";
 import { revokeAccess } from "../../../worker/services/access-rules.ts";
+import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import { changeConsole, deleteConsole } from "../../../worker/services/consoles.ts";
 import type { ActingUser } from "../../../worker/services/context.ts";
@@ -22,6 +23,7 @@ import { anonymous, holdConsole, offline, readGrant, tokenOf } from "./tickets-f
 import { recordedEvents } from "../../harness/audit-trail.ts";
 
 const HOUR_S = 3_600;
+const DAY_S = 24 * HOUR_S;
 
 /** A console with an owner who is no admin. */
 async function holdOwned(relayNames: readonly string[] = ["one"]) {
@@ -454,5 +456,35 @@ describe("revoking a link", () => {
     expect(await revokeShare(context, admin, { id: "shr_none", endSessions: false })).toMatchObject(
       notFound,
     );
+  });
+});
+
+describe("a link that is over", () => {
+  it("is forgotten 30 days after its expiry, unless a session names it", async () => {
+    await using held = await holdOwned();
+    const { services, owner, consoleId, relayId } = held;
+    const { context } = services;
+    const unused = await share(services, owner, { consoleId, usesMax: 2 });
+    const revoked = await share(services, owner, { consoleId });
+    await revokeShare(context, owner, { id: revoked.id, endSessions: true });
+    const used = await share(services, owner, { consoleId });
+    const opened = await open(services, used.token);
+    const failed = await share(services, owner, { consoleId });
+    services.answerPushes(relayId, offline);
+    await open(services, failed.token);
+    expect(await services.query("SELECT count(*) AS n FROM sessions")).toEqual([{ n: 2 }]);
+    const listed = async () => {
+      await expireCredentials(context);
+      const { items } = await pageShares(context, owner, { consoleId, after: null, limit: 9 });
+      return items.map(({ id }) => id).toSorted();
+    };
+    services.moveClock((HOUR_S + 30 * DAY_S) * 1000 - 1);
+    expect(await listed()).toEqual([unused.id, revoked.id, used.id, failed.id].toSorted());
+    services.moveClock(1);
+    expect(await listed()).toEqual([used.id, failed.id].toSorted());
+    const sessionId = opened.ok ? opened.value.sessionId : "";
+    expect(await readSession(context, owner, sessionId)).toMatchObject({
+      value: { session: { shareId: used.id } },
+    });
   });
 });

@@ -13,6 +13,7 @@ import {
   terminateSessionsOfUser,
 } from "../../../worker/services/terminate-sessions.ts";
 import { issueTicket } from "../../../worker/services/tickets.ts";
+import { recordedEvents } from "../../harness/audit-trail.ts";
 import { type SessionsScene, startSessionsScene } from "../../harness/sessions-scene.ts";
 
 const terminated = (scene: SessionsScene) =>
@@ -83,6 +84,85 @@ describe("ending the sessions of a console", () => {
     const file = await fetchConsoleFile(scene.context, scene.admin, token);
     expect(file).toMatchObject({ ok: false, error: { code: "vv.gone" } });
   });
+});
+
+describe("ending a session that nobody has opened", () => {
+  it("is over as soon as its relay has heard, and takes no further orders", async () => {
+    await using scene = await startSessionsScene();
+    const consoleId = await scene.makeConsole("a");
+    const sessionId = await scene.open(scene.admin, consoleId);
+    expect(await terminateSession(scene.context, scene.admin, sessionId)).toMatchObject({
+      ok: true,
+    });
+    expect(await lifeOf(scene, sessionId)).toMatchObject({
+      state: "ended",
+      end_reason: "terminated",
+      opened_at_ms: null,
+      ended_at_ms: scene.context.nowMs(),
+    });
+    scene.services.moveClock(10 * 60_000);
+    await expireSessions(scene.context, scene.relayId);
+    const told = await recordedEvents(scene.context, { type: "session.ended" });
+    expect(told.map(({ event }) => event.data)).toEqual([
+      { reason: "terminated", clientBytes: 0, serverBytes: 0 },
+    ]);
+    await terminateSessionsOfConsole(scene.context, scene.admin, consoleId);
+    expect(terminated(scene)).toEqual([sessionId]);
+  });
+
+  it("leaves one alone that is open", async () => {
+    await using scene = await startSessionsScene();
+    const sessionId = await scene.open(scene.admin, await scene.makeConsole("a"));
+    await scene.report({ type: "session.opened", sessionId, clientAddress: "" });
+    await terminateSession(scene.context, scene.admin, sessionId);
+    expect(await lifeOf(scene, sessionId)).toMatchObject({ state: "active", end_reason: null });
+  });
+
+  it("yields to its relay, which opened it in that moment: its end is told with its bytes", async () => {
+    await using scene = await startSessionsScene();
+    const sessionId = await scene.open(scene.admin, await scene.makeConsole("a"));
+    await terminateSession(scene.context, scene.admin, sessionId);
+    const openedAtMs = scene.context.nowMs();
+    await scene.report({ type: "session.opened", sessionId, clientAddress: "192.0.2.7" });
+    expect(await lifeOf(scene, sessionId)).toMatchObject({ state: "active", ended_at_ms: null });
+    const bytes = { clientBytes: 3, serverBytes: 4 };
+    await scene.report({ ...end(sessionId), reason: "terminated", ...bytes });
+    const life = {
+      state: "ended",
+      end_reason: "terminated",
+      opened_at_ms: openedAtMs,
+      client_bytes: 3,
+      server_bytes: 4,
+    };
+    expect(await lifeOf(scene, sessionId)).toMatchObject(life);
+    // What is told after that is no news.
+    await scene.report({ type: "relay.snapshot", sessionIds: [sessionId] }, end(sessionId));
+    expect(await lifeOf(scene, sessionId)).toMatchObject(life);
+  });
+
+  it("ends with its ticket while its relay is away, and then was terminated", async () => {
+    await using scene = await startSessionsScene();
+    const sessionId = await scene.open(scene.admin, await scene.makeConsole("a"));
+    await lose(scene);
+    await terminateSession(scene.context, scene.admin, sessionId);
+    expect(await lifeOf(scene, sessionId)).toMatchObject({ state: "pending" });
+    scene.services.moveClock(10 * 60_000);
+    await expireSessions(scene.context, scene.relayId);
+    expect(await lifeOf(scene, sessionId)).toMatchObject({
+      state: "ended",
+      end_reason: "terminated",
+    });
+    // Its relay had opened it before it was lost.
+    const again = await terminateSession(scene.context, scene.admin, sessionId);
+    expect(again).toMatchObject({ ok: false, error: { code: "control.offline" } });
+    await scene.report({ type: "relay.snapshot", sessionIds: [sessionId] });
+    expect(await lifeOf(scene, sessionId)).toMatchObject({ state: "active", end_reason: null });
+  });
+
+  async function lifeOf({ services }: SessionsScene, sessionId: string) {
+    const [row] = await services.query("SELECT * FROM sessions WHERE id = ?", [sessionId]);
+    return row;
+  }
 });
 
 describe("ending the sessions of a user", () => {

@@ -58,6 +58,13 @@ export const SESSIONS_CHANGES: Changes = {
   },
   "a termination": {
     tells: ["session.terminate-requested"],
+    also: ["session.ended"],
+    make: ({ context, admin, sessionId }) => terminateSession(context, admin, sessionId),
+  },
+  "the end of a session that was terminated unopened": {
+    tells: ["session.ended"],
+    also: ["session.terminate-requested"],
+    looksAt: "SELECT state, end_reason FROM sessions",
     make: ({ context, admin, sessionId }) => terminateSession(context, admin, sessionId),
   },
   "the sessions of a lost relay": {

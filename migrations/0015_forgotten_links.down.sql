@@ -1,0 +1,1 @@
+DROP INDEX shares_unused_by_expiry;
