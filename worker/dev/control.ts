@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import { operatorSettings } from "../settings.ts";
+import { checkSettings } from "./check-settings.ts";
 import { runAsChild } from "./child.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
 import { type LibsqlServer, startLibsqlServer } from "./libsql/server.ts";
@@ -26,20 +27,16 @@ async function startControl(
   port: number,
 ): Promise<{ database: LibsqlServer; worker: LocalWorker }> {
   const secrets = await state.secrets(Date.now());
+  const url = `http://${HOST}:${port}`;
+  const settings = { ...operatorSettings(process.env), ...secrets, PUBLIC_URL: url };
+  checkSettings(settings);
   const authToken = toBase64Url(randomBytes(32));
   const [script, database] = await Promise.all([
     bundleWorker("worker/index.ts"),
     startLibsqlServer({ file: state.databaseFile, host: HOST, port: 0, authToken }),
   ]);
   await migrateDatabase({ url: database.url, authToken });
-  const url = `http://${HOST}:${port}`;
-  const bindings = {
-    ...operatorSettings(process.env),
-    ...secrets,
-    LIBSQL_URL: database.url,
-    LIBSQL_AUTH_TOKEN: authToken,
-    PUBLIC_URL: url,
-  };
+  const bindings = { ...settings, LIBSQL_URL: database.url, LIBSQL_AUTH_TOKEN: authToken };
   await makeFirstAdmin({ url: database.url, authToken }, () => state.adminPassword());
   const worker = await startLocalWorker({
     script,

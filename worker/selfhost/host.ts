@@ -87,8 +87,8 @@ export class Host {
   async #prepare(): Promise<Readonly<Record<string, string>>> {
     const child = fork(
       fileURLToPath(new URL("prepare.ts", import.meta.url)),
-      ["--state-dir", this.#state.path],
-      { stdio: ["ignore", 2, 2, "ipc"], detached: true },
+      ["--state-dir", this.#state.path, "--public-url", this.#options.publicUrl],
+      { stdio: ["ignore", 2, 2, "ipc"], detached: true, env: { ...this.#environment } },
     );
     const report = readyReport(child);
     const running = preparation(child, report);
@@ -137,7 +137,7 @@ function preparation(child: ChildProcess, report: Promise<unknown>): RunningPart
   });
 }
 
-/** What is amiss, a setting that makes no sense for one, is told in the Worker's log. */
+/** What is amiss is told in the Worker's log; its settings were judged before. */
 async function assertReady(options: SelfhostOptions): Promise<void> {
   const own = { "0.0.0.0": "127.0.0.1", "::": "::1" }[options.host] ?? options.host;
   const status = await statusOf(`${httpUrl(own, options.port)}/readyz`).catch(() => null);
