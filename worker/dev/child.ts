@@ -3,6 +3,7 @@
  * ready or in one sentence why it is not, and ends on a signal or when its parent is gone. So
  * nothing is left behind even when the parent is killed.
  */
+import { diskFull } from "./disk-full.ts";
 import { StartError } from "./state-folder.ts";
 
 export interface RunningChild {
@@ -39,7 +40,8 @@ export async function runAsChild(start: () => Promise<RunningChild>): Promise<vo
   }
 }
 
-function fail(error: unknown): void {
+function fail(reason: unknown): void {
+  const error = diskFull(reason) ?? reason;
   const expected = error instanceof StartError;
   const message = error instanceof Error ? error.message : String(error);
   const report = { type: "failed", message, stack: expected ? null : stackOf(error) };

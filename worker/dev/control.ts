@@ -18,7 +18,7 @@ import { type LocalWorker, startLocalWorker } from "./local-worker.ts";
 import { migrateDatabase } from "./migrate/migrate-database.ts";
 import { readOutboundCertificates } from "./outbound-certificates.ts";
 import { assertPortFree } from "./ports.ts";
-import { sayDamage } from "./say-damage.ts";
+import { sayTrouble } from "./say-trouble.ts";
 import { StateFolder } from "./state-folder.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 
@@ -60,7 +60,7 @@ await runAsChild(async () => {
   const port = Number(values.port);
   await assertPortFree({ port, flag: "--port" });
   const { database, worker } = await startControl(state, port).catch((error: unknown) => {
-    throw sayDamage(error, state);
+    throw sayTrouble(error, state);
   });
   return {
     ready: { url: worker.url },

@@ -61,11 +61,11 @@ export class StateFolder {
       mkdirSync(this.path, { recursive: true, mode: 0o700 });
       chmodSync(this.path, 0o700);
       takeLock(this.path);
+      if (!existsSync(this.#stateFile)) {
+        this.writeState({ version: 1, demoConsoleId: null });
+      }
     } catch (error) {
       throw new StartError(`The state folder ${this.path} cannot be written: ${reasonOf(error)}.`);
-    }
-    if (!existsSync(this.#stateFile)) {
-      this.writeState({ version: 1, demoConsoleId: null });
     }
   }
 

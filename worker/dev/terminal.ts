@@ -2,6 +2,7 @@
  * How the programs that people start speak and are told to stop: progress and refusals on standard
  * error, one sentence each; standard output is for the one line that scripts read.
  */
+import { diskFull } from "./disk-full.ts";
 import { StartError } from "./state-folder.ts";
 
 export function tell(line: string): void {
@@ -15,7 +16,8 @@ export function refuse(sentence: string, exitCode: number): number {
 }
 
 /** A person's mistake as its sentence; a failure of ours with its stack. */
-export function sentenceOf(error: unknown): string {
+export function sentenceOf(reason: unknown): string {
+  const error = diskFull(reason) ?? reason;
   if (error instanceof StartError) {
     return error.message;
   }

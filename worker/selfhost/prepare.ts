@@ -14,7 +14,7 @@ import { runAsChild } from "../dev/child.ts";
 import { makeFirstAdmin } from "../dev/first-admin.ts";
 import { withDatabaseFile } from "../dev/folder-database.ts";
 import { migrateDatabase } from "../dev/migrate/migrate-database.ts";
-import { sayDamage } from "../dev/say-damage.ts";
+import { sayTrouble } from "../dev/say-trouble.ts";
 import type { Secrets } from "../dev/secrets.ts";
 import type { StateFolder } from "../dev/state-folder.ts";
 import { bundleWorker } from "../dev/worker-bundle.ts";
@@ -55,7 +55,7 @@ await runAsChild(async () => {
   });
   const state = openSelfhostState(values["state-dir"] ?? "");
   const secrets = await prepare(state, values["public-url"] ?? "").catch((error: unknown) => {
-    throw sayDamage(error, state);
+    throw sayTrouble(error, state);
   });
   return { ready: { secrets }, stop: () => Promise.resolve() };
 });

@@ -4,6 +4,7 @@ import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { runToEnd } from "../../harness/child-process.ts";
@@ -205,6 +206,32 @@ describe("npm run selfhost", { timeout: 90_000 }, () => {
       expect(place.processes()).toEqual([]);
     },
   );
+
+  it.each([
+    [
+      "that another program has locked",
+      "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
+      "is locked by another program. Stop",
+    ],
+    [
+      "of a newer version",
+      "INSERT INTO schema_migrations (tag, sha256, applied_at) VALUES ('9999_later', '', '')",
+      "has 9999_later, which this version does not know: it is older than the database.",
+    ],
+  ])("advises no backup for a database %s", async (_what, statement, sentence) => {
+    await using place = await HostPlace.make(SELFHOST);
+    await stop(await place.start());
+    const other = new DatabaseSync(join(place.stateDir, "control.db"));
+    try {
+      other.exec(statement);
+      const child = await place.begin();
+      expect((await child.waitForExit(30_000)).code).toBe(1);
+      expect(sentences(child.output("stderr"))).toEqual([expect.stringContaining(sentence)]);
+      expect(child.output("stderr")).not.toMatch(/corrupt|backup|^ {4}at /m);
+    } finally {
+      other.close();
+    }
+  });
 
   it("never takes a folder that is not its own", async () => {
     await using place = await HostPlace.make(SELFHOST);

@@ -15,6 +15,13 @@ import type { Timers } from "./timers.ts";
 /** The file cannot be served; the message says which file, why, and what to do. */
 export class DatabaseFileError extends Error {
   override readonly name = "DatabaseFileError";
+  /** Whether it is the file's content that is wrong. */
+  readonly isDamage: boolean;
+
+  constructor(message: string, isDamage: boolean) {
+    super(message);
+    this.isDamage = isDamage;
+  }
 }
 
 /**
@@ -80,19 +87,22 @@ function describeFailure(file: string, error: unknown): DatabaseFileError {
   if (code === "SQLITE_NOTADB") {
     return new DatabaseFileError(
       `${file} is not a database. Move it away, or name another file, and start again.`,
+      true,
     );
   }
   if (code.startsWith("SQLITE_CORRUPT")) {
     return new DatabaseFileError(
       `The database ${file} is damaged (${reason}). Put a copy back, or move it away, and start again.`,
+      true,
     );
   }
   if (isBusy(error)) {
     return new DatabaseFileError(
       `The database ${file} is locked by another program. Stop that program and start again.`,
+      false,
     );
   }
-  return new DatabaseFileError(`The database ${file} cannot be opened: ${reason}.`);
+  return new DatabaseFileError(`The database ${file} cannot be opened: ${reason}.`, false);
 }
 
 /** The file holds password hashes and keys: nobody else on the machine may read it. */
