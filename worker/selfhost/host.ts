@@ -100,6 +100,7 @@ export class Host {
 
   /** The secrets, once all is in its place. */
   async #prepare(): Promise<Readonly<Record<string, string>>> {
+    this.#assertNotStopping();
     const child = fork(
       fileURLToPath(new URL("prepare.ts", import.meta.url)),
       ["--state-dir", this.#state.path, "--public-url", this.#options.publicUrl],
@@ -115,9 +116,7 @@ export class Host {
   }
 
   async #keep(part: KeptPart): Promise<void> {
-    if (this.#isStopping) {
-      throw new StartError("stopped before everything had started");
-    }
+    this.#assertNotStopping();
     const keeper = new Keeper(part, {
       nowMs: () => performance.now(),
       wait: async (delayMs, signal) => await delay(delayMs, undefined, { signal }),
@@ -126,6 +125,13 @@ export class Host {
     this.#started.push(keeper);
     await keeper.start();
     void keeper.gaveUp.then((sentence) => this.#gaveUp.resolve(sentence));
+  }
+
+  /** What is begun after `stop` nobody would end. */
+  #assertNotStopping(): void {
+    if (this.#isStopping) {
+      throw new StartError("stopped before everything had started");
+    }
   }
 
   #writeConfig(settings: readonly string[], trustedCertificates: readonly string[]): void {
