@@ -34,7 +34,8 @@ export async function runAsChild(start: () => Promise<RunningChild>): Promise<vo
   process.on("disconnect", stop);
   try {
     const child = await running;
-    process.send?.({ type: "ready", ...child.ready });
+    // A parent that has gone meanwhile is no failure: "disconnect" ends us in order.
+    process.send?.({ type: "ready", ...child.ready }, () => {});
   } catch (error) {
     fail(error);
   }

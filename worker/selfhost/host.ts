@@ -61,6 +61,7 @@ export class Host {
     const outbound = readOutboundCertificates(this.#environment);
     tell("Preparing the database and the Worker …");
     const secrets = await this.#prepare();
+    this.#assertNotStopping();
     tell("Starting the database and workerd …");
     const address = { port: await findFreePort(), authToken: toBase64Url(randomBytes(32)) };
     const database = databasePart({
