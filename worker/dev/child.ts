@@ -3,7 +3,7 @@
  * ready or in one sentence why it is not, and ends on a signal or when its parent is gone. So
  * nothing is left behind even when the parent is killed.
  */
-import { diskFull } from "./disk-full.ts";
+import { diskTrouble } from "./disk-trouble.ts";
 import { StartError } from "./state-folder.ts";
 
 export interface RunningChild {
@@ -42,7 +42,7 @@ export async function runAsChild(start: () => Promise<RunningChild>): Promise<vo
 }
 
 function fail(reason: unknown): void {
-  const error = diskFull(reason) ?? reason;
+  const error = diskTrouble(reason) ?? reason;
   const expected = error instanceof StartError;
   const message = error instanceof Error ? error.message : String(error);
   const report = { type: "failed", message, stack: expected ? null : stackOf(error) };

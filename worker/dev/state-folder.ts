@@ -174,8 +174,10 @@ export class StateFolder {
 
   #readJson<Value>(file: string, schema: z.ZodType<Value>): Value {
     const name = file.slice(this.path.length + 1);
+    // A file that cannot be read is not a corrupt one.
+    const text = readFileSync(file, "utf8");
     try {
-      return schema.parse(JSON.parse(readFileSync(file, "utf8")));
+      return schema.parse(JSON.parse(text));
     } catch {
       throw this.#corrupt(name, "it does not hold what it should");
     }

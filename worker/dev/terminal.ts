@@ -2,7 +2,7 @@
  * How the programs that people start speak and are told to stop: progress and refusals on standard
  * error, one sentence each; standard output is for the one line that scripts read.
  */
-import { diskFull } from "./disk-full.ts";
+import { diskTrouble } from "./disk-trouble.ts";
 import { StartError } from "./state-folder.ts";
 
 export function tell(line: string): void {
@@ -17,7 +17,7 @@ export function refuse(sentence: string, exitCode: number): number {
 
 /** A person's mistake as its sentence; a failure of ours with its stack. */
 export function sentenceOf(reason: unknown): string {
-  const error = diskFull(reason) ?? reason;
+  const error = diskTrouble(reason) ?? reason;
   if (error instanceof StartError) {
     return error.message;
   }

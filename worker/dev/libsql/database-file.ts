@@ -2,7 +2,7 @@
  * Opens and examines a database file before anything is served from it, so that a wrong or damaged
  * file is one sentence at the start and not a riddle later. It never repairs or replaces a file.
  */
-import { closeSync, openSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync } from "node:fs";
 
 import { openConnection } from "./connection.ts";
 import { BUSY_RETRY_MS, START_WAIT_MS_MAX } from "./limits.ts";
@@ -54,7 +54,10 @@ export function checkpoint(file: string): void {
   }
 }
 
-/** Never opens a file that exists: closing it would drop the locks SQLite holds in this process. */
+/**
+ * Makes it, or looks whether it may be used, which SQLite would tell by a number alone. Never opens a
+ * file that exists: closing it would drop the locks SQLite holds in this process.
+ */
 function createWhenMissing(file: string): void {
   try {
     closeSync(openSync(file, "wx", FILE_MODE));
@@ -62,6 +65,11 @@ function createWhenMissing(file: string): void {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) {
       throw describeFailure(file, error);
     }
+  }
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw describeFailure(file, error);
   }
 }
 
