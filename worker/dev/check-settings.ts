@@ -16,6 +16,6 @@ export function checkSettings(settings: HostSettings): void {
     readConfig({ ...settings, LIBSQL_URL: "http://127.0.0.1", LIBSQL_AUTH_TOKEN: "" });
     clockIsOn(settings);
   } catch (error) {
-    throw error instanceof SettingError ? new StartError(error.message) : error;
+    throw error instanceof SettingError ? new StartError(error.message, 2) : error;
   }
 }

@@ -45,7 +45,12 @@ function fail(reason: unknown): void {
   const error = diskTrouble(reason) ?? reason;
   const expected = error instanceof StartError;
   const message = error instanceof Error ? error.message : String(error);
-  const report = { type: "failed", message, stack: expected ? null : stackOf(error) };
+  const report = {
+    type: "failed",
+    message,
+    exitCode: expected ? error.exitCode : 1,
+    stack: expected ? null : stackOf(error),
+  };
   if (process.send === undefined) {
     process.stderr.write(`${report.stack ?? message}\n`);
     process.exit(1);

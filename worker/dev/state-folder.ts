@@ -17,6 +17,13 @@ import type { State } from "./state-schema.ts";
 /** A sentence for the person who started us; nothing else is wrong with the program. */
 export class StartError extends Error {
   override readonly name = "StartError";
+  /** 1; or 2, when another try with the same options and settings is no use. */
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
 /** The name of the user whose password is kept. */

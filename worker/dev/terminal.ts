@@ -24,6 +24,11 @@ export function sentenceOf(reason: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
+/** What the program ends with that could not start because of it. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof StartError ? error.exitCode : 1;
+}
+
 /** Settles with the first reason to stop: a signal, or that the launcher is gone. */
 export function nextStopSignal(): Promise<string> {
   return new Promise((resolve) => {
