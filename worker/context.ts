@@ -2,7 +2,8 @@
  * Builds what services are given out of the Worker's environment, alike for requests and for the
  * hubs. One context a request (or a hub's wake-up): the database client inside is not shared.
  */
-import { type Env, readConfig } from "./env.ts";
+import { readConfig } from "./config.ts";
+import type { Env } from "./env.ts";
 import { createHubs } from "./hub/hubs.ts";
 import { createLimits, type Limiter } from "./limits/limits.ts";
 import { openDatabase } from "./repositories/database.ts";
@@ -10,7 +11,7 @@ import type { ServiceContext } from "./services/context.ts";
 import { SigningKeyCache } from "./services/signing-key-cache.ts";
 import { isolatePorts, WorkGate } from "./work-gate.ts";
 
-/** @throws {Error} with one sentence that names the setting, when the deployment is incomplete. */
+/** @throws {SettingError} with one sentence that names the setting, when the deployment is incomplete. */
 export function createServiceContext(env: Env): ServiceContext {
   const { databaseUrl, databaseAuthToken, ...settings } = readConfig(env);
   return {

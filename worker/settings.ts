@@ -1,6 +1,6 @@
 /**
  * The Worker's settings by name, for everybody who hands them over: the hosts, the documentation,
- * the tests. What they mean and how they are checked is worker/env.ts's.
+ * the tests. What they mean and how they are checked is worker/config.ts's.
  */
 
 /**
@@ -8,6 +8,11 @@
  * kept for ever. `operator`: may be chosen, and has a default.
  */
 export type SettingGiver = "host" | "state" | "operator";
+
+/** A setting is missing or makes no sense. One sentence names it, and never what a secret one holds. */
+export class SettingError extends Error {
+  override readonly name = "SettingError";
+}
 
 export interface Setting {
   /** Whether the value belongs into a secret store, and never into a file that others may read. */

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { type Env, readConfig } from "../../worker/env.ts";
+import { readConfig } from "../../worker/config.ts";
+import type { Env } from "../../worker/env.ts";
 
 const read = (settings: object) => readConfig({ ...env, ...settings } as unknown as Env);
 

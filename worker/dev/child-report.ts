@@ -15,7 +15,8 @@ export function readyReport(child: ChildProcess): Promise<ReadyReport> {
       if (report["type"] === "ready") {
         resolve(report);
       } else if (report["type"] === "failed") {
-        reject(new StartError(String(report["stack"] ?? report["message"])));
+        const sentence = String(report["stack"] ?? report["message"]);
+        reject(new StartError(sentence, Number(report["exitCode"] ?? 1)));
       }
     });
     child.once("error", reject);

@@ -3,6 +3,7 @@
  * ready or in one sentence why it is not, and ends on a signal or when its parent is gone. So
  * nothing is left behind even when the parent is killed.
  */
+import { diskTrouble } from "./disk-trouble.ts";
 import { StartError } from "./state-folder.ts";
 
 export interface RunningChild {
@@ -33,16 +34,23 @@ export async function runAsChild(start: () => Promise<RunningChild>): Promise<vo
   process.on("disconnect", stop);
   try {
     const child = await running;
-    process.send?.({ type: "ready", ...child.ready });
+    // A parent that has gone meanwhile is no failure: "disconnect" ends us in order.
+    process.send?.({ type: "ready", ...child.ready }, () => {});
   } catch (error) {
     fail(error);
   }
 }
 
-function fail(error: unknown): void {
+function fail(reason: unknown): void {
+  const error = diskTrouble(reason) ?? reason;
   const expected = error instanceof StartError;
   const message = error instanceof Error ? error.message : String(error);
-  const report = { type: "failed", message, stack: expected ? null : stackOf(error) };
+  const report = {
+    type: "failed",
+    message,
+    exitCode: expected ? error.exitCode : 1,
+    stack: expected ? null : stackOf(error),
+  };
   if (process.send === undefined) {
     process.stderr.write(`${report.stack ?? message}\n`);
     process.exit(1);

@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { toBase64Url } from "#shared/base/bytes.ts";
 import { operatorSettings } from "../settings.ts";
+import { checkSettings } from "./check-settings.ts";
 import { runAsChild } from "./child.ts";
 import { makeFirstAdmin } from "./first-admin.ts";
 import { keepAuthority } from "./keep-authority.ts";
@@ -18,7 +19,7 @@ import { type LocalWorker, startLocalWorker } from "./local-worker.ts";
 import { migrateDatabase } from "./migrate/migrate-database.ts";
 import { readOutboundCertificates } from "./outbound-certificates.ts";
 import { assertPortFree } from "./ports.ts";
-import { sayDamage } from "./say-damage.ts";
+import { sayTrouble } from "./say-trouble.ts";
 import { StateFolder } from "./state-folder.ts";
 import { bundleWorker } from "./worker-bundle.ts";
 
@@ -27,6 +28,9 @@ async function startControl(
   port: number,
 ): Promise<{ database: LibsqlServer; worker: LocalWorker }> {
   const kept = await state.secrets(Date.now());
+  const url = `http://${HOST}:${port}`;
+  const settings = { ...operatorSettings(process.env), PUBLIC_URL: url };
+  checkSettings({ ...settings, ...kept });
   const authToken = toBase64Url(randomBytes(32));
   const [script, database] = await Promise.all([
     bundleWorker("worker/index.ts"),
@@ -35,13 +39,11 @@ async function startControl(
   const address = { url: database.url, authToken };
   await migrateDatabase(address);
   const secrets = await keepAuthority(state, address, kept);
-  const url = `http://${HOST}:${port}`;
   const bindings = {
-    ...operatorSettings(process.env),
+    ...settings,
     ...secrets,
     LIBSQL_URL: database.url,
     LIBSQL_AUTH_TOKEN: authToken,
-    PUBLIC_URL: url,
   };
   await makeFirstAdmin(address, () => state.adminPassword());
   const worker = await startLocalWorker({
@@ -66,7 +68,7 @@ await runAsChild(async () => {
   const port = Number(values.port);
   await assertPortFree({ port, flag: "--port" });
   const { database, worker } = await startControl(state, port).catch((error: unknown) => {
-    throw sayDamage(error, state);
+    throw sayTrouble(error, state);
   });
   return {
     ready: { url: worker.url },

@@ -13,7 +13,7 @@ import { assertPortFree } from "./ports.ts";
 import { writePrivateFile } from "./private-file.ts";
 import { FIRST_ADMIN, StartError, StateFolder } from "./state-folder.ts";
 import { Supervisor } from "./supervisor.ts";
-import { nextStopSignal, refuse, sentenceOf, tell } from "./terminal.ts";
+import { exitCodeOf, nextStopSignal, refuse, sentenceOf, tell } from "./terminal.ts";
 
 async function main(args: readonly string[]): Promise<number> {
   const options = parseStartOptions(args);
@@ -42,7 +42,7 @@ async function main(args: readonly string[]): Promise<number> {
     report(options.value, state, outcome);
     return await Promise.race([stopSignal.then(() => 0), supervisor.firstEnded.then(lostChild)]);
   } catch (error) {
-    return refuse(sentenceOf(error), 1);
+    return refuse(sentenceOf(error), exitCodeOf(error));
   } finally {
     tell("Stopping …");
     await supervisor.stop();

@@ -17,6 +17,13 @@ import type { State } from "./state-schema.ts";
 /** A sentence for the person who started us; nothing else is wrong with the program. */
 export class StartError extends Error {
   override readonly name = "StartError";
+  /** 1; or 2, when another try with the same options and settings is no use. */
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode = 1) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
 /** The name of the user whose password is kept. */
@@ -61,11 +68,11 @@ export class StateFolder {
       mkdirSync(this.path, { recursive: true, mode: 0o700 });
       chmodSync(this.path, 0o700);
       takeLock(this.path);
+      if (!existsSync(this.#stateFile)) {
+        this.writeState({ version: 1, demoConsoleId: null });
+      }
     } catch (error) {
       throw new StartError(`The state folder ${this.path} cannot be written: ${reasonOf(error)}.`);
-    }
-    if (!existsSync(this.#stateFile)) {
-      this.writeState({ version: 1, demoConsoleId: null });
     }
   }
 
@@ -181,8 +188,10 @@ export class StateFolder {
 
   #readJson<Value>(file: string, schema: z.ZodType<Value>): Value {
     const name = file.slice(this.path.length + 1);
+    // A file that cannot be read is not a corrupt one.
+    const text = readFileSync(file, "utf8");
     try {
-      return schema.parse(JSON.parse(readFileSync(file, "utf8")));
+      return schema.parse(JSON.parse(text));
     } catch {
       throw this.#corrupt(name, "it does not hold what it should");
     }

@@ -2,6 +2,7 @@
  * How the programs that people start speak and are told to stop: progress and refusals on standard
  * error, one sentence each; standard output is for the one line that scripts read.
  */
+import { diskTrouble } from "./disk-trouble.ts";
 import { StartError } from "./state-folder.ts";
 
 export function tell(line: string): void {
@@ -15,11 +16,17 @@ export function refuse(sentence: string, exitCode: number): number {
 }
 
 /** A person's mistake as its sentence; a failure of ours with its stack. */
-export function sentenceOf(error: unknown): string {
+export function sentenceOf(reason: unknown): string {
+  const error = diskTrouble(reason) ?? reason;
   if (error instanceof StartError) {
     return error.message;
   }
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** What the program ends with that could not start because of it. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof StartError ? error.exitCode : 1;
 }
 
 /** Settles with the first reason to stop: a signal, or that the launcher is gone. */

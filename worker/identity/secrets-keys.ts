@@ -1,5 +1,6 @@
 /** The keys that secrets in the database are sealed with, as the settings hold them. */
 import { fromBase64Url } from "#shared/base/bytes.ts";
+import { SettingError } from "../settings.ts";
 
 export interface SecretsKey {
   /** Stands in what it sealed; never used again for another key. */
@@ -15,7 +16,7 @@ export type SecretsKeys = readonly [SecretsKey, ...SecretsKey[]];
  * Reads SECRETS_KEYS (`id:key` by comma, the first seals) and SECRETS_KEY (one key without an id,
  * put last as `default`). One of the two is enough.
  *
- * @throws {Error} with one sentence that names the setting.
+ * @throws {SettingError} with one sentence that names the setting.
  */
 export function parseSecretsKeys(settings: {
   readonly SECRETS_KEYS?: string | undefined;
@@ -26,12 +27,12 @@ export function parseSecretsKeys(settings: {
   const lone = settings.SECRETS_KEY ?? "";
   const [first, ...others] = lone === "" ? keys : [...keys, parseLone(lone)];
   if (first === undefined) {
-    throw new Error(
+    throw new SettingError(
       "The setting SECRETS_KEYS is missing: set it as docs/operate/configure.md tells.",
     );
   }
   if (new Set([first, ...others].map(({ id }) => id)).size <= others.length) {
-    throw new Error("The setting SECRETS_KEYS must give each key an id of its own.");
+    throw new SettingError("The setting SECRETS_KEYS must give each key an id of its own.");
   }
   return [first, ...others];
 }
@@ -40,7 +41,7 @@ function parseNamed(part: string): SecretsKey {
   const [id = "", text = "", ...rest] = part.split(":");
   const key = fromBase64Url(text);
   if (!ID_PATTERN.test(id) || key?.length !== KEY_BYTES || rest.length > 0) {
-    throw new Error(
+    throw new SettingError(
       "The setting SECRETS_KEYS must list keys as id:key, separated by commas, each key " +
         `base64url of ${KEY_BYTES} random bytes.`,
     );
@@ -51,7 +52,9 @@ function parseNamed(part: string): SecretsKey {
 function parseLone(text: string): SecretsKey {
   const key = fromBase64Url(text);
   if (key?.length !== KEY_BYTES) {
-    throw new Error(`The setting SECRETS_KEY must be base64url of ${KEY_BYTES} random bytes.`);
+    throw new SettingError(
+      `The setting SECRETS_KEY must be base64url of ${KEY_BYTES} random bytes.`,
+    );
   }
   return { id: LONE_KEY_ID, key };
 }

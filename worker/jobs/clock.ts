@@ -2,7 +2,8 @@
  * The way to the clock's Durable Object, of which there is one: waking it, and asking it. Waking is
  * for hosts without cron triggers, where nothing else would ever make the object.
  */
-import { clockIsOn, type Env } from "../env.ts";
+import { clockIsOn } from "../config.ts";
+import type { Env } from "../env.ts";
 import { withDeadline } from "../hub/with-deadline.ts";
 import { logFailure } from "../log.ts";
 import type { JobState } from "./job-clock.ts";

@@ -5,8 +5,9 @@
  * any time.
  */
 import { DurableObject } from "cloudflare:workers";
+import { clockIsOn } from "../config.ts";
 import { createServiceContext } from "../context.ts";
-import { clockIsOn, type Env } from "../env.ts";
+import type { Env } from "../env.ts";
 import { dueJobs, type JobRun, nextRingMs, RING_AFTER_MS_MAX } from "./job-rules.ts";
 import { JobStore } from "./job-store.ts";
 import { type Job, JOBS } from "./jobs.ts";

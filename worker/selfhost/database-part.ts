@@ -2,9 +2,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { readyReport } from "../dev/child-report.ts";
-import { runningPart } from "./child-part.ts";
+import { watchedPart } from "./child-part.ts";
 import { CLIENTS_GONE } from "./clients-gone.ts";
 import type { KeptPart } from "./keeper.ts";
+import { httpUrl } from "./options.ts";
+import type { WatchLimits } from "./watch-rules.ts";
 
 export interface DatabasePart extends KeptPart {
   /**
@@ -19,6 +21,7 @@ export function databasePart(options: {
   readonly file: string;
   readonly port: number;
   readonly authToken: string;
+  readonly watch: WatchLimits;
 }): DatabasePart {
   let running: ChildProcess | null = null;
   return {
@@ -42,10 +45,12 @@ export function databasePart(options: {
         },
       );
       running = child;
-      return runningPart(child, readyReport(child), {
+      return watchedPart(child, readyReport(child), {
         name: "The database",
         readyDeadlineMs: READY_DEADLINE_MS,
         stopGraceMs: STOP_GRACE_MS,
+        // It refuses who has no token, which is an answer.
+        asking: { url: httpUrl("127.0.0.1", options.port), limits: options.watch },
       });
     },
   };

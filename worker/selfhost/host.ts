@@ -4,8 +4,6 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { get, type IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { toBase64Url } from "#shared/base/bytes.ts";
@@ -19,9 +17,11 @@ import { isDevelopment } from "../services/webhook-targets.ts";
 import { operatorSettings } from "../settings.ts";
 import { runningPart } from "./child-part.ts";
 import { databasePart } from "./database-part.ts";
+import { statusOf } from "./http-status.ts";
 import { Keeper, type KeptPart, type RunningPart } from "./keeper.ts";
 import { httpUrl, type SelfhostOptions } from "./options.ts";
 import { configFile, scriptFile, seenFromConfig, storageFolder } from "./selfhost-state.ts";
+import { WATCH_LIMITS, type WatchLimits } from "./watch-rules.ts";
 import { renderWorkerdConfig } from "./workerd-config.ts";
 import { workerdPart } from "./workerd-part.ts";
 
@@ -31,15 +31,22 @@ export class Host {
   readonly #environment: Environment;
   readonly #options: SelfhostOptions;
   readonly #state: StateFolder;
+  readonly #watch: WatchLimits;
   /** What runs, in the order of its start. */
   readonly #started: { stop(): Promise<void> }[] = [];
   readonly #gaveUp = Promise.withResolvers<string>();
   #isStopping = false;
 
-  constructor(options: SelfhostOptions, state: StateFolder, environment: Environment) {
+  constructor(
+    options: SelfhostOptions,
+    state: StateFolder,
+    environment: Environment,
+    watch: WatchLimits = WATCH_LIMITS,
+  ) {
     this.#environment = environment;
     this.#options = options;
     this.#state = state;
+    this.#watch = watch;
   }
 
   /** Settles with a sentence when a part cannot be kept running. */
@@ -54,9 +61,14 @@ export class Host {
     const outbound = readOutboundCertificates(this.#environment);
     tell("Preparing the database and the Worker …");
     const secrets = await this.#prepare();
+    this.#assertNotStopping();
     tell("Starting the database and workerd …");
     const address = { port: await findFreePort(), authToken: toBase64Url(randomBytes(32)) };
-    const database = databasePart({ file: this.#state.databaseFile, ...address });
+    const database = databasePart({
+      file: this.#state.databaseFile,
+      watch: this.#watch,
+      ...address,
+    });
     await this.#keep(database);
     const environment = {
       ...operatorSettings(this.#environment),
@@ -66,7 +78,11 @@ export class Host {
       PUBLIC_URL: this.#options.publicUrl,
     };
     this.#writeConfig(Object.keys(environment), outbound?.certificates ?? []);
-    const workerd = workerdPart({ configFile: configFile(this.#state), environment });
+    const workerd = workerdPart({
+      configFile: configFile(this.#state),
+      environment,
+      asking: { url: `${ownUrl(this.#options)}/healthz`, limits: this.#watch },
+    });
     const begin = (): RunningPart => {
       database.forgetClients();
       return workerd.begin();
@@ -85,10 +101,11 @@ export class Host {
 
   /** The secrets, once all is in its place. */
   async #prepare(): Promise<Readonly<Record<string, string>>> {
+    this.#assertNotStopping();
     const child = fork(
       fileURLToPath(new URL("prepare.ts", import.meta.url)),
-      ["--state-dir", this.#state.path],
-      { stdio: ["ignore", 2, 2, "ipc"], detached: true },
+      ["--state-dir", this.#state.path, "--public-url", this.#options.publicUrl],
+      { stdio: ["ignore", 2, 2, "ipc"], detached: true, env: { ...this.#environment } },
     );
     const report = readyReport(child);
     const running = preparation(child, report);
@@ -100,9 +117,7 @@ export class Host {
   }
 
   async #keep(part: KeptPart): Promise<void> {
-    if (this.#isStopping) {
-      throw new StartError("stopped before everything had started");
-    }
+    this.#assertNotStopping();
     const keeper = new Keeper(part, {
       nowMs: () => performance.now(),
       wait: async (delayMs, signal) => await delay(delayMs, undefined, { signal }),
@@ -111,6 +126,13 @@ export class Host {
     this.#started.push(keeper);
     await keeper.start();
     void keeper.gaveUp.then((sentence) => this.#gaveUp.resolve(sentence));
+  }
+
+  /** What is begun after `stop` nobody would end. */
+  #assertNotStopping(): void {
+    if (this.#isStopping) {
+      throw new StartError("stopped before everything had started");
+    }
   }
 
   #writeConfig(settings: readonly string[], trustedCertificates: readonly string[]): void {
@@ -137,10 +159,9 @@ function preparation(child: ChildProcess, report: Promise<unknown>): RunningPart
   });
 }
 
-/** What is amiss, a setting that makes no sense for one, is told in the Worker's log. */
+/** What is amiss is told in the Worker's log; its settings were judged before. */
 async function assertReady(options: SelfhostOptions): Promise<void> {
-  const own = { "0.0.0.0": "127.0.0.1", "::": "::1" }[options.host] ?? options.host;
-  const status = await statusOf(`${httpUrl(own, options.port)}/readyz`).catch(() => null);
+  const status = await statusOf(`${ownUrl(options)}/readyz`, READINESS_DEADLINE_MS);
   if (status !== 200) {
     throw new StartError(
       status === null
@@ -150,12 +171,9 @@ async function assertReady(options: SelfhostOptions): Promise<void> {
   }
 }
 
-async function statusOf(url: string): Promise<number | undefined> {
-  // Not `fetch`, which would take 15 MB of this process for as long as it lives.
-  const request = get(url, { signal: AbortSignal.timeout(READINESS_DEADLINE_MS), agent: false });
-  const [answer]: IncomingMessage[] = await once(request, "response");
-  answer?.destroy();
-  return answer?.statusCode;
+/** Where this machine itself reaches it. */
+function ownUrl({ host, port }: SelfhostOptions): string {
+  return httpUrl({ "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host, port);
 }
 
 /** Most of it is for the check of a large database and for the migrations of an upgrade. */

@@ -64,8 +64,12 @@ export function parseSelfhostOptions(
   if (stateDir === "") {
     return fail("--state-dir must name a folder.");
   }
-  const given = values["public-url"] ?? environment["PUBLIC_URL"] ?? "";
-  const publicUrl = readPublicUrl(given, { host, port });
+  const flagged = values["public-url"];
+  const publicUrl = readPublicUrl(flagged ?? environment["PUBLIC_URL"] ?? "", {
+    name: flagged === undefined ? "The setting PUBLIC_URL" : "--public-url",
+    host,
+    port,
+  });
   return publicUrl.ok
     ? ok({ host, port, publicUrl: publicUrl.value, stateDir, json, help })
     : publicUrl;
@@ -73,7 +77,7 @@ export function parseSelfhostOptions(
 
 function readPublicUrl(
   text: string,
-  at: { readonly host: string; readonly port: number },
+  at: { readonly name: string; readonly host: string; readonly port: number },
 ): Result<string, string> {
   if (text === "") {
     return at.host === "0.0.0.0" || at.host === "::"
@@ -83,7 +87,11 @@ function readPublicUrl(
   const url = URL.canParse(text) ? new URL(text) : null;
   const isPlain = url !== null && /^https?:$/.test(url.protocol) && url.search + url.hash === "";
   if (!isPlain || url.username !== "" || url.pathname !== "/") {
-    return fail(`--public-url must be a URL such as https://kerbside.example, not "${text}".`);
+    // It may hold a password, so it is not repeated.
+    return fail(
+      `${at.name} must be a URL such as https://kerbside.example, with http or https and without ` +
+        "login, path or query.",
+    );
   }
   return ok(url.origin);
 }

@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { FIRST_ADMIN, type StateFolder } from "../dev/state-folder.ts";
-import { nextStopSignal, refuse, sentenceOf, tell } from "../dev/terminal.ts";
+import { exitCodeOf, nextStopSignal, refuse, sentenceOf, tell } from "../dev/terminal.ts";
 import { Host } from "./host.ts";
 import { httpUrl, parseSelfhostOptions, type SelfhostOptions, USAGE } from "./options.ts";
 import { openSelfhostState } from "./selfhost-state.ts";
@@ -39,7 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
     const gaveUp = host.gaveUp.then((sentence) => refuse(sentence, 1));
     return await Promise.race([stopSignal.then(() => 0), gaveUp]);
   } catch (error) {
-    return refuse(sentenceOf(error), 1);
+    return refuse(sentenceOf(error), exitCodeOf(error));
   } finally {
     tell("Stopping …");
     await host.stop();

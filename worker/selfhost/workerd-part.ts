@@ -4,13 +4,14 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { boundToParent } from "../dev/demo/end-process.ts";
 import { workerdProgram } from "../dev/workerd-program.ts";
-import { runningPart } from "./child-part.ts";
+import { type Asking, watchedPart } from "./child-part.ts";
 import type { KeptPart } from "./keeper.ts";
 
 /** @param environment what the configuration's settings are taken from */
 export function workerdPart(options: {
   readonly configFile: string;
   readonly environment: Readonly<Record<string, string>>;
+  readonly asking: Asking;
 }): KeptPart {
   // Otherwise it would live on, and hold the port, when we are killed.
   const line = boundToParent({
@@ -27,10 +28,11 @@ export function workerdPart(options: {
         // In a process group of its own, so that Ctrl-C reaches it through us, in order.
         detached: true,
       });
-      return runningPart(child, listening(child), {
+      return watchedPart(child, listening(child), {
         name: "workerd",
         readyDeadlineMs: READY_DEADLINE_MS,
         stopGraceMs: STOP_GRACE_MS,
+        asking: options.asking,
       });
     },
   };

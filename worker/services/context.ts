@@ -41,7 +41,7 @@ export interface PrivateSigningKey {
   readonly kid: string;
 }
 
-/** The part of the configuration that services use (see Config in env.ts). */
+/** The part of the configuration that services use (see worker/config.ts). */
 export interface ServiceSettings {
   readonly publicUrl: string;
   readonly ticketRoot: Uint8Array<ArrayBuffer>;

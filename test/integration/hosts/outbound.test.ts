@@ -8,6 +8,7 @@ import { expect, it } from "vitest";
 import { DURABLE_OBJECTS, PUBLIC_EGRESS_BINDING } from "../../../worker/deployment.ts";
 import { startLocalWorker } from "../../../worker/dev/local-worker.ts";
 import { renderWorkerdConfig } from "../../../worker/selfhost/workerd-config.ts";
+import { WATCH_LIMITS } from "../../../worker/selfhost/watch-rules.ts";
 import { workerdPart } from "../../../worker/selfhost/workerd-part.ts";
 import { makeCa, type ServerCertificate } from "../../harness/certificates.ts";
 import { freePort } from "../../harness/stack.ts";
@@ -70,7 +71,11 @@ const throughWorkerd: AskThroughHost = async ({ folder, port, authority, queries
     withPublicEgress: true,
   });
   await writeFile(`${folder}/config.capnp`, config);
-  const running = workerdPart({ configFile: `${folder}/config.capnp`, environment: {} }).begin();
+  const running = workerdPart({
+    configFile: `${folder}/config.capnp`,
+    environment: {},
+    asking: { url: `http://127.0.0.1:${port}`, limits: WATCH_LIMITS },
+  }).begin();
   try {
     await running.ready;
     return await askAll(port, queries);

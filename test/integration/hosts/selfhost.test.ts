@@ -4,6 +4,7 @@ import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { runToEnd } from "../../harness/child-process.ts";
@@ -139,10 +140,32 @@ describe("npm run selfhost", { timeout: 90_000 }, () => {
   });
 
   it.each([
-    [{ KERBSIDE_WEB_ORIGINS: "x" }, /setting KERBSIDE_WEB_ORIGINS must[^]*is not ready \(503\)/],
-    [{ KERBSIDE_OUTBOUND_CA_FILE: "/nonexistent" }, /\/nonexistent cannot be read \(ENOENT\)/],
-  ])("refuses settings that make no sense: %j", async (env, sentence) => {
-    expect(await refusal({ env })).toEqual({ code: 1, said: expect.stringMatching(sentence) });
+    [{ PUBLIC_URL: "https://me:hush@k.example" }, "The setting PUBLIC_URL must be a URL", 2],
+    [{ KERBSIDE_TRUSTED_PROXIES: "all" }, "The setting KERBSIDE_TRUSTED_PROXIES must be", 2],
+    [{ KERBSIDE_JOBS: "never" }, "The setting KERBSIDE_JOBS must be on or off", 2],
+    [{ SECRETS_KEYS: "hush" }, "The setting SECRETS_KEYS must list keys as id:key", 2],
+    [
+      { KERBSIDE_OIDC_PROVIDERS: '[{"name":"corp","clientSecret":"hush","clientId":"k"}]' },
+      "The setting KERBSIDE_OIDC_PROVIDERS is wrong at 0.issuer: is missing (docs/",
+      2,
+    ],
+    [{ KERBSIDE_OUTBOUND_CA_FILE: "/nonexistent" }, "/nonexistent cannot be read (ENOENT)", 1],
+  ])(
+    "refuses settings that make no sense in one plain sentence: %j",
+    async (env, sentence, code) => {
+      const refused = await refusal({ env });
+      expect(refused.code).toBe(code);
+      expect(sentences(refused.said)).toEqual([expect.stringContaining(sentence)]);
+      expect(refused.said).not.toMatch(/hush|^ {4}at |^\{/m);
+    },
+  );
+
+  it("changes nothing with settings that make no sense", async () => {
+    await using place = await HostPlace.make(SELFHOST);
+    const child = await place.begin({ env: { KERBSIDE_LOCAL_LOGIN: "maybe" } });
+    expect((await child.waitForExit(30_000)).code).toBe(2);
+    expect(readdirSync(place.stateDir)).not.toContain("control.db");
+    await place.start();
   });
 
   it("says which port is in use", async () => {
@@ -190,6 +213,32 @@ describe("npm run selfhost", { timeout: 90_000 }, () => {
     },
   );
 
+  it.each([
+    [
+      "that another program has locked",
+      "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
+      "is locked by another program. Stop",
+    ],
+    [
+      "of a newer version",
+      "INSERT INTO schema_migrations (tag, sha256, applied_at) VALUES ('9999_later', '', '')",
+      "has 9999_later, which this version does not know: it is older than the database.",
+    ],
+  ])("advises no backup for a database %s", async (_what, statement, sentence) => {
+    await using place = await HostPlace.make(SELFHOST);
+    await stop(await place.start());
+    const other = new DatabaseSync(join(place.stateDir, "control.db"));
+    try {
+      other.exec(statement);
+      const child = await place.begin();
+      expect((await child.waitForExit(30_000)).code).toBe(1);
+      expect(sentences(child.output("stderr"))).toEqual([expect.stringContaining(sentence)]);
+      expect(child.output("stderr")).not.toMatch(/corrupt|backup|^ {4}at /m);
+    } finally {
+      other.close();
+    }
+  });
+
   it("never takes a folder that is not its own", async () => {
     await using place = await HostPlace.make(SELFHOST);
     await mkdir(place.stateDir);
@@ -213,6 +262,10 @@ async function refusal(options: HostOptions): Promise<{ code: number | null; sai
   expect(child.output("stdout")).toBe("");
   expect(place.processes()).toEqual([]);
   return { code, said: child.output("stderr") };
+}
+
+function sentences(said: string): readonly string[] {
+  return said.split("\n").filter((line) => line.startsWith("kerbside: "));
 }
 
 function filesIn(folder: string): string[] {

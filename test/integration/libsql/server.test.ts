@@ -237,6 +237,7 @@ describe("start and stop", () => {
     await expect(startLibsqlServer({ file, authToken: TOKEN })).rejects.toThrow(
       new DatabaseFileError(
         `${file} is not a database. Move it away, or name another file, and start again.`,
+        true,
       ),
     );
     expect(await readFile(file, "utf8")).toContain("certainly no database");

@@ -236,7 +236,10 @@ describe("a history that does not fit the folder", () => {
     await rm(join(folder, "0003_pets_by_owner.sql"));
     await rm(join(folder, "0003_pets_by_owner.down.sql"));
     expect(await migrateUp(client, folder, NOW)).toEqual(
-      refusal("history-conflict", "The database has 0003_pets_by_owner, which the folder does not"),
+      refusal(
+        "history-conflict",
+        "The database has 0003_pets_by_owner, which this version does not know",
+      ),
     );
   });
 

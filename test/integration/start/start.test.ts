@@ -161,6 +161,15 @@ describe("npm start", { timeout: 90_000 }, () => {
     expect(processesOf(stateDir)).toEqual([]);
   });
 
+  it("refuses settings that make no sense in one plain sentence", async () => {
+    await using child = await start({ env: { KERBSIDE_KEYSTONE: '{"password":"hush"}' } });
+    expect(await child.waitForExit(30_000)).toEqual({ code: 2, signal: null });
+    const said = child.output("stderr");
+    expect(said).toMatch(/^kerbside: The setting KERBSIDE_KEYSTONE is wrong at url: is missing/m);
+    expect(said).not.toMatch(/hush|^ {4}at |^\{/m);
+    expect(processesOf(stateDir)).toEqual([]);
+  });
+
   it("never takes, and never deletes, a folder that is not its own", async () => {
     await mkdir(stateDir);
     await writeFile(join(stateDir, "thesis.txt"), "years of work");

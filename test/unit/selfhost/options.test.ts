@@ -46,6 +46,12 @@ describe("the options of npm run selfhost", () => {
     });
   });
 
+  it("name the setting where it is the environment's, and repeat no password", () => {
+    const refused = parseSelfhostOptions([], { PUBLIC_URL: "https://me:hush@kerbside.example" });
+    expect(refused).toEqual({ ok: false, error: expect.stringContaining("PUBLIC_URL must be") });
+    expect(JSON.stringify(refused)).not.toContain("hush");
+  });
+
   it("tell which settings are taken from the environment", () => {
     expect(USAGE).toContain("KERBSIDE_WEB_ORIGINS");
     expect(USAGE).toContain("KERBSIDE_OUTBOUND_CA_FILE");

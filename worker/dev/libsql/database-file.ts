@@ -2,7 +2,7 @@
  * Opens and examines a database file before anything is served from it, so that a wrong or damaged
  * file is one sentence at the start and not a riddle later. It never repairs or replaces a file.
  */
-import { closeSync, openSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync } from "node:fs";
 
 import { openConnection } from "./connection.ts";
 import { BUSY_RETRY_MS, START_WAIT_MS_MAX } from "./limits.ts";
@@ -15,6 +15,13 @@ import type { Timers } from "./timers.ts";
 /** The file cannot be served; the message says which file, why, and what to do. */
 export class DatabaseFileError extends Error {
   override readonly name = "DatabaseFileError";
+  /** Whether it is the file's content that is wrong. */
+  readonly isDamage: boolean;
+
+  constructor(message: string, isDamage: boolean) {
+    super(message);
+    this.isDamage = isDamage;
+  }
 }
 
 /**
@@ -47,7 +54,10 @@ export function checkpoint(file: string): void {
   }
 }
 
-/** Never opens a file that exists: closing it would drop the locks SQLite holds in this process. */
+/**
+ * Makes it, or looks whether it may be used, which SQLite would tell by a number alone. Never opens a
+ * file that exists: closing it would drop the locks SQLite holds in this process.
+ */
 function createWhenMissing(file: string): void {
   try {
     closeSync(openSync(file, "wx", FILE_MODE));
@@ -55,6 +65,11 @@ function createWhenMissing(file: string): void {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) {
       throw describeFailure(file, error);
     }
+  }
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw describeFailure(file, error);
   }
 }
 
@@ -80,19 +95,22 @@ function describeFailure(file: string, error: unknown): DatabaseFileError {
   if (code === "SQLITE_NOTADB") {
     return new DatabaseFileError(
       `${file} is not a database. Move it away, or name another file, and start again.`,
+      true,
     );
   }
   if (code.startsWith("SQLITE_CORRUPT")) {
     return new DatabaseFileError(
       `The database ${file} is damaged (${reason}). Put a copy back, or move it away, and start again.`,
+      true,
     );
   }
   if (isBusy(error)) {
     return new DatabaseFileError(
       `The database ${file} is locked by another program. Stop that program and start again.`,
+      false,
     );
   }
-  return new DatabaseFileError(`The database ${file} cannot be opened: ${reason}.`);
+  return new DatabaseFileError(`The database ${file} cannot be opened: ${reason}.`, false);
 }
 
 /** The file holds password hashes and keys: nobody else on the machine may read it. */

@@ -25,7 +25,9 @@ export function compareHistory(
   for (const { tag, sha256 } of applied) {
     const migration = byTag.get(tag);
     if (migration === undefined) {
-      return conflict(`The database has ${tag}, which the folder does not: this folder is older.`);
+      return conflict(
+        `The database has ${tag}, which this version does not know: it is older than the database.`,
+      );
     }
     if (migration.sha256 !== sha256) {
       return conflict(

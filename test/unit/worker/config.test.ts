@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { type Config, type Env, readConfig } from "../../worker/env.ts";
+import { type Config, readConfig } from "../../../worker/config.ts";
+import { SettingError, type SettingValues } from "../../../worker/settings.ts";
 
 const KEY = "A".repeat(43);
 
-function read(given: Partial<Env>): Config {
-  const environment = {
+function read(given: Partial<SettingValues>): Config {
+  return readConfig({
     LIBSQL_URL: "http://127.0.0.1:1",
     LIBSQL_AUTH_TOKEN: "",
     PUBLIC_URL: "https://kerbside.example/base/",
@@ -14,13 +15,38 @@ function read(given: Partial<Env>): Config {
     CA_CERTIFICATE: "pem",
     CA_KEY: "pem",
     ...given,
-  };
-  return readConfig(environment as unknown as Env);
+  });
 }
 
-function webOrigins(given: Partial<Env>): readonly string[] {
+function webOrigins(given: Partial<SettingValues>): readonly string[] {
   return read(given).webOrigins;
 }
+
+describe("a setting that makes no sense", () => {
+  it.each<[keyof SettingValues, string]>([
+    ["PUBLIC_URL", "HUSH.example"],
+    ["PUBLIC_URL", "ftp://HUSH.example"],
+    ["PUBLIC_URL", "https://admin:HUSH@"],
+    ["TICKET_ROOT", "HUSH"],
+    ["GRANT_SIGNING_KEY", '{"d":"HUSH"}'],
+    ["SECRETS_KEY", "HUSH"],
+    ["SECRETS_KEYS", "HUSH"],
+    ["SECRETS_KEYS", `a:${KEY},a:${KEY}`],
+    ["CA_KEY", ""],
+    ["KERBSIDE_METRICS_TOKEN", "HUSH"],
+    ["KERBSIDE_OIDC_PROVIDERS", "HUSH"],
+    ["KERBSIDE_OIDC_PROVIDERS", '{"clientSecret":"HUSH"}'],
+    ["KERBSIDE_OIDC_PROVIDERS", '[{"clientSecret":"HUSH"}]'],
+    ["KERBSIDE_KEYSTONE", '{"url":"http://admin:HUSH@keystone.example"}'],
+    ["KERBSIDE_AUDIT_RETENTION_DAYS", "0"],
+    ["KERBSIDE_WEBHOOK_PRIVATE_TARGETS", "yes"],
+  ])("is named in one sentence, without what it holds: %s=%s", (name, text) => {
+    const reading = (): Config => read({ [name]: text });
+    expect(reading).toThrow(SettingError);
+    expect(reading).toThrow(new RegExp(`^The setting ${name} [^\\n]+[.]$`));
+    expect(reading).not.toThrow(/HUSH/);
+  });
+});
 
 describe("the origins of web consoles", () => {
   it.each([
