@@ -196,11 +196,20 @@ export async function deleteUser(
 }
 
 /**
- * The statement that breaks its batch when the user was disabled or deleted: the role that it gives
- * to such a one is none that the table's check permits.
+ * The statement that breaks its batch when the user was disabled or deleted, or has another password
+ * than the one with that hash, where one is given: the role that it gives to such a one is none that
+ * the table's check permits.
  */
-export function demandEnabledUser(database: Database | Transaction, id: string) {
-  const isGone = or(isNotNull(users.disabledAtMs), isNotNull(users.deletedAtMs));
+export function demandEnabledUser(
+  database: Database | Transaction,
+  id: string,
+  passwordHash?: string | null,
+) {
+  const isGone = or(
+    isNotNull(users.disabledAtMs),
+    isNotNull(users.deletedAtMs),
+    passwordHash === undefined ? undefined : sql`${users.passwordHash} IS NOT ${passwordHash}`,
+  );
   return database
     .update(users)
     .set({ role: sql`'disabled'` })

@@ -124,7 +124,10 @@ export async function admit(
     const reason = adopted.kind === "disabled" ? "disabled" : "name-taken";
     return await refuseLogin(context, caller, { ...refusal, reason });
   }
-  return ok(await openLogin(context, caller, { user: adopted, method, userAgent }));
+  const login = await openLogin(context, caller, { user: adopted, method, userAgent });
+  return login === null
+    ? await refuseLogin(context, caller, { ...refusal, reason: "disabled" })
+    : ok(login);
 }
 
 async function refuseLogin(
