@@ -216,23 +216,29 @@ export function demandEnabledUser(
     .where(and(eq(users.id, id), isGone));
 }
 
-/** Gives a user another password and ends their logins, except one. */
+/**
+ * Gives a user another password and ends their logins, except one. `not-found` also when the
+ * password is not any more the one of `before`, where that is given.
+ */
 export async function setPasswordHash(
   database: Database,
   change: {
     readonly id: string;
     readonly passwordHash: string;
+    /** The hash of the password that was proved, by whom may do this for that alone. */
+    readonly before?: string | null;
     /** The login that goes on; null: none does. */
     readonly exceptLoginId: string | null;
   },
   auditOf: (user: { readonly username: string; readonly loginsEnded: number }) => AuditRecord,
 ): Promise<"set" | "not-found"> {
-  const { id, passwordHash, exceptLoginId } = change;
+  const { id, passwordHash, before, exceptLoginId } = change;
+  const isBefore = before === undefined ? undefined : sql`${users.passwordHash} IS ${before}`;
   return await database.transaction(async (transaction) => {
     const [user] = await transaction
       .update(users)
       .set({ passwordHash })
-      .where(and(eq(users.id, id), isNull(users.deletedAtMs)))
+      .where(and(eq(users.id, id), isNull(users.deletedAtMs), isBefore))
       .returning({ username: users.username });
     if (user === undefined) {
       return "not-found";

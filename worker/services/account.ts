@@ -53,7 +53,7 @@ export async function changeOwnPassword(
   if (user === null || !(await verifyPassword(change.currentPassword, user.passwordHash))) {
     const event = { type: "user.password-refused", data: { userId: id } } as const;
     await storeWithAudit(database, [auditRecord(context, caller, event)]);
-    return fail(invalidField("currentPassword", "is not your password"));
+    return fail(NOT_YOUR_PASSWORD);
   }
   await settleAttempt(context, attempt.value);
   const fault = passwordFault(change.newPassword, user.username);
@@ -62,17 +62,19 @@ export async function changeOwnPassword(
   }
   const passwordHash = await hashPassword(change.newPassword, context.randomBytes);
   const exceptLoginId = caller.credential?.id ?? null;
-  await setPasswordHash(
+  const set = await setPasswordHash(
     database,
-    { id, passwordHash, exceptLoginId },
+    { id, passwordHash, before: user.passwordHash, exceptLoginId },
     ({ username, loginsEnded }) =>
       auditRecord(context, caller, {
         type: "user.password-set",
         data: { userId: id, username, loginsEnded },
       }),
   );
-  return ok(null);
+  // Somebody gave them another one meanwhile: what was proved is worth nothing any more.
+  return set === "set" ? ok(null) : fail(NOT_YOUR_PASSWORD);
 }
 
+const NOT_YOUR_PASSWORD = invalidField("currentPassword", "is not your password");
 /** Whoever is in more groups finds the rest in the list of groups of a user. */
 const GROUPS_TOLD_MAX = 200;
