@@ -25,6 +25,7 @@ import type {
   ServiceContext,
 } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
+import { inPasswordTurn } from "./password-turn.ts";
 import { runLater } from "./run-later.ts";
 
 export interface Login {
@@ -61,7 +62,11 @@ export async function logIn(
     return attempt;
   }
   const user = await findCredentials(database, given.username);
-  const isRight = await judgeInTurn(context, given.password, user?.passwordHash ?? null);
+  const stored = user?.passwordHash ?? null;
+  const isRight = await inPasswordTurn(
+    context,
+    async () => await verifyPassword(given.password, stored),
+  );
   if (isRight === null) {
     await forgiveAccount(context, attempt.value);
     return fail({ code: "auth.busy", detail: "" });
@@ -96,20 +101,6 @@ async function refuseLogin(
   const refused = auditRecord(context, caller, { type: "user.login-refused", data });
   await storeWithAudit(context.database, [refused]);
   return fail({ code: "auth.invalid-credentials", detail: "" });
-}
-
-/** Whether the password is the stored one; null when its turn does not come in time. */
-async function judgeInTurn(
-  { passwordGate, nowMs }: ServiceContext,
-  password: string,
-  stored: string | null,
-): Promise<boolean | null> {
-  if (passwordGate === undefined) {
-    return await verifyPassword(password, stored);
-  }
-  const deadlineMs = nowMs() + PASSWORD_TURN_DEADLINE_MS;
-  const leave = await passwordGate.enter(() => nowMs() < deadlineMs);
-  return leave === null ? null : await verifyPassword(password, stored).finally(leave);
 }
 
 /**
@@ -229,8 +220,6 @@ function plainText(text: string): string {
 
 /** A working day: after it the user shows again who they are. */
 export const LOGIN_LIFE_MS = 12 * 60 * 60 * 1000;
-/** Fifty others at 130 ms and a pause each; people and programs wait so long for an answer. */
-const PASSWORD_TURN_DEADLINE_MS = 9_000;
 /** Often enough to recognise a login by, and no write with each request. */
 const USE_NOTED_EVERY_MS = 60 * 1000;
 

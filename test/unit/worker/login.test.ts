@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { logins } from "../../../worker/repositories/schema/people.ts";
+import { changeOwnPassword } from "../../../worker/services/account.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { authenticate, logIn, LOGIN_LIFE_MS, logOut } from "../../../worker/services/login.ts";
 import { changeUser, createUser, setPassword } from "../../../worker/services/users.ts";
@@ -73,6 +74,23 @@ describe("logins by password that come at once", () => {
     }
     leave?.();
     expect(await logIn(context, anonymous, given)).toMatchObject({ ok: true });
+  });
+
+  it("are joined by changes of the own password, which cost the same", async () => {
+    await using services = await startControlServices();
+    const alice = await services.makeCaller("alice", "user");
+    const passwordGate = gateOf(0);
+    const context = { ...services.context, passwordGate };
+    const change = { currentPassword: TEST_PASSWORD, newPassword: "another long password" };
+    const leave = await passwordGate.enter(() => true);
+    for (let time = 0; time < 7; time += 1) {
+      expect(await changeOwnPassword(context, alice, change)).toMatchObject({
+        error: { code: "auth.busy" },
+      });
+    }
+    leave?.();
+    expect(await changeOwnPassword(context, alice, change)).toMatchObject({ ok: true });
+    expect(await logIn(context, anonymous, given)).toMatchObject({ ok: false });
   });
 
   it("wait for their turn so long and no longer", async () => {
