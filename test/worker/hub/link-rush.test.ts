@@ -63,7 +63,9 @@ describe("relays that come all at once", () => {
     const relays = await enrolMany();
     const late = relays.pop();
     // Together, so that all have their places long before the first place is too old.
-    const waiting = await Promise.all(relays.slice(0, MANY - 2).map(RelaySocket.open));
+    const waiting = await Promise.all(
+      relays.slice(0, MANY - 2).map(async (relay) => await RelaySocket.open(relay)),
+    );
     if (late === undefined) {
       throw new Error("there are many");
     }
