@@ -266,10 +266,10 @@ describe("a dial that stalls", () => {
     expect(late).toMatchObject({ ok: false, error: { code: "server.deadline" } });
     const leave = new AbortController();
     // One that was late on a busy machine may not have come so far.
-    const dialled = () => mute.connectionCount + proxy.heads.length;
-    const before = dialled();
+    const countDials = () => mute.connectionCount + proxy.heads.length;
+    const before = countDials();
     const aborted = dial(target, { signal: leave.signal });
-    await eventually("the dial", () => (dialled() > before ? true : null));
+    await eventually("the dial", () => (countDials() > before ? true : null));
     leave.abort();
     expect(await aborted).toMatchObject({ ok: false, error: { code: "server.unreachable" } });
     mute.closeAbandoned();
