@@ -1,6 +1,9 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** What is polled for comes within milliseconds; a busy machine may take seconds. */
+const POLL = { poll: { timeout: 10_000 } };
+
 /**
  * Two runtimes, one run: Node for shared code, relay and tools; workerd for the control plane. The
  * interop project talks to real QEMU and real clients, one file at a time, because each brings
@@ -14,6 +17,7 @@ export default defineConfig({
           name: "node",
           include: ["test/{unit,property,integration,tidy}/**/*.test.ts"],
           testTimeout: 20_000,
+          expect: POLL,
         },
       },
       {
@@ -28,6 +32,7 @@ export default defineConfig({
           include: ["test/worker/**/*.test.ts"],
           globalSetup: ["./test/harness/worker-bindings.ts"],
           testTimeout: 20_000,
+          expect: POLL,
         },
       },
       {
@@ -39,6 +44,7 @@ export default defineConfig({
           // of its worker, in the kernel's log), and QEMU with it. That is not ours to judge.
           retry: 1,
           testTimeout: 60_000,
+          expect: POLL,
           hookTimeout: 60_000,
         },
       },

@@ -4,12 +4,10 @@
  */
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { createServer } from "node:net";
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
 import { startLibsqlServer } from "../../worker/dev/libsql/server.ts";
 import { type LocalWorker, startLocalWorker } from "../../worker/dev/local-worker.ts";
 import { migrateDatabase } from "../../worker/dev/migrate/migrate-database.ts";
+import { findFreePort } from "../../worker/dev/ports.ts";
 import { generateSecrets } from "../../worker/dev/secrets.ts";
 import { bundleWorker } from "../../worker/dev/worker-bundle.ts";
 import { openDatabase } from "../../worker/repositories/database.ts";
@@ -35,7 +33,8 @@ export async function startLocalControl(
   const [script, server, port] = await Promise.all([
     bundleWorker("worker/index.ts"),
     startLibsqlServer({ file: folder.file("control.db"), authToken }),
-    freePort(),
+    // The public URL has to be known before the Worker is.
+    findFreePort(),
   ]);
   await migrateDatabase({ url: server.url, authToken });
   await mkdir(folder.file("hub"));
@@ -80,15 +79,4 @@ export async function startLocalControl(
       await folder[Symbol.asyncDispose]();
     },
   };
-}
-
-/** The public URL has to be known before the Worker is. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -22,14 +22,25 @@ export interface ApiTokenCursor {
   readonly id: string;
 }
 
-/** Stores the token unless its user has `livingMax` that are good already. */
+/**
+ * Stores the token unless its user has `livingMax` that are good already, or was disabled: whoever
+ * did that has revoked the tokens that there were.
+ */
 export async function storeApiToken(
   database: Database,
   token: typeof apiTokens.$inferInsert,
   livingMax: number,
   audit: AuditRecord,
-): Promise<"stored" | "too-many"> {
+): Promise<"stored" | "too-many" | "user-gone"> {
   return await database.transaction(async (transaction) => {
+    const enabled = await transaction
+      .select({ id: users.id })
+      .from(users)
+      // A deleted user is disabled as well.
+      .where(and(eq(users.id, token.userId), isNull(users.disabledAtMs)));
+    if (enabled.length === 0) {
+      return "user-gone";
+    }
     const [living] = await transaction
       .select({ count: count() })
       .from(apiTokens)

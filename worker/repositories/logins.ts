@@ -6,6 +6,7 @@ import { deleteLoginsOfUser } from "./credentials.ts";
 import type { Database } from "./database.ts";
 import { logins, users } from "./schema/people.ts";
 import { insertAuditRecords, storeWithAudit } from "./store-with-audit.ts";
+import { demandEnabledUser } from "./users.ts";
 
 export interface LoginOwner {
   readonly loginId: string;
@@ -30,14 +31,22 @@ export interface LoginCursor {
   readonly id: string;
 }
 
-/** Stores the login, and removes the user's expired ones and the oldest of too many. */
+/**
+ * Stores the login, and removes the user's expired ones and the oldest of too many.
+ * @param passwordHash of the password that the login was opened by, if it was by one
+ *
+ * @throws {Error} a check violation when the user was disabled or deleted, or got another password
+ * (see database-errors.ts): the logins that ended with that are never joined by one that was late.
+ */
 export async function storeLogin(
   database: Database,
   login: typeof logins.$inferInsert,
   audit: AuditRecord,
+  passwordHash?: string | null,
 ): Promise<void> {
   const { userId, createdAtMs } = login;
   await storeWithAudit(database, [audit], () => [
+    demandEnabledUser(database, userId, passwordHash),
     database
       .delete(logins)
       .where(and(eq(logins.userId, userId), lte(logins.expiresAtMs, createdAtMs))),

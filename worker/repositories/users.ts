@@ -196,34 +196,49 @@ export async function deleteUser(
 }
 
 /**
- * The statement that breaks its batch when the user was disabled or deleted: the role that it gives
- * to such a one is none that the table's check permits.
+ * The statement that breaks its batch when the user was disabled or deleted, or has another password
+ * than the one with that hash, where one is given: the role that it gives to such a one is none that
+ * the table's check permits.
  */
-export function demandEnabledUser(database: Database | Transaction, id: string) {
-  const isGone = or(isNotNull(users.disabledAtMs), isNotNull(users.deletedAtMs));
+export function demandEnabledUser(
+  database: Database | Transaction,
+  id: string,
+  passwordHash?: string | null,
+) {
+  const isGone = or(
+    isNotNull(users.disabledAtMs),
+    isNotNull(users.deletedAtMs),
+    passwordHash === undefined ? undefined : sql`${users.passwordHash} IS NOT ${passwordHash}`,
+  );
   return database
     .update(users)
     .set({ role: sql`'disabled'` })
     .where(and(eq(users.id, id), isGone));
 }
 
-/** Gives a user another password and ends their logins, except one. */
+/**
+ * Gives a user another password and ends their logins, except one. `not-found` also when the
+ * password is not any more the one of `before`, where that is given.
+ */
 export async function setPasswordHash(
   database: Database,
   change: {
     readonly id: string;
     readonly passwordHash: string;
+    /** The hash of the password that was proved, by whom may do this for that alone. */
+    readonly before?: string | null;
     /** The login that goes on; null: none does. */
     readonly exceptLoginId: string | null;
   },
   auditOf: (user: { readonly username: string; readonly loginsEnded: number }) => AuditRecord,
 ): Promise<"set" | "not-found"> {
-  const { id, passwordHash, exceptLoginId } = change;
+  const { id, passwordHash, before, exceptLoginId } = change;
+  const isBefore = before === undefined ? undefined : sql`${users.passwordHash} IS ${before}`;
   return await database.transaction(async (transaction) => {
     const [user] = await transaction
       .update(users)
       .set({ passwordHash })
-      .where(and(eq(users.id, id), isNull(users.deletedAtMs)))
+      .where(and(eq(users.id, id), isNull(users.deletedAtMs), isBefore))
       .returning({ username: users.username });
     if (user === undefined) {
       return "not-found";

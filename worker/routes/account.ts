@@ -71,7 +71,7 @@ const passwordRoute = createRoute({
   },
   responses: {
     204: { description: "Changed." },
-    ...problemResponses("request.rate-limited"),
+    ...problemResponses("auth.busy", "request.rate-limited"),
   },
 });
 

@@ -3,6 +3,7 @@
  * once, stored as a hash. What a token may do is judged at each request by what its user's role
  * holds then. A token makes no tokens and changes no passwords.
  */
+import { unreachable } from "#shared/base/assert.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { Failure } from "#shared/errors/catalogue.ts";
@@ -47,7 +48,8 @@ export interface IssuedApiToken extends ApiTokenView {
 
 /**
  * Makes a token for the caller. Fails with `request.invalid` when it is to hold what the caller
- * does not, or with `resource.limit-reached`.
+ * does not, with `resource.limit-reached`, or with `auth.required` for a user who was disabled
+ * meanwhile.
  */
 export async function createApiToken(
   context: ServiceContext,
@@ -96,9 +98,19 @@ export async function createApiToken(
       },
     }),
   );
-  return stored === "stored"
-    ? ok({ ...row, scopes, token })
-    : fail({ code: "resource.limit-reached", detail: `At most ${TOKENS_OF_USER_MAX} tokens.` });
+  switch (stored) {
+    case "stored":
+      return ok({ ...row, scopes, token });
+    case "too-many":
+      return fail({
+        code: "resource.limit-reached",
+        detail: `At most ${TOKENS_OF_USER_MAX} tokens.`,
+      });
+    case "user-gone":
+      return fail({ code: "auth.required", detail: "The user was disabled." });
+    default:
+      return unreachable(stored);
+  }
 }
 
 /** A page of a user's tokens, newest first. */

@@ -82,9 +82,18 @@ export async function settleAttempt(context: ServiceContext, attempt: Attempt): 
  */
 export async function forgiveAccount(context: ServiceContext, attempt: Attempt): Promise<void> {
   const ofAccount = attempt.taken.filter(({ by }) => by === "account");
+  await giveBack(context, ofAccount);
+}
+
+/** The attempt was not judged, because who judges was away: it does not count at all. */
+export async function forgiveAttempt(context: ServiceContext, attempt: Attempt): Promise<void> {
+  await giveBack(context, attempt.taken);
+}
+
+async function giveBack(context: ServiceContext, taken: readonly Taken[]): Promise<void> {
   await runLater(context, "attempt.forgive", async () => {
     await Promise.all(
-      ofAccount.map(async ({ request, from }) => {
+      taken.map(async ({ request, from }) => {
         const { key, rule } = from === "known" ? (request.known ?? request) : request;
         // Without the known address: nothing was proved.
         await context.limits.settle({ key, rule }, "common");
@@ -106,7 +115,7 @@ function requestsOf(
     requests.push({ by: "address", request });
   }
   if (account !== null && rules.account !== undefined) {
-    const key = `${kind} account ${account.name.toLowerCase()}`;
+    const key = `${kind} account ${plainName(account.name)}`;
     const known =
       bucket === null || rules.known === undefined
         ? undefined
@@ -114,6 +123,15 @@ function requestsOf(
     requests.push({ by: "account", request: { key, rule: rules.account, known } });
   }
   return requests;
+}
+
+/** Many directories read a name alike whatever its case, accents, widths and outer blanks. */
+function plainName(name: string): string {
+  return name
+    .normalize("NFKD")
+    .replaceAll(/\p{M}+/gu, "")
+    .trim()
+    .toLowerCase();
 }
 
 interface AttemptRules {

@@ -12,7 +12,7 @@ import type { RoleGroups } from "../identity/provider-settings.ts";
 import { logNotice } from "../log.ts";
 import { adoptExternalUser } from "../repositories/external-users.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
-import { settleAttempt, takeAttempt } from "./attempts.ts";
+import { forgiveAttempt, settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
@@ -63,7 +63,7 @@ async function logInByKeystone(
     const { code, detail } = identity.error;
     if (code === "auth.provider-unavailable") {
       logNotice(code, { provider: keystone.name, detail, requestId: caller.requestId });
-      await settleAttempt(context, attempt.value);
+      await forgiveAttempt(context, attempt.value);
       return fail({ code, detail: "" });
     }
     return await refuseLogin(context, caller, {
@@ -124,7 +124,10 @@ export async function admit(
     const reason = adopted.kind === "disabled" ? "disabled" : "name-taken";
     return await refuseLogin(context, caller, { ...refusal, reason });
   }
-  return ok(await openLogin(context, caller, { user: adopted, method, userAgent }));
+  const login = await openLogin(context, caller, { user: adopted, method, userAgent });
+  return login === null
+    ? await refuseLogin(context, caller, { ...refusal, reason: "disabled" })
+    : ok(login);
 }
 
 async function refuseLogin(

@@ -10,6 +10,7 @@ import { admitsByPassword } from "../identity/local-login.ts";
 import { permissionsOf } from "../identity/permissions.ts";
 import { verifyPassword } from "../identity/passwords.ts";
 import { hashSecretToken, isSecretToken, newSecretToken } from "../identity/secret-token.ts";
+import { isCheckViolation } from "../repositories/database-errors.ts";
 import { deleteLogin, findLogin, noteLoginUse, storeLogin } from "../repositories/logins.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { findCredentials, type UserCredentials } from "../repositories/users.ts";
@@ -24,6 +25,7 @@ import type {
   ServiceContext,
 } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
+import { inPasswordTurn } from "./password-turn.ts";
 import { runLater } from "./run-later.ts";
 
 export interface Login {
@@ -60,47 +62,51 @@ export async function logIn(
     return attempt;
   }
   const user = await findCredentials(database, given.username);
-  const isRight = await judgeInTurn(context, given.password, user?.passwordHash ?? null);
+  const stored = user?.passwordHash ?? null;
+  const isRight = await inPasswordTurn(
+    context,
+    async () => await verifyPassword(given.password, stored),
+  );
   if (isRight === null) {
     await forgiveAccount(context, attempt.value);
     return fail({ code: "auth.busy", detail: "" });
   }
   const reason = refusalOf(context, user, isRight);
   if (user === null || reason !== null) {
-    const refused = auditRecord(context, caller, {
-      type: "user.login-refused",
-      data: {
-        // A name that nobody has may be a password, typed into the wrong field.
-        username: user?.username ?? UNKNOWN_USERNAME,
-        method: PASSWORD_METHOD,
-        reason: reason ?? "unknown-user",
-      },
-    });
-    await storeWithAudit(database, [refused]);
-    return fail({ code: "auth.invalid-credentials", detail: "" });
+    return await refuseLogin(context, caller, { user, reason: reason ?? "unknown-user" });
+  }
+  const { passwordHash } = user;
+  const { userAgent = null } = given;
+  const opening = { user, method: PASSWORD_METHOD, userAgent, passwordHash };
+  const login = await openLogin(context, caller, opening);
+  if (login === null) {
+    const now = await findCredentials(database, given.username);
+    const isSame = now?.passwordHash === passwordHash;
+    const changed = refusalOf(context, now, isSame) ?? "wrong-password";
+    return await refuseLogin(context, caller, { user, reason: changed });
   }
   await settleAttempt(context, attempt.value);
-  const { userAgent = null } = given;
-  return ok(await openLogin(context, caller, { user, method: PASSWORD_METHOD, userAgent }));
+  return ok(login);
 }
 
-/** Whether the password is the stored one; null when its turn does not come in time. */
-async function judgeInTurn(
-  { passwordGate, nowMs }: ServiceContext,
-  password: string,
-  stored: string | null,
-): Promise<boolean | null> {
-  if (passwordGate === undefined) {
-    return await verifyPassword(password, stored);
-  }
-  const deadlineMs = nowMs() + PASSWORD_TURN_DEADLINE_MS;
-  const leave = await passwordGate.enter(() => nowMs() < deadlineMs);
-  return leave === null ? null : await verifyPassword(password, stored).finally(leave);
+async function refuseLogin(
+  context: ServiceContext,
+  caller: Caller,
+  refusal: { readonly user: UserCredentials | null; readonly reason: LoginRefusalReason },
+): Promise<Result<never, FieldFailure>> {
+  const { user, reason } = refusal;
+  // A name that nobody has may be a password, typed into the wrong field.
+  const username = user?.username ?? UNKNOWN_USERNAME;
+  const data = { username, method: PASSWORD_METHOD, reason };
+  const refused = auditRecord(context, caller, { type: "user.login-refused", data });
+  await storeWithAudit(context.database, [refused]);
+  return fail({ code: "auth.invalid-credentials", detail: "" });
 }
 
 /**
  * Opens a login for a user who has proved who they are, by whatever method; always a new one, with
- * a new token. The method is told to the user in the list of their logins.
+ * a new token. The method is told to the user in the list of their logins. Null: meanwhile the user
+ * was disabled or deleted, or got another password than the one that they proved it by.
  */
 export async function openLogin(
   context: ServiceContext,
@@ -109,32 +115,39 @@ export async function openLogin(
     readonly user: { readonly id: string; readonly username: string };
     readonly method: string;
     readonly userAgent: string | null;
+    /** Of the password that it was proved by, if it was by one. */
+    readonly passwordHash?: string | null;
   },
-): Promise<Login> {
+): Promise<Login | null> {
   const { database, nowMs, randomBytes } = context;
-  const { user, method, userAgent } = opening;
+  const { user, method, userAgent, passwordHash } = opening;
   const loginId = newId("login", randomBytes);
   const token = newSecretToken("bearer", randomBytes);
   const createdAtMs = nowMs();
   const expiresAtMs = createdAtMs + LOGIN_LIFE_MS;
-  await storeLogin(
-    database,
-    {
-      id: loginId,
-      userId: user.id,
-      tokenHash: await hashSecretToken(token),
-      createdAtMs,
-      expiresAtMs,
-      method,
-      address: caller.address,
-      userAgent: userAgent === null ? null : plainText(userAgent),
-    },
-    auditRecord(
-      context,
-      { ...caller, actorKind: "user", actorId: user.id },
-      { type: "user.logged-in", data: { username: user.username, method, loginId } },
-    ),
+  const row = {
+    id: loginId,
+    userId: user.id,
+    tokenHash: await hashSecretToken(token),
+    createdAtMs,
+    expiresAtMs,
+    method,
+    address: caller.address,
+    userAgent: userAgent === null ? null : plainText(userAgent),
+  };
+  const audit = auditRecord(
+    context,
+    { ...caller, actorKind: "user", actorId: user.id },
+    { type: "user.logged-in", data: { username: user.username, method, loginId } },
   );
+  try {
+    await storeLogin(database, row, audit, passwordHash);
+  } catch (error) {
+    if (isCheckViolation(error)) {
+      return null;
+    }
+    throw error;
+  }
   return { token, expiresAtMs };
 }
 
@@ -207,8 +220,6 @@ function plainText(text: string): string {
 
 /** A working day: after it the user shows again who they are. */
 export const LOGIN_LIFE_MS = 12 * 60 * 60 * 1000;
-/** Fifty others at 130 ms and a pause each; people and programs wait so long for an answer. */
-const PASSWORD_TURN_DEADLINE_MS = 9_000;
 /** Often enough to recognise a login by, and no write with each request. */
 const USE_NOTED_EVERY_MS = 60 * 1000;
 

@@ -98,7 +98,7 @@ it("tells what changes, also while its connection is lost, until Ctrl-C", async 
   way.mend();
   await watcher.waitForOutput("stdout", new RegExp(`"id":"${second}","state":"pending"`));
   await watcher.waitForOutput("stdout", new RegExp(`"id":"${first}",.*"endRequest":{"at"`));
-  expect(watcher.output("stderr")).toMatch(/\nFollowing again\.\n$/);
+  await watcher.waitForOutput("stderr", /\nFollowing again\.\n$/);
   // A terminal sends it to the launcher and to the command, which the launcher sends it to as well.
   watcher.signal("SIGINT");
   watcher.signal("SIGINT");

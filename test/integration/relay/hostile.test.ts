@@ -148,18 +148,24 @@ describe("a hostile link", () => {
     await expectOnly(relay, server, session);
   });
 
-  it("is not served beyond the cap on connections, nor without a TLS handshake", async () => {
-    await using relay = await startRelay({
-      limits: { connectionsMax: 2, tlsHandshakeDeadlineMs: 100 },
-    });
+  it("is not served beyond the cap on connections", async () => {
+    await using relay = await startRelay({ limits: { connectionsMax: 2 } });
     const { port } = relay.plane.address;
     const idle = new SocketPeer(connect(port, "127.0.0.1"));
     const client = await relay.connect();
     await expect(FakeSpiceClient.connect(port, relay.identity.ca)).rejects.toThrow();
-    await idle.untilClosed();
+    idle.destroy();
+    await eventually("room", () => (relay.plane.counts().connections === 1 ? true : null));
     client.sendLink();
     expect((await client.readReply()).error).toBe(0);
     await relay.connect();
+  });
+
+  it("is not served for long without a TLS handshake", async () => {
+    await using relay = await startRelay({ limits: { tlsHandshakeDeadlineMs: 100 } });
+    const idle = new SocketPeer(connect(relay.plane.address.port, "127.0.0.1"));
+    await idle.untilClosed();
+    await eventually("no connection", () => (relay.plane.counts().connections === 0 ? true : null));
   });
 });
 

@@ -64,7 +64,7 @@ describe("npm start", { timeout: 90_000 }, () => {
     const port = await freePort();
     await using child = await start({ args: ["--connect-port", String(port)] });
     expect(await readyLine(child)).toMatchObject({ connectPort: port });
-    expect(child.output("stderr")).toContain(`HTTP CONNECT      127.0.0.1:${port}`);
+    await child.waitForOutput("stderr", new RegExp(`HTTP CONNECT      127\\.0\\.0\\.1:${port}\\n`));
   });
 
   it("says that a state folder is a file", async () => {
@@ -77,7 +77,7 @@ describe("npm start", { timeout: 90_000 }, () => {
   it("brings up a test card where QEMU is not installed", async () => {
     await using child = await start({ env: { PATH: "/nonexistent" } });
     await readyLine(child);
-    expect(child.output("stderr")).toContain("a test card");
+    await child.waitForOutput("stderr", /a test card/);
   });
 
   it("ends every process on Ctrl-C", async () => {

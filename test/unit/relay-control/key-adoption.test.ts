@@ -75,9 +75,9 @@ describe("keys that are adopted", () => {
     await vi.advanceTimersByTimeAsync(1_999);
     expect(counts()).toEqual([["a", "b"], 2]);
     await vi.advanceTimersByTimeAsync(1);
-    await vi.waitFor(() => expect(counts()).toEqual([["a"], 2]));
+    await expect.poll(counts).toEqual([["a"], 2]);
     await vi.advanceTimersByTimeAsync(3_000);
-    await vi.waitFor(() => expect(counts()).toEqual([["a"], 1]));
+    await expect.poll(counts).toEqual([["a"], 1]);
     expect(vi.getTimerCount()).toBe(0);
   });
 });

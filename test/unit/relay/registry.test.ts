@@ -1,6 +1,6 @@
 /** The registry without sockets: admission, races, commands, and how sessions end. */
 import { generateKeyPair } from "jose";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { TicketRefusalReason } from "#shared/audit/events.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
 import type { DataPlaneLimits } from "../../../relay/limits.ts";
@@ -185,7 +185,7 @@ describe("a look-up", () => {
     const answer = Promise.withResolvers<Answer>();
     bench.answer = async () => answer.promise;
     const waiting = Array.from({ length: 5 }, () => bench.code(ticket));
-    await vi.waitUntil(() => bench.lookups.length > 0);
+    await expect.poll(() => bench.lookups.length).toBe(1);
     answer.resolve(ok(grant));
     const codes = await Promise.all(waiting);
     expect(bench.lookups).toEqual([hash]);
@@ -225,7 +225,7 @@ describe("a look-up", () => {
     const answer = Promise.withResolvers<Answer>();
     bench.answer = async () => answer.promise;
     const first = bench.code((await control.issue()).ticket);
-    await vi.waitUntil(() => bench.lookups.length === 1);
+    await expect.poll(() => bench.lookups.length).toBe(1);
     expect(await bench.code((await control.issue()).ticket)).toBe("ticket.unverifiable");
     expect(bench.lookups).toHaveLength(1);
     answer.resolve(fail("unknown"));
@@ -238,7 +238,7 @@ describe("a look-up", () => {
     const answer = Promise.withResolvers<Answer>();
     bench.answer = async () => answer.promise;
     const waiting = bench.code(ticket);
-    await vi.waitUntil(() => bench.lookups.length > 0);
+    await expect.poll(() => bench.lookups.length).toBe(1);
     await bench.registry.apply({ kind, sessionId, reason: "x", cause: "terminated" });
     answer.resolve(ok(grant));
     expect(await waiting).toBe("ticket.unknown");

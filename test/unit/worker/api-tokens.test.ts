@@ -13,6 +13,7 @@ import { auditRecord } from "../../../worker/services/audit-record.ts";
 import type { ActingUser } from "../../../worker/services/context.ts";
 import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import { authenticate, logIn } from "../../../worker/services/login.ts";
+import { changeUser } from "../../../worker/services/users.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -52,6 +53,18 @@ async function eventsOf({ context }: ControlServices, type: string) {
 }
 
 describe("an API token", () => {
+  it("is not made for a user who was disabled while it was asked for", async () => {
+    await using services = await startControlServices();
+    const alice = await services.makeCaller("alice", "user");
+    await changeUser(services.context, alice, { id: alice.actorId, changes: { disabled: true } });
+    const wanted = { name: "late", scopes: ["consoles.read"] as const, lifeDays: 365 };
+    expect(await createApiToken(services.context, alice, wanted)).toMatchObject({
+      ok: false,
+      error: { code: "auth.required" },
+    });
+    expect(await services.context.database.select().from(apiTokens)).toEqual([]);
+  });
+
   it("has a prefix of its own, and is stored as a hash", async () => {
     await using services = await startControlServices();
     const alice = await services.makeCaller("alice", "user");

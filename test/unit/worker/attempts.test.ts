@@ -1,12 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
+import { keystoneSchema } from "../../../worker/identity/provider-settings.ts";
 import { auditEvents } from "../../../worker/repositories/schema/audit.ts";
 import { changeOwnPassword } from "../../../worker/services/account.ts";
 import { settleAttempt, takeAttempt } from "../../../worker/services/attempts.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
 import type { Caller } from "../../../worker/services/context.ts";
+import { logInByPassword } from "../../../worker/services/external-login.ts";
 import { logIn } from "../../../worker/services/login.ts";
 import { enrolRelay } from "../../../worker/services/relays.ts";
+import { setPassword } from "../../../worker/services/users.ts";
 import {
   type ControlServices,
   startControlServices,
@@ -50,6 +53,18 @@ describe("guessing a password", () => {
     ]);
     services.moveClock(60_000);
     expect(await guess(services, at("192.0.2.100"), TEST_PASSWORD)).toBe("in");
+  });
+
+  it("ends at one account however its name is written, which some providers read alike", async () => {
+    await using services = await startControlServices();
+    const userId = async () => await Promise.resolve(null);
+    const names = ["alice", "ALICE", "alice ", " alice", "\u00e0lice", "a\u0300lice", "\uff41lice"];
+    let allowed = 0;
+    for (const name of [...names, ...names]) {
+      const attempt = await takeAttempt(services.context, NOBODY, "login", { name, userId });
+      allowed += attempt.ok ? 1 : 0;
+    }
+    expect(allowed).toBe(10);
   });
 
   it("is told when to try again", async () => {
@@ -134,6 +149,48 @@ describe("guessing the own password with a login that was stolen", () => {
       ...Array.from({ length: 5 }, () => "request.invalid"),
       "request.rate-limited",
     ]);
+  });
+});
+
+describe("a password that no provider judged", () => {
+  it("counts against nobody, and makes no stranger's address one that the owner uses", async () => {
+    await using services = await startControlServices();
+    const url = "http://127.0.0.1:9/v3";
+    const keystone = keystoneSchema.parse({ url, roles: {} });
+    const context = { ...services.context, settings: { ...services.context.settings, keystone } };
+    const caller = at("192.0.2.1");
+    const credentials = { username: "alice", password: "wrong", provider: "keystone" };
+    for (let count = 0; count < 25; count += 1) {
+      const login = await logInByPassword(context, caller, credentials);
+      expect(login).toMatchObject({ error: { code: "auth.provider-unavailable" } });
+    }
+    const account = { name: "keystone:alice", userId: async () => await Promise.resolve(null) };
+    for (let count = 0; count < 10; count += 1) {
+      const attempt = await takeAttempt(context, at(`198.51.100.${count}`), "login", account);
+      expect(attempt.ok).toBe(true);
+    }
+    expect(await takeAttempt(context, caller, "login", account)).toMatchObject({ ok: false });
+  });
+});
+
+describe("the own password", () => {
+  it("is not changed by who proved the old one, when there is a new one meanwhile", async () => {
+    await using services = await startControlServices();
+    const alice = await services.makeCaller("alice", "user");
+    const reset = "what an admin has set";
+    const { limits } = services.context;
+    // The old password is found right at this moment.
+    const settle: typeof limits.settle = async () => {
+      const change = { id: alice.actorId, password: reset };
+      expect(await setPassword(services.context, NOBODY, change)).toMatchObject({ ok: true });
+    };
+    const context = { ...services.context, limits: { ...limits, settle } };
+    const change = { currentPassword: TEST_PASSWORD, newPassword: "what a thief has set" };
+    expect(await changeOwnPassword(context, alice, change)).toMatchObject({
+      ok: false,
+      error: { code: "request.invalid", fields: [{ field: "currentPassword" }] },
+    });
+    expect(await guess(services, NOBODY, reset)).toBe("in");
   });
 });
 

@@ -60,7 +60,7 @@ describe("limiters that do not answer", () => {
     const { limits } = limitersThat(() => new Promise(() => undefined));
     const answer = limits.take(REQUEST);
     // The keys are hashed before the limiter is asked.
-    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+    await expect.poll(() => vi.getTimerCount()).toBe(1);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(await answer).toMatchObject({ allowed: false });
   });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { logins } from "../../../worker/repositories/schema/people.ts";
+import { changeOwnPassword } from "../../../worker/services/account.ts";
 import type { Caller } from "../../../worker/services/context.ts";
 import { authenticate, logIn, LOGIN_LIFE_MS, logOut } from "../../../worker/services/login.ts";
-import { createUser } from "../../../worker/services/users.ts";
+import { changeUser, createUser, setPassword } from "../../../worker/services/users.ts";
 import { isolatePorts, WorkGate } from "../../../worker/work-gate.ts";
 import {
   type ControlServices,
@@ -75,6 +76,23 @@ describe("logins by password that come at once", () => {
     expect(await logIn(context, anonymous, given)).toMatchObject({ ok: true });
   });
 
+  it("are joined by changes of the own password, which cost the same", async () => {
+    await using services = await startControlServices();
+    const alice = await services.makeCaller("alice", "user");
+    const passwordGate = gateOf(0);
+    const context = { ...services.context, passwordGate };
+    const change = { currentPassword: TEST_PASSWORD, newPassword: "another long password" };
+    const leave = await passwordGate.enter(() => true);
+    for (let time = 0; time < 7; time += 1) {
+      expect(await changeOwnPassword(context, alice, change)).toMatchObject({
+        error: { code: "auth.busy" },
+      });
+    }
+    leave?.();
+    expect(await changeOwnPassword(context, alice, change)).toMatchObject({ ok: true });
+    expect(await logIn(context, anonymous, given)).toMatchObject({ ok: false });
+  });
+
   it("wait for their turn so long and no longer", async () => {
     await using services = await startControlServices();
     await services.makeCaller("alice", "user");
@@ -142,6 +160,44 @@ describe("a login", () => {
     for (const secret of [token, token.slice(5), TEST_PASSWORD, "a wrong one"]) {
       expect(everything).not.toContain(secret);
     }
+  });
+});
+
+describe("a login whose user changes while the password is judged", () => {
+  /** Its turn comes when that has happened, as it may under way. */
+  async function logInWhile(services: ControlServices, change: () => Promise<unknown>) {
+    const limits = { placesMax: 1, waitingMax: 1, lookEveryMs: 1 };
+    let leave: (() => void) | null = null;
+    const wait = async () => {
+      await change();
+      leave?.();
+    };
+    const passwordGate = new WorkGate(limits, { ...isolatePorts, wait });
+    leave = await passwordGate.enter(() => true);
+    const given = { username: "alice", password: TEST_PASSWORD };
+    return await logIn({ ...services.context, passwordGate }, anonymous, given);
+  }
+
+  it.each<[string, (services: ControlServices, id: string) => Promise<unknown>]>([
+    [
+      "gets another password",
+      async ({ context }, id) =>
+        await setPassword(context, anonymous, { id, password: "x".repeat(12) }),
+    ],
+    [
+      "is disabled",
+      async ({ context }, id) =>
+        await changeUser(context, anonymous, { id, changes: { disabled: true } }),
+    ],
+  ])("is refused, and leaves no login to come back with: $0", async (_what, change) => {
+    await using services = await startControlServices();
+    const { actorId } = await services.makeCaller("alice", "user");
+    const login = await logInWhile(services, async () => await change(services, actorId));
+    expect(login).toMatchObject({ ok: false, error: { code: "auth.invalid-credentials" } });
+    expect(await services.context.database.select().from(logins)).toEqual([]);
+    const everything = await services.dumpDatabase();
+    expect(everything).toContain("user.login-refused");
+    expect(everything).not.toContain("user.logged-in");
   });
 });
 

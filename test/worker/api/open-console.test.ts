@@ -2,7 +2,7 @@
 import "@hono/zod-openapi";
 import { eq } from "drizzle-orm";
 import { compactVerify, importJWK } from "jose";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { grantSchema } from "#shared/ticket/grant.ts";
 import { hashTicket } from "#shared/ticket/ticket.ts";
 import { parseVvFile } from "#shared/ticket/vv-file.ts";
@@ -235,10 +235,10 @@ describe("sessions", () => {
       .set({ relayId: away.id })
       .where(eq(sessions.id, String(sessionId)));
     away.close();
-    await vi.waitFor(async () => {
-      const { state } = await read(await call(`/relays/${away.id}`, { token: admin.token }), 200);
-      expect(state).toBe("offline");
-    });
+    const path = `/relays/${away.id}`;
+    await expect
+      .poll(async () => (await read(await call(path, { token: admin.token }), 200))["state"])
+      .toBe("offline");
     const options = { method: "POST", token: user.token };
     const response = await call(`/sessions/${String(sessionId)}/terminate`, options);
     const problem = await expectProblem(response, 503, "control.offline");

@@ -1,4 +1,5 @@
 /** Webhooks over the API: who may manage them, what is taken, and what is shown. */
+import { inArray } from "drizzle-orm";
 import { afterEach, describe, expect, it } from "vitest";
 import { webhooks } from "../../../worker/repositories/schema/webhooks.ts";
 import {
@@ -14,21 +15,28 @@ import {
 
 const URL = "https://hooks.example.com/kerbside?token=unguessable";
 
+/** The ids of this file's webhooks: other files have theirs in the same database. */
+const made: string[] = [];
+
 async function add(admin: TestUser, json: object = { url: URL }) {
-  const made = await read(await call("/webhooks", { token: admin.token, json }), 201);
-  return { ...made, id: (made["webhook"] as { id: string }).id };
+  const answer = await read(await call("/webhooks", { token: admin.token, json }), 201);
+  const { id } = answer["webhook"] as { id: string };
+  made.push(id);
+  return { ...answer, id };
 }
 
 // Another test's clock must not find them, and call addresses that are nobody's.
 afterEach(async () => {
-  await services().database.delete(webhooks);
+  await services()
+    .database.delete(webhooks)
+    .where(inArray(webhooks.id, made.splice(0)));
 });
 
 describe("a webhook", () => {
   it("is made, listed, changed and deleted, and each is recorded without its address", async () => {
     const admin = await makeUser("admin");
-    const { id, ...made } = await add(admin, { url: URL, events: ["session.*", "session.*"] });
-    expect(made).toMatchObject({
+    const { id, ...answer } = await add(admin, { url: URL, events: ["session.*", "session.*"] });
+    expect(answer).toMatchObject({
       secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/),
       webhook: { url: URL, events: ["session.*"], enabled: true, eventsBehind: 0, description: "" },
     });
@@ -42,7 +50,7 @@ describe("a webhook", () => {
     expect(await read(changed, 200)).toMatchObject({ description: "the SIEM", enabled: false });
     const rotate = { token: admin.token, method: "POST" };
     const rotated = await read(await call(`${path}/rotate-secret`, rotate), 200);
-    expect(rotated["secret"]).not.toBe((made as { secret?: string }).secret);
+    expect(rotated["secret"]).not.toBe((answer as { secret?: string }).secret);
     const deliveries = await read(await call(`${path}/deliveries`, { token: admin.token }), 200);
     expect(deliveries).toEqual({ items: [], nextCursor: null });
     const deleted = await call(path, { token: admin.token, method: "DELETE" });

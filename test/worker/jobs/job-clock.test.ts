@@ -25,15 +25,22 @@ async function ringUnderWay(): Promise<void> {
     Object.assign(instance, { env: { ...env, KERBSIDE_JOBS: "on" } });
   });
   await wakeClock({ ...env, KERBSIDE_JOBS: "on" });
-  expect(await runDurableObjectAlarm(clock())).toBe(true);
+  // The alarm is due at once: the platform may have rung already.
+  await runDurableObjectAlarm(clock());
 }
 
 describe("the clock", () => {
   it("runs every job that is due, sets its alarm anew, and remembers after its memory is gone", async () => {
     const admin = await makeUser("admin");
     await ringUnderWay();
-    const alarmAtMs = await runInDurableObject(clock(), (_, state) => state.storage.getAlarm());
-    expect(alarmAtMs).toBeGreaterThan(Date.now() - 1_000);
+    await expect
+      .poll(async () =>
+        (await jobsOf(admin.token)).every(({ succeededAt }) => succeededAt !== null),
+      )
+      .toBe(true);
+    await expect
+      .poll(() => runInDurableObject(clock(), (_, state) => state.storage.getAlarm()))
+      .toEqual(expect.any(Number));
     await evictDurableObject(clock());
     const jobs = await jobsOf(admin.token);
     expect(jobs.map(({ name }) => name)).toEqual(JOBS.map(({ name }) => name));

@@ -18,7 +18,15 @@ import {
   RELAY_TOKEN_TYPE,
 } from "#shared/control/enrolment.ts";
 import { RELAY_TOKEN_SECONDS } from "#shared/control/limits.ts";
-import { call, fetchWorker, makeUser, ORIGIN, read, uniqueName } from "../api/api-client.ts";
+import {
+  call,
+  fetchWorker,
+  makeUser,
+  ORIGIN,
+  read,
+  type TestUser,
+  uniqueName,
+} from "../api/api-client.ts";
 
 export interface TestRelay extends EnrolAnswer {
   readonly name: string;
@@ -48,13 +56,13 @@ export async function makeCsr(
 }
 
 export async function makeJoinToken(): Promise<string> {
-  const admin = await makeUser("admin");
-  const answer = await read(
-    await call("/relays/join-tokens", { method: "POST", token: admin.token }),
-    201,
-  );
+  // One for the file: passwords are slow on purpose, and some tests enrol many relays.
+  const { token } = await (enroller ??= makeUser("admin"));
+  const answer = await read(await call("/relays/join-tokens", { method: "POST", token }), 201);
   return String(answer["token"]);
 }
+
+let enroller: Promise<TestUser> | undefined;
 
 export async function enrolTestRelay(): Promise<TestRelay> {
   const { key, publicKey } = await makeRelayKey();
