@@ -209,6 +209,7 @@ export type ConsoleChanges = {
   readonly tlsPort?: number | null | undefined;
   readonly ca?: string | null | undefined;
   readonly hostSubject?: string | null | undefined;
+  /** Needed with another host or proxy, which must not be told the one of before. */
   readonly password?: string | null | undefined;
   readonly proxy?: string | null | undefined;
   /** In the place of all rules that it had. */

@@ -7,6 +7,7 @@ import { and, eq, inArray, sql } from "drizzle-orm";
 import { describeChanges } from "#shared/audit/describe-changes.ts";
 import type { AuditEvent, AuditRecord } from "#shared/audit/events.ts";
 import type { Role } from "../identity/permissions.ts";
+import { deleteLoginsOfUser } from "./credentials.ts";
 import type { Transaction, Database } from "./database.ts";
 import { groupMembers, groups, identities, users } from "./schema/people.ts";
 import { insertAuditRecords } from "./store-with-audit.ts";
@@ -55,11 +56,37 @@ export async function adoptExternalUser(
         data: { username, userId: id, role, origin: provider },
       });
     } else {
-      events.push(...(await updateUser(transaction, known, adoption)));
+      events.push(...(await updateUser(transaction, known, { ...adoption, loginsEnded: 0 })));
     }
     events.push(...(await syncGroups(transaction, id, adoption)));
     await insertAuditRecords(transaction, events.map(auditOf));
     return { kind: "user", id, username };
+  });
+}
+
+/**
+ * What the provider says of somebody whom it does not let in any more: a user that there is loses
+ * their logins, their role and the provider's memberships. Of a stranger nothing is kept.
+ */
+export async function dismissExternalUser(
+  database: Database,
+  dismissal: Pick<Adoption, "provider" | "subject" | "groups">,
+  auditOf: (event: AuditEvent) => AuditRecord,
+): Promise<void> {
+  await database.transaction(async (transaction) => {
+    const known = await findByIdentity(transaction, dismissal);
+    if (known === null || known.disabledAtMs !== null || known.deletedAtMs !== null) {
+      return;
+    }
+    const ending = { userId: known.id, exceptLoginId: null };
+    const loginsEnded = await deleteLoginsOfUser(transaction, ending);
+    const events = [
+      ...(await updateUser(transaction, known, { ...known, role: "user", loginsEnded })),
+      ...(await syncGroups(transaction, known.id, dismissal)),
+    ];
+    if (events.length > 0) {
+      await insertAuditRecords(transaction, events.map(auditOf));
+    }
   });
 }
 
@@ -70,7 +97,7 @@ type KnownUser = Pick<
 
 async function findByIdentity(
   transaction: Transaction,
-  { provider, subject }: Adoption,
+  { provider, subject }: Pick<Adoption, "provider" | "subject">,
 ): Promise<KnownUser | null> {
   const [row] = await transaction
     .select({
@@ -113,12 +140,12 @@ async function createUser(
 async function updateUser(
   transaction: Transaction,
   known: KnownUser,
-  adoption: Adoption,
+  change: Pick<Adoption, "role" | "displayName" | "email"> & { readonly loginsEnded: number },
 ): Promise<AuditEvent[]> {
-  const { role, displayName, email } = adoption;
+  const { role, displayName, email, loginsEnded } = change;
   const before = { role: known.role, displayName: known.displayName, email: known.email };
   const changes = describeChanges(before, { role, displayName, email });
-  if (changes.length === 0) {
+  if (changes.length === 0 && loginsEnded === 0) {
     return [];
   }
   await transaction.update(users).set({ role, displayName, email }).where(eq(users.id, known.id));
@@ -126,17 +153,17 @@ async function updateUser(
   const { id: userId, username } = known;
   const fields = changes.map(({ field }) => field).join(",");
   const data = { userId, username, fields, changes, ...roles };
-  return [{ type: "user.changed", data: { ...data, loginsEnded: 0, tokensRevoked: 0 } }];
+  return [{ type: "user.changed", data: { ...data, loginsEnded, tokensRevoked: 0 } }];
 }
 
 /** Only the provider's own memberships come and go. */
 async function syncGroups(
   transaction: Transaction,
   userId: string,
-  adoption: Adoption,
+  word: Pick<Adoption, "provider" | "groups">,
 ): Promise<AuditEvent[]> {
-  const { provider: origin } = adoption;
-  const names = sql`(SELECT value FROM json_each(${JSON.stringify(adoption.groups)}))`;
+  const { provider: origin } = word;
+  const names = sql`(SELECT value FROM json_each(${JSON.stringify(word.groups)}))`;
   const [wanted, had] = await Promise.all([
     transaction.select({ id: groups.id }).from(groups).where(inArray(groups.name, names)),
     transaction

@@ -85,7 +85,9 @@ const consoleChangesSchema = newConsoleSchema
     tlsPort: portSchema.nullish(),
     ca: z.string().max(CONSOLE_LIMITS.caCharactersMax).nullish(),
     hostSubject: subjectSchema.nullish(),
-    password: spicePasswordSchema.nullish(),
+    password: spicePasswordSchema.nullish().openapi({
+      description: "Needed with another host or proxy, which must not be told the one of before.",
+    }),
     proxy: proxySchema.nullish(),
     policy: partialPolicySchema
       .nullish()

@@ -234,9 +234,9 @@ export async function changeConsole(
   const wanted = { id, userId: caller.actorId };
   const before = await updateConsole(context.database, wanted, (row) => {
     const after = afterOf(row);
-    const missing = findMissingPort(after);
-    if (missing !== null || fields === "") {
-      return missing === null ? ok(null) : fail(missing);
+    const invalidNow = findMissingPort(after) ?? findKeptPassword(row, change.changes);
+    if (invalidNow !== null || fields === "") {
+      return invalidNow === null ? ok(null) : fail(invalidNow);
     }
     const changes = describeChanges(fieldsOf(row), fieldsOf(after), SECRET_FIELDS);
     const { project } = plain;
@@ -322,6 +322,18 @@ function findMissingPort(console: {
 }): FieldFailure | null {
   return (console.port ?? console.tlsPort ?? null) === null
     ? invalidField("tlsPort", "a console needs a port or a tlsPort")
+    : null;
+}
+
+/**
+ * A stored password, which nobody can read, must not be sent to a server that it was not given for
+ * by pointing the console there.
+ */
+function findKeptPassword(before: ConsoleBefore, changes: ConsoleChanges): FieldFailure | null {
+  const { host = before.host, proxy = before.proxy, password } = changes;
+  const isElsewhere = host !== before.host || proxy !== before.proxy;
+  return before.sealedPassword !== null && password === undefined && isElsewhere
+    ? invalidField("password", "must be given again, or null, with another host or proxy")
     : null;
 }
 

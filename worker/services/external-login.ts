@@ -10,7 +10,7 @@ import { type ExternalIdentity, roleOf, usernamesFor } from "../identity/externa
 import { logInToKeystone } from "../identity/keystone.ts";
 import type { RoleGroups } from "../identity/provider-settings.ts";
 import { logNotice } from "../log.ts";
-import { adoptExternalUser } from "../repositories/external-users.ts";
+import { adoptExternalUser, dismissExternalUser } from "../repositories/external-users.ts";
 import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { forgiveAttempt, settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
@@ -102,6 +102,10 @@ export async function admit(
   const role = roleOf(roles, identity.groups);
   const refusal = { code: "auth.not-admitted", username, method } as const;
   if (role === null) {
+    // Their word counts as much when it lets nobody in: what it gave before is over.
+    await dismissExternalUser(context.database, identity, (event) =>
+      auditRecord(context, caller, event),
+    );
     return await refuseLogin(context, caller, { ...refusal, reason: "not-admitted" });
   }
   const { provider, subject, displayName, email, groups } = identity;

@@ -117,6 +117,31 @@ describe("a login through an OpenID provider", () => {
     expect(await codeOf(refused)).toBe("auth.not-admitted");
   });
 
+  it("ends with the groups that let in: logins, role, memberships", async () => {
+    await post("/groups", { name: "vdi-admins" }, adminToken);
+    person("s-9", { groups: ["vdi-admins"] });
+    const Cookie = cookieOf(await comeBack("s-9"), "kerbside");
+    expect((await get("/account", { Cookie })).status).toBe(200);
+    person("s-9", { groups: ["others"] });
+    expect(await codeOf(await comeBack("s-9"))).toBe("auth.not-admitted");
+    expect((await get("/account", { Cookie })).status).toBe(401);
+    expect(await events("user.changed")).toContainEqual(
+      expect.objectContaining({
+        username: "name-s-9",
+        roleBefore: "admin",
+        roleAfter: "user",
+        loginsEnded: 1,
+      }),
+    );
+    expect(await events("group.member-removed")).toContainEqual(
+      expect.objectContaining({ origin: "corp" }),
+    );
+    // Nothing is left to take away, and the user is there for the day on which they are let in.
+    expect(await codeOf(await comeBack("s-9"))).toBe("auth.not-admitted");
+    person("s-9");
+    expect(await accountOf(await comeBack("s-9"))).toMatchObject({ role: "user" });
+  });
+
   it("brings the person into the groups of those names that exist here, and out of them again", async () => {
     await post("/groups", { name: "vdi" }, adminToken);
     person("s-3");

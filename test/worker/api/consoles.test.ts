@@ -261,6 +261,25 @@ describe("changing a console", () => {
   const change = async (id: unknown, json: object) =>
     await call(`/consoles/${String(id)}`, { method: "PATCH", token: admin.token, json });
 
+  it.each([{ host: "evil.example" }, { proxy: "http://evil.example:3128" }])(
+    "sends a stored password to no server or proxy that it was not given for: %j",
+    async (elsewhere) => {
+      const created = await addConsole({ ...minimal(), password: "old-secret" });
+      const kept = { ...elsewhere, name: "elsewhere" };
+      const refused = await change(created["id"], kept);
+      const problem = await expectProblem(refused, 422, "request.invalid");
+      expect(fieldsOf(problem)).toEqual(["password"]);
+      const same = { host: created["host"], port: 5999, name: "same" };
+      expect(await read(await change(created["id"], same), 200)).toMatchObject(same);
+      for (const password of ["new-secret", null]) {
+        const given = { ...kept, password };
+        expect(await read(await change(created["id"], given), 200)).toMatchObject(kept);
+      }
+      // Where none is stored there is none to send.
+      expect((await change(created["id"], { host: "10.0.0.9" })).status).toBe(200);
+    },
+  );
+
   it("changes what is named and nothing else, and tells it in the audit trail", async () => {
     const created = await addConsole({ ...minimal(), password: "old-secret" });
     const json = { host: "10.0.0.6", tlsPort: 5901, port: null, password: "new-secret" };

@@ -119,6 +119,14 @@ export const PEOPLE_CHANGES: Changes = {
       void (await admit(context, admin, cameThrough({ groups: ["group"] }))),
     make: ({ context, admin }) => admit(context, admin, cameThrough({ groups: ["operators"] })),
   },
+  "somebody known whom a provider lets in no more": {
+    tells: ["user.changed", "group.member-removed"],
+    also: ["user.login-refused"],
+    before: async ({ context, admin }) =>
+      void (await admit(context, admin, cameThrough({ groups: ["group", "operators"] }))),
+    make: ({ context, admin }) =>
+      admit(context, admin, { ...cameThrough({ groups: [] }), roles: { user: ["users"] } }),
+  },
   "a used API token": {
     tells: ["token.used"],
     make: ({ context, apiToken }) => authenticate(context, apiToken),
