@@ -600,6 +600,7 @@ export type NewPolicyAttachment = {
 } | {
   readonly policyId: string;
   readonly kind: "console" | "source" | "group" | "user";
+  /** Its id; of a source its name does too. */
   readonly subjectId: string;
 };
 
