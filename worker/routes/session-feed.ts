@@ -30,7 +30,7 @@ const feedRoute = createRoute({
     headers: z.object({
       "last-event-id": z
         .string()
-        .regex(/^[0-9]{1,15}$/)
+        .regex(/^[0-9]{1,15}$/, "must be the id of an event of this feed")
         .optional()
         .openapi({ description: "The id of the last event that was seen." }),
     }),
