@@ -2313,7 +2313,7 @@ export interface Operations {
     readonly answer: WebhookDeliveryPage;
   };
 
-  /** Have a dead message delivered after all */
+  /** Have a message that failed tried again at once, also a dead one */
   readonly "POST /api/v1/webhooks/{id}/deliveries/{deliveryId}/redrive": {
     readonly params: {
       readonly id: string;
