@@ -127,7 +127,8 @@ export async function admit(
   return ok(await openLogin(context, caller, { user: adopted, method, userAgent }));
 }
 
-async function refuseLogin(
+/** Records the refusal of a login, and fails with its code. */
+export async function refuseLogin(
   context: ServiceContext,
   caller: Caller,
   refusal: {
