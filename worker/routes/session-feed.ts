@@ -10,6 +10,7 @@ import { may } from "../identity/permissions.ts";
 import { logFailure } from "../log.ts";
 import { type FeedItem, followSessions } from "../services/session-feed.ts";
 import { identify, requirePermission } from "./caller.ts";
+import { FeedPlaces } from "./feed-places.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { ProblemError, problemResponses } from "./problem.ts";
 import type { RouteEnv, UserRouteEnv } from "./route-env.ts";
@@ -47,11 +48,11 @@ const feedRoute = createRoute({
 export const sessionFeedRoutes = new OpenAPIHono<RouteEnv>().openapi(feedRoute, (context) => {
   const { services, user } = context.var;
   const lastSeen = context.req.valid("header")["last-event-id"];
-  if (feedsOpen >= FEEDS_OPEN_MAX) {
+  const leave = places.take(user.actorId);
+  if (leave === null) {
     const detail = "Too many feeds are open.";
     throw new ProblemError({ code: "request.rate-limited", detail, retryAfterS: FULL_RETRY_S });
   }
-  feedsOpen += 1;
   const answer = streamSSE(
     context,
     async (stream) => {
@@ -68,7 +69,7 @@ export const sessionFeedRoutes = new OpenAPIHono<RouteEnv>().openapi(feedRoute, 
           await write(stream, item);
         }
       } finally {
-        feedsOpen -= 1;
+        leave();
       }
     },
     async (error) => {
@@ -117,8 +118,7 @@ async function seesTheSame(context: Context<UserRouteEnv>): Promise<boolean> {
 
 const SEEN_BY = ["sessions.read", "sessions.read-all"] as const;
 /** Of this isolate alone: each feed asks the database every second. */
-let feedsOpen = 0;
-const FEEDS_OPEN_MAX = 200;
+const places = new FeedPlaces({ all: 200, ofUser: 20 });
 const FULL_RETRY_S = 60;
 /** How soon a browser comes again. */
 const RETRY_MS = 1_000;
