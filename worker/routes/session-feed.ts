@@ -48,8 +48,8 @@ const feedRoute = createRoute({
 export const sessionFeedRoutes = new OpenAPIHono<RouteEnv>().openapi(feedRoute, (context) => {
   const { services, user } = context.var;
   const lastSeen = context.req.valid("header")["last-event-id"];
-  const leave = places.take(user.actorId);
-  if (leave === null) {
+  const place = places.take(user.actorId, services.nowMs());
+  if (place === null) {
     const detail = "Too many feeds are open.";
     throw new ProblemError({ code: "request.rate-limited", detail, retryAfterS: FULL_RETRY_S });
   }
@@ -61,6 +61,7 @@ export const sessionFeedRoutes = new OpenAPIHono<RouteEnv>().openapi(feedRoute, 
           afterSeq: lastSeen === undefined ? null : Number(lastSeen),
           sleep: async (ms) => {
             await stream.sleep(ms);
+            place.stay(services.nowMs());
             return !stream.aborted && !stream.closed;
           },
           isStillAllowed: async () => await seesTheSame(context),
@@ -69,7 +70,7 @@ export const sessionFeedRoutes = new OpenAPIHono<RouteEnv>().openapi(feedRoute, 
           await write(stream, item);
         }
       } finally {
-        leave();
+        place.leave();
       }
     },
     async (error) => {
