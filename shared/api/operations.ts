@@ -601,6 +601,7 @@ export type NewPolicyAttachment = {
 } | {
   readonly policyId: string;
   readonly kind: "console" | "source" | "group" | "user";
+  /** Its id; of a source its name does too. */
   readonly subjectId: string;
 };
 
@@ -2334,7 +2335,7 @@ export interface Operations {
     readonly answer: WebhookDeliveryPage;
   };
 
-  /** Have a dead message delivered after all */
+  /** Have a message that failed tried again at once, also a dead one */
   readonly "POST /api/v1/webhooks/{id}/deliveries/{deliveryId}/redrive": {
     readonly params: {
       readonly id: string;

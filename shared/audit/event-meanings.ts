@@ -105,6 +105,6 @@ export const EVENT_MEANINGS: Partial<Record<AuditEventType, string>> = {
     "A webhook was disabled by itself: its receiver took nothing for days, or is gone.",
   "webhook.enabled":
     "A webhook was enabled again; `skipped` events that it missed were deleted by retention.",
-  "webhook.redriven": "A message that was given up is delivered after all.",
+  "webhook.redriven": "A message that failed, or was given up, is to be tried again at once.",
   "job.run-requested": "Somebody had a job of the clock run at once.",
 };

@@ -71,6 +71,8 @@ export const LOGIN_REFUSAL_REASONS = [
   "not-admitted",
   /** Somebody else has the user name that a provider gives. */
   "name-taken",
+  /** What came back from a provider proves nobody, or is its own refusal. */
+  "provider-refused",
 ] as const;
 
 export type LoginRefusalReason = (typeof LOGIN_REFUSAL_REASONS)[number];

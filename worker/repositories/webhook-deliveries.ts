@@ -129,7 +129,10 @@ export async function listDeliveries(
     .limit(page.limit);
 }
 
-/** Has a dead message tried again; false when there is no such dead one. */
+/**
+ * Has a message tried again as soon as can be: a dead one afresh and beside the others, one that
+ * waits for its turn in its place before them. False when there is none that is undelivered.
+ */
 export async function redriveDelivery(
   database: Database,
   delivery: { readonly webhookId: string; readonly id: string; readonly nowMs: number },
@@ -138,14 +141,15 @@ export async function redriveDelivery(
   const { webhookId, id, nowMs } = delivery;
   const mine = and(eq(webhookDeliveries.webhookId, webhookId), eq(webhookDeliveries.id, id));
   const [row] = await database.select().from(webhookDeliveries).where(mine).limit(1);
-  if (row?.state !== "dead") {
+  if (row === undefined || row.state === "delivered") {
     return false;
   }
+  const afresh = row.state === "dead" ? ({ state: "redriving", attempts: 0 } as const) : {};
   await storeWithAudit(database, [audit], () => [
     database
       .update(webhookDeliveries)
-      .set({ state: "redriving", attempts: 0, nextAttemptAtMs: nowMs })
-      .where(and(mine, eq(webhookDeliveries.state, "dead"))),
+      .set({ ...afresh, nextAttemptAtMs: nowMs })
+      .where(and(mine, eq(webhookDeliveries.state, row.state))),
   ]);
   return true;
 }

@@ -22,7 +22,7 @@ const newAttachmentSchema = z
     z.strictObject({
       policyId: idSchema,
       kind: z.enum(["console", "source", "group", "user"]),
-      subjectId: idSchema,
+      subjectId: idSchema.openapi({ description: "Its id; of a source its name does too." }),
     }),
   ])
   .openapi("NewPolicyAttachment");

@@ -10,6 +10,7 @@ import { may } from "../identity/permissions.ts";
 import { logFailure } from "../log.ts";
 import { type FeedItem, followSessions } from "../services/session-feed.ts";
 import { identify, requirePermission } from "./caller.ts";
+import { FeedPlaces } from "./feed-places.ts";
 import { LOGIN_SECURITY } from "./openapi-security.ts";
 import { ProblemError, problemResponses } from "./problem.ts";
 import type { RouteEnv, UserRouteEnv } from "./route-env.ts";
@@ -30,7 +31,7 @@ const feedRoute = createRoute({
     headers: z.object({
       "last-event-id": z
         .string()
-        .regex(/^[0-9]{1,15}$/)
+        .regex(/^[0-9]{1,15}$/, "must be the id of an event of this feed")
         .optional()
         .openapi({ description: "The id of the last event that was seen." }),
     }),
@@ -47,11 +48,11 @@ const feedRoute = createRoute({
 export const sessionFeedRoutes = new OpenAPIHono<RouteEnv>().openapi(feedRoute, (context) => {
   const { services, user } = context.var;
   const lastSeen = context.req.valid("header")["last-event-id"];
-  if (feedsOpen >= FEEDS_OPEN_MAX) {
+  const place = places.take(user.actorId, services.nowMs());
+  if (place === null) {
     const detail = "Too many feeds are open.";
     throw new ProblemError({ code: "request.rate-limited", detail, retryAfterS: FULL_RETRY_S });
   }
-  feedsOpen += 1;
   const answer = streamSSE(
     context,
     async (stream) => {
@@ -60,6 +61,7 @@ export const sessionFeedRoutes = new OpenAPIHono<RouteEnv>().openapi(feedRoute, 
           afterSeq: lastSeen === undefined ? null : Number(lastSeen),
           sleep: async (ms) => {
             await stream.sleep(ms);
+            place.stay(services.nowMs());
             return !stream.aborted && !stream.closed;
           },
           isStillAllowed: async () => await seesTheSame(context),
@@ -68,7 +70,7 @@ export const sessionFeedRoutes = new OpenAPIHono<RouteEnv>().openapi(feedRoute, 
           await write(stream, item);
         }
       } finally {
-        feedsOpen -= 1;
+        place.leave();
       }
     },
     async (error) => {
@@ -117,8 +119,7 @@ async function seesTheSame(context: Context<UserRouteEnv>): Promise<boolean> {
 
 const SEEN_BY = ["sessions.read", "sessions.read-all"] as const;
 /** Of this isolate alone: each feed asks the database every second. */
-let feedsOpen = 0;
-const FEEDS_OPEN_MAX = 200;
+const places = new FeedPlaces({ all: 200, ofUser: 20 });
 const FULL_RETRY_S = 60;
 /** How soon a browser comes again. */
 const RETRY_MS = 1_000;

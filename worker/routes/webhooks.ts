@@ -136,7 +136,7 @@ const redriveRoute = createRoute({
   middleware: [manage] as const,
   method: "post",
   path: "/webhooks/{id}/deliveries/{deliveryId}/redrive",
-  summary: "Have a dead message delivered after all",
+  summary: "Have a message that failed tried again at once, also a dead one",
   request: { params: idParams.extend({ deliveryId: idSchema }) },
   responses: {
     204: { description: "It is tried again with the next run." },

@@ -134,7 +134,8 @@ export async function admit(
     : ok(login);
 }
 
-async function refuseLogin(
+/** Records the refusal of a login, and fails with its code. */
+export async function refuseLogin(
   context: ServiceContext,
   caller: Caller,
   refusal: {

@@ -11,7 +11,7 @@ import type { OidcProvider } from "../identity/provider-settings.ts";
 import { logNotice } from "../log.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
 import type { Caller, ServiceContext } from "./context.ts";
-import { admit } from "./external-login.ts";
+import { admit, refuseLogin } from "./external-login.ts";
 import type { FieldFailure } from "./field-failure.ts";
 import type { Login } from "./login.ts";
 
@@ -89,14 +89,24 @@ export async function endOidcLogin(
   // The address that the provider knows, and not the one behind a proxy that we were asked by.
   const answer = new URL(redirectUri(context, provider) + end.search);
   const identity = await finishOidc(provider, answer, attempt);
+  const method = `oidc:${provider.name}`;
   if (!identity.ok) {
-    return tell(caller, provider, identity.error);
+    const failed = tell(caller, provider, identity.error);
+    const { code } = identity.error;
+    return code === "auth.provider-refused"
+      ? await refuseLogin(context, caller, {
+          code,
+          username: "(unknown)",
+          method,
+          reason: "provider-refused",
+        })
+      : failed;
   }
   await settleAttempt(context, taken.value);
   const login = await admit(context, caller, {
     identity: identity.value,
     roles: provider.roles,
-    method: `oidc:${provider.name}`,
+    method,
     userAgent: end.userAgent,
   });
   return login.ok ? ok({ login: login.value, returnTo: attempt.returnTo }) : login;

@@ -11,6 +11,7 @@ import {
   detachPolicy as detachRow,
   listAttachments,
 } from "../repositories/policy-attachments.ts";
+import { findSourceId } from "../repositories/sources.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { type FieldFailure, invalidField } from "./field-failure.ts";
@@ -41,7 +42,10 @@ export async function pageAttachments(
   return { items, nextId: last?.id ?? null };
 }
 
-/** Attaching once more changes nothing. Fails with `request.invalid` and the field. */
+/**
+ * Attaching once more changes nothing. A source may also be named by its name, which is how
+ * everything else names it. Fails with `request.invalid` and the field.
+ */
 export async function attachPolicy(
   context: ServiceContext,
   caller: Caller,
@@ -50,6 +54,7 @@ export async function attachPolicy(
   const row = {
     id: newId("attachment", context.randomBytes),
     ...wish,
+    subjectId: await findSubjectId(context, wish),
     createdAtMs: context.nowMs(),
   };
   const attaching = { row, perSubjectMax: POLICIES_PER_SUBJECT_MAX };
@@ -86,6 +91,13 @@ export async function detachPolicy(
     record(context, caller, { type: "policy.detached", attachment }),
   );
   return detached ? ok(null) : fail({ code: "resource.not-found", detail: "" });
+}
+
+async function findSubjectId(
+  { database }: ServiceContext,
+  { kind, subjectId }: AttachedSubject,
+): Promise<string> {
+  return kind === "source" ? ((await findSourceId(database, subjectId)) ?? subjectId) : subjectId;
 }
 
 function record(

@@ -9,9 +9,10 @@ export async function sayLimit(
   limit: { readonly userId: string; readonly sessionsMax: number | null },
 ): Promise<string> {
   const { userId, sessionsMax } = limit;
-  const held = sessionsMax === 1 ? "a session" : `${sessionsMax} sessions`;
+  const isOne = sessionsMax === 1;
+  const held = isOne ? "a session" : `${sessionsMax} sessions`;
   if (caller.actorId !== userId) {
-    return `There are ${held} already, as many as policies allow.`;
+    return `There ${isOne ? "is" : "are"} ${held} already, as many as policies allow.`;
   }
   const living = await listLivingSessions(context.database, userId, NAMED_MAX);
   const ways = living.map(({ id, consoleName }) => `npx kerbside terminate ${id} (${consoleName})`);

@@ -42,10 +42,16 @@ export async function pageSessions(
     readonly limit: number;
   },
 ): Promise<{ readonly items: SessionView[]; readonly next: SessionCursor | null }> {
+  const { filter = {} } = page;
+  const viewer = viewerOf(caller);
+  if (filter.userId !== undefined && filter.userId !== caller.actorId && !viewer.seesAll) {
+    // Whoever is not told whose the sessions of their consoles are must not find out by asking.
+    return { items: [], next: null };
+  }
   const { rows, resume } = await listSessions(context.database, {
     ...withOneMore(page),
-    ...viewerOf(caller),
-    filter: page.filter ?? {},
+    ...viewer,
+    filter,
   });
   const { items, last } = cutPage(rows, page.limit);
   return {

@@ -4,6 +4,7 @@ import type { Failure } from "#shared/errors/catalogue.ts";
 import { may } from "../identity/permissions.ts";
 import { findConsoleSummary } from "../repositories/consoles.ts";
 import { findSession, type LiveSession } from "../repositories/sessions.ts";
+import { findUser } from "../repositories/users.ts";
 import { judgeConsole } from "./access.ts";
 import type { ActingUser, ServiceContext } from "./context.ts";
 import { type EndedSessions, endSessions, listEndable, mayLiveOn } from "./end-sessions.ts";
@@ -43,35 +44,50 @@ export async function terminateSession(
 }
 
 /**
- * Ends the living sessions of a console, for its owner and for who may end everybody's. Fails with
- * `resource.not-found` or `console.access-too-low`.
+ * Ends the living sessions of a console, for its owner and for who may end everybody's; also those
+ * that still live of a deleted one. Fails with `resource.not-found` or `console.access-too-low`.
  */
 export async function terminateSessionsOfConsole(
   context: ServiceContext,
   caller: ActingUser,
   consoleId: string,
 ): Promise<Result<Terminations, Failure>> {
-  const endsAll = may(caller, "sessions.end-all");
-  if (!endsAll) {
-    const wanted = { id: consoleId, userId: caller.actorId };
-    const row = await findConsoleSummary(context.database, wanted);
-    const judged = judgeConsole(caller, row, "own");
-    if (!judged.ok) {
-      return judged;
-    }
+  const wanted = { id: consoleId, userId: caller.actorId };
+  const findIt = async () => await findConsoleSummary(context.database, wanted);
+  const of = { consoleId };
+  if (may(caller, "sessions.end-all")) {
+    const terminations = await terminateLive(context, caller, { of, asOwner: false });
+    return await unlessMissing(terminations, findIt);
   }
-  return ok(await terminateLive(context, caller, { of: { consoleId }, asOwner: !endsAll }));
+  const judged = judgeConsole(caller, await findIt(), "own");
+  return judged.ok ? ok(await terminateLive(context, caller, { of, asOwner: true })) : judged;
 }
 
-/** Ends the living sessions of a user, who may also be the caller. Fails with `auth.forbidden`. */
+/**
+ * Ends the living sessions of a user, who may also be the caller. Fails with `auth.forbidden` or
+ * `resource.not-found`.
+ */
 export async function terminateSessionsOfUser(
   context: ServiceContext,
   caller: ActingUser,
   userId: string,
 ): Promise<Result<Terminations, Failure>> {
-  return userId === caller.actorId || may(caller, "sessions.end-all")
-    ? ok(await terminateLive(context, caller, { of: { userId }, asOwner: false }))
-    : fail({ code: "auth.forbidden", detail: "" });
+  if (userId !== caller.actorId && !may(caller, "sessions.end-all")) {
+    return fail({ code: "auth.forbidden", detail: "" });
+  }
+  const terminations = await terminateLive(context, caller, { of: { userId }, asOwner: false });
+  return await unlessMissing(terminations, async () => await findUser(context.database, userId));
+}
+
+/** Whoever mistypes an id must not take it for done. */
+async function unlessMissing(
+  terminations: Terminations,
+  find: () => Promise<object | null>,
+): Promise<Result<Terminations, Failure>> {
+  const isNone = terminations.ending.length + terminations.unreached.length === 0;
+  return isNone && (await find()) === null
+    ? fail({ code: "resource.not-found", detail: "" })
+    : ok(terminations);
 }
 
 async function terminateLive(

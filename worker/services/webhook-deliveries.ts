@@ -52,7 +52,7 @@ export async function pageDeliveries(
   });
 }
 
-/** Has a dead message tried again, beside the others. Fails with `resource.not-found`. */
+/** Has a dead or waiting message tried again with the next run. Fails with `resource.not-found`. */
 export async function redrive(
   context: ServiceContext,
   caller: Caller,

@@ -187,6 +187,33 @@ describe("a message that is not taken", () => {
     ]);
   });
 
+  it("need not wait for its next turn when the receiver is known to be back", async () => {
+    await using scene = await startScene();
+    const { context, admin, id, receiver, deliver, pass } = scene;
+    receiver.react(answer(503));
+    await storeRelayTrail(context, "a", 1);
+    for (let hour = 0; hour < 4; hour += 1) {
+      await deliver();
+      pass(HOUR_MS);
+    }
+    await deliver();
+    await storeRelayTrail(context, "b", 1);
+    receiver.react(answer(200));
+    const count = receiver.received.length;
+    await deliver();
+    expect(receiver.received).toHaveLength(count);
+    const [waiting] = await scene.deliveries();
+    expect(waiting).toMatchObject({ state: "retrying" });
+    const delivery = { webhookId: id, id: waiting?.id ?? "" };
+    expect(await redrive(context, admin, delivery)).toMatchObject({ ok: true });
+    await deliver();
+    // In its place before those that it held up.
+    const sent = receiver.received.slice(count);
+    expect(sent.map(({ headers }) => headers["webhook-id"])[0]).toBe(waiting?.id);
+    expect(sent).toHaveLength(2);
+    expect(await scene.deliveries()).toMatchObject([{ state: "delivered" }]);
+  });
+
   it("is dead after a day; those behind it go on, and it can be driven again", async () => {
     await using scene = await startScene();
     const { context, admin, id, receiver, deliver, pass } = scene;

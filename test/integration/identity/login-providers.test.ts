@@ -170,6 +170,10 @@ describe("a login through an OpenID provider", () => {
       expect(answer.status).toBeGreaterThanOrEqual(400);
       expect(cookieOf(answer, "kerbside")).toBe("");
     }
+    // The one that was begun is in the trail; whoever has begun nothing could fill it.
+    const refusal = { username: "(unknown)", method: "oidc:corp", reason: "provider-refused" };
+    const told = await events("user.login-refused");
+    expect(told.filter(({ reason }) => reason === "provider-refused")).toEqual([refusal]);
   });
 
   it("returns to our own pages alone", async () => {

@@ -363,6 +363,14 @@ describe("the owner of a console", () => {
     expect(await readSession(context, owner, sessionId)).toMatchObject({
       value: { session: { user: null } },
     });
+    for (const filter of [{ userId: user.actorId }, { consoleId, userId: user.actorId }]) {
+      expect(await pageSessions(context, owner, { ...page, filter })).toEqual({
+        items: [],
+        next: null,
+      });
+    }
+    const own = { ...page, filter: { userId: user.actorId } };
+    expect((await pageSessions(context, user, own)).items).toMatchObject([{ id: sessionId }]);
     expect(await terminateSession(context, owner, sessionId)).toEqual({
       ok: true,
       value: "requested",

@@ -6,6 +6,7 @@ import {
   placeConsole,
   type PlacementRelay,
   rankRelays,
+  readPlaceable,
   recordPlacement,
 } from "../../../worker/services/placement.ts";
 
@@ -190,5 +191,47 @@ describe("placeConsole", () => {
       candidates: { draining: 1, busy: 1, good: 1 },
       tried,
     });
+  });
+});
+
+describe("readPlaceable", () => {
+  const row = (facts: object) => ({
+    step: 0,
+    siteName: "home",
+    relay: {
+      id: "rly_a",
+      name: "a",
+      ticketEpoch: 1,
+      state: "online" as const,
+      draining: false,
+      drainOrdered: false,
+      disabledAtMs: null,
+      controlVersion: 2,
+      connectPort: null,
+      loadLevel: 0,
+      isFull: false,
+      enforces: [],
+      ...facts,
+    },
+  });
+
+  it.each([
+    ["good", {}],
+    ["draining", { draining: true }],
+    ["draining", { drainOrdered: true }],
+    ["disabled", { disabledAtMs: 1 }],
+    ["offline", { state: "offline" }],
+    ["full", { isFull: true }],
+    ["busy", { loadLevel: BUSY_LEVEL }],
+  ] as const)("makes a row a candidate that is %s: %o", (verdict, facts) => {
+    const { relays: candidates } = readPlaceable([row(facts)]);
+    expect(candidates.map((candidate) => judgeRelay(candidate, WISH))).toEqual([verdict]);
+  });
+
+  it("has the sites in their order, also those without relays", () => {
+    const rows = [{ step: 1, siteName: "next", relay: null }, row({})];
+    const { sites, relays: candidates } = readPlaceable(rows);
+    expect(sites).toEqual(SITES.slice(0, 2));
+    expect(candidates.map(({ name }) => name)).toEqual(["a"]);
   });
 });

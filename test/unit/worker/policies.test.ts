@@ -260,6 +260,18 @@ describe("a policy that is attached", () => {
     expect(fields(await attach(held, beyond, "console", consoleId))).toEqual(["subjectId"]);
   });
 
+  it("names a source by its name, as everything else does, or by its id", async () => {
+    await using held = await start();
+    const id = await makePolicy(held, "one", {});
+    await makeConsole(held);
+    const sourceId = await findSourceId(held.services.context.database, "static");
+    const byName = await attach(held, id, "source", "static");
+    const subject = { kind: "source", subjectId: sourceId, subjectName: "static" };
+    expect(byName).toMatchObject({ ok: true, value: { isNew: true, attachment: subject } });
+    const byId = await attach(held, id, "source", sourceId ?? "");
+    expect(byId).toMatchObject({ ok: true, value: { isNew: false, attachment: subject } });
+  });
+
   it("is listed from either side, page by page", async () => {
     await using held = await start();
     const { services, admin } = held;

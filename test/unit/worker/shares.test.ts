@@ -255,6 +255,23 @@ describe("the policy of a link", () => {
       idleS: 60,
     });
   });
+
+  it("counts its issuer's sessions, and says so without naming them", async () => {
+    await using held = await holdOwned();
+    const { services, admin, owner, consoleId } = held;
+    for (const [sessionsMax, said] of [
+      [1, "There is a session already"],
+      [2, "There are 2 sessions already"],
+    ] as const) {
+      const change = { id: consoleId, changes: { policy: { sessionsMax } } };
+      await changeConsole(services.context, admin, change);
+      const { token } = await share(services, owner, { consoleId, usesMax: 2 });
+      expect(await open(services, token)).toMatchObject({ ok: true });
+      const detail = `${said}, as many as policies allow.`;
+      const refused = { ok: false, error: { code: "session.limit", detail } };
+      expect(await open(services, token)).toEqual(refused);
+    }
+  });
 });
 
 describe("a link opens nothing", () => {

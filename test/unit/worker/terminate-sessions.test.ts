@@ -192,6 +192,24 @@ describe("ending the sessions of a user", () => {
   }, 60_000);
 });
 
+describe("ending the sessions of something that is not there", () => {
+  it("is refused, unless something of it still lives", async () => {
+    await using scene = await startSessionsScene();
+    const { context, admin } = scene;
+    const missing = { ok: false, error: { code: "resource.not-found" } };
+    expect(await terminateSessionsOfConsole(context, admin, "con_none")).toMatchObject(missing);
+    expect(await terminateSessionsOfUser(context, admin, "usr_none")).toMatchObject(missing);
+    const consoleId = await scene.makeConsole("a");
+    const idle = { ok: true, value: { ending: [], unreached: [], more: false } };
+    expect(await terminateSessionsOfConsole(context, admin, consoleId)).toEqual(idle);
+    expect(await terminateSessionsOfUser(context, admin, admin.actorId)).toEqual(idle);
+    const sessionId = await scene.open(admin, consoleId);
+    await scene.services.query("UPDATE consoles SET deleted_at_ms = 1 WHERE id = ?", [consoleId]);
+    const ended = await terminateSessionsOfConsole(context, admin, consoleId);
+    expect(ended).toMatchObject({ ok: true, value: { ending: [sessionId] } });
+  });
+});
+
 describe("a session that somebody ended", () => {
   it("says who asked for it, in the session and in the trail", async () => {
     await using scene = await startSessionsScene();

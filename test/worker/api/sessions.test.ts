@@ -139,7 +139,13 @@ describe("the feed of sessions", () => {
   it("is not for strangers, and refuses a number that is none", async () => {
     await expectProblem(await call("/sessions/feed"), 401, "auth.required");
     const options = { token: user.token, headers: { "Last-Event-ID": "x" } };
-    await expectProblem(await call("/sessions/feed", options), 422, "request.invalid");
+    const refused = await expectProblem(
+      await call("/sessions/feed", options),
+      422,
+      "request.invalid",
+    );
+    const message = "must be the id of an event of this feed";
+    expect(refused["fields"]).toEqual([{ field: "last-event-id", message }]);
   });
 });
 
