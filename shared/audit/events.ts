@@ -115,6 +115,7 @@ export const ATTEMPT_KINDS = [
   "share-link",
   "enrolment",
   "login-callback",
+  "login-start",
 ] as const;
 
 export type AttemptKind = (typeof ATTEMPT_KINDS)[number];

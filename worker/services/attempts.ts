@@ -162,4 +162,6 @@ const ATTEMPT_RULES: Readonly<Record<AttemptKind, AttemptRules>> = {
   enrolment: { address: { burst: 10, refillMs: 6 * SECOND_MS } },
   /** What comes back from a login provider. */
   "login-callback": { address: { burst: 20, refillMs: 3 * SECOND_MS } },
+  /** Begun with a provider. Nobody can tell whether that was right, so an office needs more of them. */
+  "login-start": { address: { burst: 100, refillMs: SECOND_MS } },
 };

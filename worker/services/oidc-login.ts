@@ -37,7 +37,7 @@ export async function startOidcLogin(
   if (provider === null) {
     return fail({ code: "resource.not-found", detail: "" });
   }
-  const taken = await takeAttempt(context, caller, "login-callback");
+  const taken = await takeAttempt(context, caller, "login-start");
   if (!taken.ok) {
     return taken;
   }

@@ -1,6 +1,6 @@
 /** Opening a console by a link, for a guest who has no account. */
 import { fail, type Result } from "#shared/base/result.ts";
-import type { Failure } from "#shared/errors/catalogue.ts";
+import type { ErrorCode, Failure } from "#shared/errors/catalogue.ts";
 import type { Way } from "#shared/ticket/way.ts";
 import { permissionsOf } from "../identity/permissions.ts";
 import { hashSecretToken, isSecretToken } from "../identity/secret-token.ts";
@@ -45,10 +45,16 @@ export async function openShare(
     return fail(GONE);
   }
   const opened = await openFound(context, caller, { share, opening });
-  if (opened.ok) {
-    await settleAttempt(context, attempt.value);
+  if (!opened.ok) {
+    return fail(tellGuest(opened.error));
   }
+  await settleAttempt(context, attempt.value);
   return opened;
+}
+
+/** Names of sites and relays, and what is wrong with them, are not for guests. */
+function tellGuest(failure: Failure): Failure {
+  return INTERNAL_CODES.has(failure.code) ? { ...failure, detail: "" } : failure;
 }
 
 async function openFound(
@@ -117,4 +123,9 @@ function whyRefused(share: IssuedShare, state: ShareState): string {
   return share.issuerIsGone ? "issuer-gone" : "issuer-lost-right";
 }
 
+const INTERNAL_CODES: ReadonlySet<ErrorCode> = new Set([
+  "console.no-relay",
+  "policy.unenforceable",
+  "target.unreadable",
+]);
 const GONE: Failure = { code: "share.gone", detail: "" };

@@ -196,7 +196,9 @@ describe("opening a link", () => {
     const { services, owner, consoleId, relayId } = held;
     const { id, token } = await share(services, owner, { consoleId });
     services.answerPushes(relayId, offline);
-    expect(await open(services, token)).toMatchObject({ error: { code: "console.no-relay" } });
+    expect(await open(services, token)).toMatchObject({
+      error: { code: "console.no-relay", detail: "" },
+    });
     const usesLeft = async () => {
       const read = await readShare(services.context, owner, id);
       return read.ok ? read.value.usesLeft : -1;
