@@ -1,7 +1,7 @@
 /**
  * Everything that a self-hosted control plane does once at its start: secrets, the check of its
- * settings, migrations, the first admin, the bundled Worker. In a process of its own that then ends, so that nothing of it stays in
- * memory.
+ * settings, migrations, the first admin, the bundled Worker. In a process of its own that then ends,
+ * so that nothing of it stays in memory.
  *
  *     node worker/selfhost/prepare.ts --state-dir DIR --public-url URL
  *
