@@ -134,6 +134,7 @@ describe("a console's policy and proxy", () => {
     const { services, admin, consoleId } = held;
     const changes = {
       proxy: "http://pve:3128",
+      password: "again",
       policy: { idleS: 60, firewall: "observe" as const },
     };
     await changeConsole(services.context, admin, { id: consoleId, changes });
