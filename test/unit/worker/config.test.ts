@@ -32,7 +32,6 @@ describe("a setting that makes no sense", () => {
     ["SECRETS_KEY", "HUSH"],
     ["SECRETS_KEYS", "HUSH"],
     ["SECRETS_KEYS", `a:${KEY},a:${KEY}`],
-    ["CA_KEY", ""],
     ["KERBSIDE_METRICS_TOKEN", "HUSH"],
     ["KERBSIDE_OIDC_PROVIDERS", "HUSH"],
     ["KERBSIDE_OIDC_PROVIDERS", '{"clientSecret":"HUSH"}'],
