@@ -5,33 +5,15 @@
 import { z } from "zod";
 import { type Bytes, fromBase64Url } from "#shared/base/bytes.ts";
 import { LOCAL_LOGIN_MODES, type LocalLogin } from "./identity/local-login.ts";
-import {
-  type KeystoneProvider,
-  keystoneSchema,
-  type OidcProvider,
-  oidcProvidersSchema,
-} from "./identity/provider-settings.ts";
-import { parseSecretsKeys, type SecretsKeys } from "./identity/secrets-keys.ts";
+import { keystoneSchema, oidcProvidersSchema } from "./identity/provider-settings.ts";
+import { parseSecretsKeys } from "./identity/secrets-keys.ts";
+import type { PrivateSigningKey, ServiceSettings } from "./services/context.ts";
 import { SettingError, type SettingValues } from "./settings.ts";
 
-/** What the services need of the environment, checked. */
-export interface Config {
+/** What the services need of the settings, checked, and where their database is. */
+export interface Config extends ServiceSettings {
   readonly databaseUrl: string;
   readonly databaseAuthToken: string;
-  readonly publicUrl: string;
-  readonly ticketRoot: Bytes;
-  readonly grantSigningKey: GrantSigningKey | null;
-  readonly secretsKeys: SecretsKeys;
-  readonly caCertificate: string;
-  readonly caKey: string | null;
-  readonly webOrigins: readonly string[];
-  readonly metricsToken: string | null;
-  readonly localLogin: LocalLogin;
-  readonly oidcProviders: readonly OidcProvider[];
-  readonly keystone: KeystoneProvider | null;
-  readonly trustedProxies: number;
-  readonly auditRetentionMs: number | null;
-  readonly webhookPrivateTargets: boolean;
 }
 
 const signingKeySchema = z.object({
@@ -42,9 +24,7 @@ const signingKeySchema = z.object({
   kid: z.string(),
 });
 
-type GrantSigningKey = z.infer<typeof signingKeySchema>;
-
-/** @throws {SettingError} with one sentence that names the setting, when the deployment is incomplete. */
+/** @throws {SettingError} with one sentence that names the setting, when one is missing or wrong. */
 export function readConfig(env: SettingValues): Config {
   const publicUrl = webAddress("PUBLIC_URL", env.PUBLIC_URL).replace(/\/+$/, "");
   return {
@@ -203,7 +183,7 @@ function key(name: string, value: string): Bytes {
   return bytes;
 }
 
-function signingKey(text: string | undefined): GrantSigningKey | null {
+function signingKey(text: string | undefined): PrivateSigningKey | null {
   if (text === undefined || text === "") {
     return null;
   }

@@ -11,7 +11,7 @@ import type { ServiceContext } from "./services/context.ts";
 import { SigningKeyCache } from "./services/signing-key-cache.ts";
 import { isolatePorts, WorkGate } from "./work-gate.ts";
 
-/** @throws {SettingError} with one sentence that names the setting, when the deployment is incomplete. */
+/** @throws {SettingError} with one sentence that names the setting, when one is missing or wrong. */
 export function createServiceContext(env: Env): ServiceContext {
   const { databaseUrl, databaseAuthToken, ...settings } = readConfig(env);
   return {

@@ -4,6 +4,7 @@
  * one whose memory goes while it waits would be called in vain. A place whose holder has gone is free
  * after PLACE_LIFE_MS.
  */
+import { forgetOlder } from "./forget-older.ts";
 
 export interface GatePorts {
   readonly nowMs: () => number;
@@ -68,15 +69,6 @@ export class WorkGate {
     return () => {
       this.#takenAtMs.delete(place);
     };
-  }
-}
-
-function forgetOlder(times: Map<symbol, number>, nowMs: number, ageMs: number): void {
-  for (const [key, atMs] of times) {
-    // Also when the clock was turned back.
-    if (nowMs - atMs >= ageMs || atMs > nowMs) {
-      times.delete(key);
-    }
   }
 }
 

@@ -7,6 +7,8 @@
  * It only counts where the hubs are in the same isolate as the route: on a host of one machine.
  * Elsewhere the hubs have threads of their own.
  */
+import { forgetOlder } from "../forget-older.ts";
+
 export class LinkRush {
   /** By relay, so that one which comes over and over takes one place. */
   readonly #sinceMs = new Map<string, number>();
@@ -22,12 +24,7 @@ export class LinkRush {
     if (!this.#hasHubs) {
       return true;
     }
-    for (const [id, sinceMs] of this.#sinceMs) {
-      // Also when the clock was turned back.
-      if (nowMs - sinceMs >= PLACE_LIFE_MS || sinceMs > nowMs) {
-        this.#sinceMs.delete(id);
-      }
-    }
+    forgetOlder(this.#sinceMs, nowMs, PLACE_LIFE_MS);
     if (this.#sinceMs.size >= LINKS_IN_MAKING_MAX && !this.#sinceMs.has(relayId)) {
       return false;
     }

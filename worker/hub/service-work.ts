@@ -7,7 +7,7 @@ import { DENIALS_PER_MESSAGE_MAX } from "#shared/control/denials.ts";
 import { LOOKUP_DEADLINE_MS, RELAY_CLOCK_SKEW_SECONDS } from "#shared/control/limits.ts";
 import { logFailure, logNotice } from "../log.ts";
 import type { ServiceContext } from "../services/context.ts";
-import { expireSessions } from "../services/expire-sessions.ts";
+import { expireSessions } from "../services/unopened-sessions.ts";
 import { storeRelayEvents } from "../services/relay-events.ts";
 import { lookUpGrant } from "../services/relay-lookups.ts";
 import {

@@ -11,7 +11,7 @@ import { deliverWebhooks } from "../services/webhook-delivery.ts";
 import { chainOlderEvents } from "../services/audit-legacy.ts";
 import type { ServiceContext } from "../services/context.ts";
 import { tendDenials } from "../services/denials.ts";
-import { expireAllSessions } from "../services/expire-sessions.ts";
+import { expireAllSessions } from "../services/unopened-sessions.ts";
 import { sweepSessionFeed } from "../services/session-feed.ts";
 import { KEY_JOBS } from "./key-jobs.ts";
 

@@ -116,8 +116,8 @@ export async function endSessionsOfOfflineRelay(
 }
 
 /**
- * Ends pending sessions whose ticket expired at or before a time, each with its patch. The value is the earliest expiry
- * among those that are left, or null when none is pending.
+ * Ends pending sessions whose ticket expired at or before a time, each with its patch. The value is
+ * the earliest expiry among those that are left, or null when none is pending.
  */
 export async function endUnopenedSessions(
   database: Database,
@@ -164,6 +164,9 @@ export async function endPendingSessions(
   auditOf: (session: UnopenedSession) => AuditRecord,
 ): Promise<void> {
   const { ids, patch } = ending;
+  if (ids.length === 0) {
+    return;
+  }
   await database.transaction(async (transaction) => {
     const ended = await transaction
       .update(sessions)

@@ -4,9 +4,12 @@
  * A runtime that sees a client leave stops the work for it without a word: nothing gives the place
  * back. So who is there says so again and again, and a place of which nothing was heard is free.
  */
+import { forgetOlder } from "../forget-older.ts";
+
 export class FeedPlaces {
   readonly #max: { readonly all: number; readonly ofUser: number };
-  readonly #places = new Map<symbol, { readonly userId: string; readonly heardAtMs: number }>();
+  /** When each was last heard of. */
+  readonly #heardAtMs = new Map<{ readonly userId: string }, number>();
 
   constructor(max: { readonly all: number; readonly ofUser: number }) {
     this.#max = max;
@@ -14,30 +17,21 @@ export class FeedPlaces {
 
   /** Takes a place, to be kept by {@link FeedPlace.stay}. Null: there is none for this user. */
   take(userId: string, nowMs: number): FeedPlace | null {
-    this.#forgetUnheard(nowMs);
-    const ofUser = [...this.#places.values()].filter((place) => place.userId === userId).length;
-    if (this.#places.size >= this.#max.all || ofUser >= this.#max.ofUser) {
+    forgetOlder(this.#heardAtMs, nowMs, PLACE_LIFE_MS);
+    const ofUser = [...this.#heardAtMs.keys()].filter((place) => place.userId === userId).length;
+    if (this.#heardAtMs.size >= this.#max.all || ofUser >= this.#max.ofUser) {
       return null;
     }
-    const key = Symbol("place");
-    this.#places.set(key, { userId, heardAtMs: nowMs });
+    const place = { userId };
+    this.#heardAtMs.set(place, nowMs);
     return {
       stay: (atMs) => {
-        this.#places.set(key, { userId, heardAtMs: atMs });
+        this.#heardAtMs.set(place, atMs);
       },
       leave: () => {
-        this.#places.delete(key);
+        this.#heardAtMs.delete(place);
       },
     };
-  }
-
-  #forgetUnheard(nowMs: number): void {
-    for (const [key, { heardAtMs }] of this.#places) {
-      // Also when the clock was turned back.
-      if (nowMs - heardAtMs >= PLACE_LIFE_MS || heardAtMs > nowMs) {
-        this.#places.delete(key);
-      }
-    }
   }
 }
 

@@ -53,13 +53,13 @@ export interface RelayCertificate {
 
 /** The authority's name in the database: SHA-256 of its public key, base64url. */
 export async function identifyAuthority(caCertificate: string): Promise<string> {
-  const thumbprint = await readAuthority({ caCertificate }).publicKey.getThumbprint("SHA-256");
+  const thumbprint = await signingCertificate({ caCertificate }).publicKey.getThumbprint("SHA-256");
   return toBase64Url(new Uint8Array(thumbprint));
 }
 
 /** Whether the key in PEM is that of the authority's certificate. */
 export async function isKeyOf(caCertificate: string, caKey: string): Promise<boolean> {
-  const ca = readAuthority({ caCertificate });
+  const ca = signingCertificate({ caCertificate });
   const algorithm = { ...ca.publicKey.algorithm, hash: "SHA-256" };
   try {
     const key = await importKey(ca, caKey);
@@ -81,7 +81,7 @@ export async function signRelayCertificate(
   if (!csr.ok) {
     return csr;
   }
-  const ca = readAuthority(authority);
+  const ca = signingCertificate(authority);
   const notAfterMs = moment.nowMs + RELAY_CERTIFICATE_DAYS * DAY_MS;
   const certificate = await X509CertificateGenerator.create({
     serialNumber: newSerial(moment.randomBytes),
@@ -120,7 +120,7 @@ export async function isOutdated(
 ): Promise<boolean> {
   try {
     const certificate = new X509Certificate(relay.certificate);
-    const { publicKey } = readAuthority(authority);
+    const { publicKey } = signingCertificate(authority);
     const wanted = new SubjectAlternativeNameExtension([subjectAlternativeName(relay.host)]);
     const names = certificate.getExtension(SubjectAlternativeNameExtension);
     const isOfHost = names?.names.toString("hex") === wanted.names.toString("hex");
@@ -130,7 +130,9 @@ export async function isOutdated(
   }
 }
 
-function readAuthority(authority: Pick<CertificateAuthority, "caCertificate">): X509Certificate {
+function signingCertificate(
+  authority: Pick<CertificateAuthority, "caCertificate">,
+): X509Certificate {
   const [der] = PemConverter.decode(authority.caCertificate);
   if (der === undefined) {
     throw new Error("The setting CA_CERTIFICATE must be one or more certificates in PEM.");

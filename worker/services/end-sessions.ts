@@ -17,7 +17,7 @@ import {
 import { listLiveSessionsOfShare } from "../repositories/shares.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
-import { endTerminated } from "./expire-sessions.ts";
+import { endTerminated } from "./unopened-sessions.ts";
 
 /** What became of an order to end sessions. */
 export interface EndedSessions {

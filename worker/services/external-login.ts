@@ -2,21 +2,19 @@
  * Logging in through a provider. What the provider proves is who somebody is; whether they get in,
  * and as what, is decided by the groups that the settings name.
  */
-import type { LoginRefusalReason } from "#shared/audit/events.ts";
 import { newId } from "#shared/base/ids.ts";
 import { fail, ok, type Result } from "#shared/base/result.ts";
-import type { ErrorCode } from "#shared/errors/catalogue.ts";
 import { type ExternalIdentity, roleOf, usernamesFor } from "../identity/external-identity.ts";
 import { logInToKeystone } from "../identity/keystone.ts";
 import type { RoleGroups } from "../identity/provider-settings.ts";
 import { logNotice } from "../log.ts";
 import { adoptExternalUser, dismissExternalUser } from "../repositories/external-users.ts";
-import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { forgiveAttempt, settleAttempt, takeAttempt } from "./attempts.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
 import { type Login, logIn, openLogin, PASSWORD_METHOD, type PasswordLogin } from "./login.ts";
+import { refuseLogin } from "./refuse-login.ts";
 
 /**
  * Logs in by a password: of Kerbside's own users, or of those of the named provider. Fails as
@@ -68,8 +66,7 @@ async function logInByKeystone(
     }
     return await refuseLogin(context, caller, {
       code,
-      // A name that Keystone does not know may be a password, typed into the wrong field.
-      username: "(unknown)",
+      username: null,
       method: keystone.name,
       reason: "wrong-password",
     });
@@ -98,7 +95,7 @@ export async function admit(
   },
 ): Promise<Result<Login, FieldFailure>> {
   const { identity, roles, method, userAgent } = admission;
-  const [username = "(unknown)"] = usernamesFor(identity);
+  const [username = null] = usernamesFor(identity);
   const role = roleOf(roles, identity.groups);
   const refusal = { code: "auth.not-admitted", username, method } as const;
   if (role === null) {
@@ -132,21 +129,4 @@ export async function admit(
   return login === null
     ? await refuseLogin(context, caller, { ...refusal, reason: "disabled" })
     : ok(login);
-}
-
-/** Records the refusal of a login, and fails with its code. */
-export async function refuseLogin(
-  context: ServiceContext,
-  caller: Caller,
-  refusal: {
-    readonly code: ErrorCode;
-    readonly username: string;
-    readonly method: string;
-    readonly reason: LoginRefusalReason;
-  },
-): Promise<Result<never, FieldFailure>> {
-  const { code, username, method, reason } = refusal;
-  const event = { type: "user.login-refused", data: { username, method, reason } } as const;
-  await storeWithAudit(context.database, [auditRecord(context, caller, event)]);
-  return fail({ code, detail: "" });
 }

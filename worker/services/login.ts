@@ -12,7 +12,6 @@ import { verifyPassword } from "../identity/passwords.ts";
 import { hashSecretToken, isSecretToken, newSecretToken } from "../identity/secret-token.ts";
 import { isCheckViolation } from "../repositories/database-errors.ts";
 import { deleteLogin, findLogin, noteLoginUse, storeLogin } from "../repositories/logins.ts";
-import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { findCredentials, type UserCredentials } from "../repositories/users.ts";
 import { authenticateToken } from "./api-tokens.ts";
 import { forgiveAccount, settleAttempt, takeAttempt } from "./attempts.ts";
@@ -26,6 +25,7 @@ import type {
 } from "./context.ts";
 import type { FieldFailure } from "./field-failure.ts";
 import { inPasswordTurn } from "./password-turn.ts";
+import { refuseLogin } from "./refuse-login.ts";
 import { runLater } from "./run-later.ts";
 
 export interface Login {
@@ -73,7 +73,7 @@ export async function logIn(
   }
   const reason = refusalOf(context, user, isRight);
   if (user === null || reason !== null) {
-    return await refuseLogin(context, caller, { user, reason: reason ?? "unknown-user" });
+    return await refuseLogin(context, caller, refusalFor(user, reason ?? "unknown-user"));
   }
   const { passwordHash } = user;
   const { userAgent = null } = given;
@@ -83,24 +83,15 @@ export async function logIn(
     const now = await findCredentials(database, given.username);
     const isSame = now?.passwordHash === passwordHash;
     const changed = refusalOf(context, now, isSame) ?? "wrong-password";
-    return await refuseLogin(context, caller, { user, reason: changed });
+    return await refuseLogin(context, caller, refusalFor(user, changed));
   }
   await settleAttempt(context, attempt.value);
   return ok(login);
 }
 
-async function refuseLogin(
-  context: ServiceContext,
-  caller: Caller,
-  refusal: { readonly user: UserCredentials | null; readonly reason: LoginRefusalReason },
-): Promise<Result<never, FieldFailure>> {
-  const { user, reason } = refusal;
-  // A name that nobody has may be a password, typed into the wrong field.
-  const username = user?.username ?? UNKNOWN_USERNAME;
-  const data = { username, method: PASSWORD_METHOD, reason };
-  const refused = auditRecord(context, caller, { type: "user.login-refused", data });
-  await storeWithAudit(context.database, [refused]);
-  return fail({ code: "auth.invalid-credentials", detail: "" });
+function refusalFor(user: UserCredentials | null, reason: LoginRefusalReason) {
+  const code = "auth.invalid-credentials" as const;
+  return { code, username: user?.username ?? null, method: PASSWORD_METHOD, reason };
 }
 
 /**
@@ -226,4 +217,3 @@ const USE_NOTED_EVERY_MS = 60 * 1000;
 /** What a browser and its system are known by comes first. */
 const USER_AGENT_CHARACTERS_MAX = 256;
 export const PASSWORD_METHOD = "password";
-const UNKNOWN_USERNAME = "(unknown)";

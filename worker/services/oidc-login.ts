@@ -11,9 +11,10 @@ import type { OidcProvider } from "../identity/provider-settings.ts";
 import { logNotice } from "../log.ts";
 import { settleAttempt, takeAttempt } from "./attempts.ts";
 import type { Caller, ServiceContext } from "./context.ts";
-import { admit, refuseLogin } from "./external-login.ts";
+import { admit } from "./external-login.ts";
 import type { FieldFailure } from "./field-failure.ts";
 import type { Login } from "./login.ts";
+import { refuseLogin } from "./refuse-login.ts";
 
 /** Where to send the browser, and what it must bring back. */
 export interface OidcStart {
@@ -96,7 +97,7 @@ export async function endOidcLogin(
     return code === "auth.provider-refused"
       ? await refuseLogin(context, caller, {
           code,
-          username: "(unknown)",
+          username: null,
           method,
           reason: "provider-refused",
         })

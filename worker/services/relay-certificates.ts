@@ -25,7 +25,8 @@ import { judgeOwnCertificate } from "./own-certificate.ts";
 
 /**
  * Signs a certificate for the relay's present address and a key that it has made. Fails with
- * `relay.csr-invalid`, `relay.renewal-limited`, `authority.key-missing` or `resource.not-found`.
+ * `relay.csr-invalid`, `relay.renewal-limited`, `authority.key-missing`, `authority.key-unreadable` or
+ * `resource.not-found`.
  */
 export async function renewRelayCertificate(
   context: ServiceContext,

@@ -64,8 +64,8 @@ export async function readRelay(
 /**
  * Takes a new relay in: its join token is used up, its public key is stored, its certificate is
  * signed. Fails with `join-token.invalid`, `request.invalid`, `relay.csr-invalid`,
- * `authority.key-missing` or `resource.conflict` (the name is taken), with each of which the token
- * is still good; or with `request.rate-limited`.
+ * `authority.key-missing`, `authority.key-unreadable` or `resource.conflict` (the name is taken),
+ * with each of which the token is still good; or with `request.rate-limited`.
  */
 export async function enrolRelay(
   context: ServiceContext,

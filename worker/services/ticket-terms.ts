@@ -13,7 +13,7 @@ import { storeWithAudit } from "../repositories/store-with-audit.ts";
 import { auditRecord } from "./audit-record.ts";
 import type { Caller, ServiceContext } from "./context.ts";
 import { findEffectivePolicy, type PolicySubject } from "./effective-policy.ts";
-import { OPENING_GRACE_MS } from "./expire-sessions.ts";
+import { OPENING_GRACE_MS } from "./unopened-sessions.ts";
 import { TICKET_TTL_MS } from "./ticket-life.ts";
 
 export interface TicketTerms {

@@ -6,7 +6,7 @@ import { deleteConsole } from "../../../worker/services/consoles.ts";
 import { NO_PERMISSIONS } from "../../../worker/identity/permissions.ts";
 import { JOBS } from "../../../worker/jobs/jobs.ts";
 import type { ActingUser, ServiceContext } from "../../../worker/services/context.ts";
-import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
+import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/unopened-sessions.ts";
 import { expireCredentials } from "../../../worker/services/expire-credentials.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";

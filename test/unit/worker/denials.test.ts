@@ -11,7 +11,7 @@ import { sessions, tickets } from "../../../worker/repositories/schema/sessions.
 import { deleteConsole } from "../../../worker/services/consoles.ts";
 import type { Caller, ServiceContext } from "../../../worker/services/context.ts";
 import { tendDenials } from "../../../worker/services/denials.ts";
-import { expireAllSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
+import { expireAllSessions, OPENING_GRACE_MS } from "../../../worker/services/unopened-sessions.ts";
 import { openShare } from "../../../worker/services/open-share.ts";
 import { lookUpGrant } from "../../../worker/services/relay-lookups.ts";
 import { endSessionsOfLostRelay, welcomeRelay } from "../../../worker/services/relay-presence.ts";

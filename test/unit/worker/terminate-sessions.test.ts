@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { changeAccess, grantAccess } from "../../../worker/services/access-rules.ts";
 import { fetchConsoleFile } from "../../../worker/services/console-files.ts";
-import { expireSessions } from "../../../worker/services/expire-sessions.ts";
+import { expireSessions } from "../../../worker/services/unopened-sessions.ts";
 import {
   endSessionsOfLostRelay,
   markRelayOffline,

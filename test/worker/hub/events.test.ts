@@ -4,7 +4,7 @@ import { CONTROL_CLOSE } from "#shared/control/close-codes.ts";
 import type { NumberedEvent, RelayEvent } from "#shared/control/contract.ts";
 import { SNAPSHOT_SESSIONS_MAX } from "#shared/control/limits.ts";
 import { EXPIRY_FIRST_LOOK_MS } from "../../../worker/hub/hub-state.ts";
-import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/expire-sessions.ts";
+import { expireSessions, OPENING_GRACE_MS } from "../../../worker/services/unopened-sessions.ts";
 import { storeRelayEvents } from "../../../worker/services/relay-events.ts";
 import { services } from "../api/api-client.ts";
 import { enrolTestRelay, HELLO, RelaySocket } from "../relays/test-relay.ts";

@@ -1,4 +1,4 @@
-/** Keys that sign grants and certificates, and certificates that relays' operators brought themselves. */
+/** Keys that sign grants and certificates, and certificates that operators brought themselves. */
 import { integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 export const signingKeys = sqliteTable("signing_keys", {

@@ -1,7 +1,7 @@
 /** Changes of tickets, sessions and links, and what the audit trail tells of them. */
 import { sql } from "drizzle-orm";
 import { fetchConsoleFile } from "../../../../worker/services/console-files.ts";
-import { expireSessions, OPENING_GRACE_MS } from "../../../../worker/services/expire-sessions.ts";
+import { expireSessions, OPENING_GRACE_MS } from "../../../../worker/services/unopened-sessions.ts";
 import { storeRelayEvents } from "../../../../worker/services/relay-events.ts";
 import { endSessionsOfLostRelay } from "../../../../worker/services/relay-presence.ts";
 import { terminateSession } from "../../../../worker/services/terminate-sessions.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ActingUser } from "../../../../worker/services/context.ts";
-import { expireSessions } from "../../../../worker/services/expire-sessions.ts";
+import { expireSessions } from "../../../../worker/services/unopened-sessions.ts";
 import { storeRelayEvents } from "../../../../worker/services/relay-events.ts";
 import {
   deleteRelay,
